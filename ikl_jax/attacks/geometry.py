@@ -1,0 +1,128 @@
+"""Norms, their balls and the box of valid inputs: what an attack may do and where.
+
+Everything here is per example: the leading axis of `[B, ...]` is the batch, the
+other axes are one example's coordinates.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from ikl_jax import checks
+from ikl_jax.types import Array, Scalar
+
+Bounds = tuple[float, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Norm:
+    """A norm as an attack needs it.
+
+    Attributes:
+      size: `[B, ...]` to `[B]`, the norm of each example.
+      project: `(delta [B, ...], epsilon)`, the nearest point of the epsilon-ball.
+      steepest: `[B, ...]`, the direction of norm 1 along which a linear function with
+        that gradient grows fastest; zero where the gradient is zero.
+      sample: `(key, shape)`, one example's uniform sample of the unit ball.
+    """
+
+    size: Callable[[Array], Array]
+    project: Callable[[Array, Scalar], Array]
+    steepest: Callable[[Array], Array]
+    sample: Callable[[Array, tuple[int, ...]], Array]
+
+
+def norm_named(name: str) -> Norm:
+    """The norm of that name, from the explicit table `NORMS`.
+
+    Raises:
+      ValueError: there is no such norm.
+    """
+    checks.one_of("norm", name, NORMS)
+    return NORMS[name]
+
+
+def into(x_adv: Array, x: Array, epsilon: Scalar, norm: Norm, bounds: Bounds) -> Array:
+    """Brings `x_adv` into the ball around `x`, then into the box.
+
+    The second projection does not leave the ball, because `x` lies in the box.
+    """
+    return jnp.clip(x + norm.project(x_adv - x, epsilon), *bounds)
+
+
+def example_keys(key: Array, batch_size: int) -> Array:
+    """One key an example: `key` folded with the row's index, or `[B]` keys as given."""
+    if key.shape == (batch_size,):
+        return key
+    if key.shape == ():
+        return jax.vmap(lambda row: jax.random.fold_in(key, row))(jnp.arange(batch_size))
+    raise ValueError(
+        f"key must be one key or {batch_size} keys (jax.random.key), got {key.shape}"
+    )
+
+
+def check_bounds(bounds: Bounds, x: Array) -> None:
+    """Raises `ValueError` for reversed bounds, or for a known `x` outside of them."""
+    low, high = bounds
+    if not low < high:
+        raise ValueError(f"bounds must be (low, high) with low < high, got {bounds}")
+    if checks.is_concrete(x) and x.size:
+        least, most = checks.least_and_most(x)
+        if not (least >= low and most <= high):
+            raise ValueError(
+                f"x must lie within bounds [{low}, {high}], got values from "
+                f"{least:g} to {most:g}; epsilon and bounds are in the units of x"
+            )
+
+
+def _coordinates(x: Array) -> tuple[int, ...]:
+    return tuple(range(1, x.ndim))
+
+
+def _linf_size(delta: Array) -> Array:
+    return jnp.max(jnp.abs(delta), axis=_coordinates(delta))
+
+
+def _linf_project(delta: Array, epsilon: Scalar) -> Array:
+    return jnp.clip(delta, -epsilon, epsilon)
+
+
+def _linf_sample(key: Array, shape: tuple[int, ...]) -> Array:
+    return jax.random.uniform(key, shape, minval=-1.0, maxval=1.0)
+
+
+def _scale(delta: Array, factor: Array) -> Array:
+    return delta * factor.reshape(factor.shape + (1,) * (delta.ndim - 1))
+
+
+def _l2_size(delta: Array) -> Array:
+    return jnp.sqrt(jnp.sum(jnp.square(delta), axis=_coordinates(delta)))
+
+
+def _l2_project(delta: Array, epsilon: Scalar) -> Array:
+    size = _l2_size(delta)
+    outside = size > epsilon
+    return _scale(delta, jnp.where(outside, epsilon / jnp.where(outside, size, 1.0), 1.0))
+
+
+def _l2_steepest(gradient: Array) -> Array:
+    # Divided by its largest entry first, so that squares of tiny gradients do not
+    # underflow and one that is exactly zero stays zero.
+    largest = _linf_size(gradient)
+    gradient = _scale(gradient, 1.0 / jnp.where(largest > 0, largest, 1.0))
+    size = _l2_size(gradient)
+    return _scale(gradient, 1.0 / jnp.where(size > 0, size, 1.0))
+
+
+def _l2_sample(key: Array, shape: tuple[int, ...]) -> Array:
+    direction_key, radius_key = jax.random.split(key)
+    direction = _l2_steepest(jax.random.normal(direction_key, (1, *shape)))[0]
+    return direction * jax.random.uniform(radius_key) ** (1.0 / max(direction.size, 1))
+
+
+NORMS = {
+    "linf": Norm(_linf_size, _linf_project, jnp.sign, _linf_sample),
+    "l2": Norm(_l2_size, _l2_project, _l2_steepest, _l2_sample),
+}

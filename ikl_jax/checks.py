@@ -1,0 +1,91 @@
+"""Checks of arguments: one sentence that names the argument, the value, the rule.
+
+Shapes and dtypes are known while tracing, so they are always checked. Values
+are known only outside of `jit`, `grad` and `vmap`; there the checks of values
+run, and inside they are skipped.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from ikl_jax.types import Array, Scalar
+
+
+def is_concrete(value: object) -> bool:
+    """Whether all of `value` is known, here and now, rather than being traced."""
+    if isinstance(value, jax.core.Tracer):
+        return False
+    return not isinstance(value, jax.Array) or value.is_fully_addressable
+
+
+def least_and_most(value: Scalar) -> tuple[float, float]:
+    """The smallest and the largest entry of a concrete `value`, also while tracing."""
+    with jax.ensure_compile_time_eval():
+        array = jnp.asarray(value)
+        return float(array.min()), float(array.max())
+
+
+def same_shape(**arrays: Array) -> None:
+    """Raises `ValueError` unless all the named arrays have one shape."""
+    try:
+        chex.assert_equal_shape(list(arrays.values()))
+    except AssertionError:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise ValueError(f"shapes must be equal, got {shapes}") from None
+
+
+def rank_at_least(rank: int, **arrays: Array) -> None:
+    """Raises `ValueError` unless every named array has `rank` dimensions or more."""
+    for name, array in arrays.items():
+        if array.ndim < rank:
+            raise ValueError(
+                f"{name} must have at least {rank} dimension(s), got shape {array.shape}"
+            )
+
+
+def floating(**arrays: Array) -> None:
+    """Raises `TypeError` unless every named array has a floating-point dtype."""
+    for name, array in arrays.items():
+        if not jnp.issubdtype(array.dtype, jnp.floating):
+            raise TypeError(f"{name} must be floating point, got {array.dtype}")
+
+
+def positive(**values: Scalar) -> None:
+    """Raises `ValueError` where a named, known value is not above zero."""
+    for name, value in values.items():
+        if is_concrete(value) and not (least := least_and_most(value)[0]) > 0:
+            raise ValueError(f"{name} must be > 0, got {least:g}")
+
+
+def non_negative(**values: Scalar) -> None:
+    """Raises `ValueError` where a named, known value is negative or NaN."""
+    for name, value in values.items():
+        if is_concrete(value) and not (least := least_and_most(value)[0]) >= 0:
+            raise ValueError(f"{name} must be >= 0, got {least:g}")
+
+
+def labels_in_range(labels: Array, num_classes: int) -> None:
+    """Raises for labels that are not integers, or are outside `[0, num_classes)`."""
+    if not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise TypeError(f"labels must be integers, got {labels.dtype}")
+    if is_concrete(labels) and labels.size:
+        least, most = least_and_most(labels)
+        if least < 0 or most >= num_classes:
+            raise ValueError(
+                f"labels must lie in [0, {num_classes}), "
+                f"got values from {least:g} to {most:g}"
+            )
+
+
+def one_of(name: str, value: str, allowed: Iterable[str]) -> None:
+    """Raises `ValueError` with the nearest names unless `value` is allowed."""
+    allowed = sorted(allowed)
+    if value in allowed:
+        return
+    nearest = difflib.get_close_matches(value, allowed, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(map(repr, nearest))}? " if nearest else ""
+    raise ValueError(f"unknown {name} {value!r}; {hint}known: {', '.join(allowed)}")

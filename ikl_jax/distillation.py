@@ -1,0 +1,126 @@
+"""Distillation losses that the decoupled divergences are compared with: KD and DKD.
+
+Both take `(logits, target_logits)`, student first, and stop the teacher. Both carry
+the factor T^2 of their papers, which the decoupled losses do not have.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from ikl_jax import checks
+from ikl_jax.divergences import kl_divergence
+from ikl_jax.types import Array, Scalar
+
+
+def kd_loss(
+    logits: Array, target_logits: Array, *, temperature: Scalar = 4.0
+) -> Array:
+    """Knowledge distillation: T^2 KL(softmax(m / T) || softmax(n / T)).
+
+    Args:
+      logits: `[..., C]`, the student's n. Receives gradient.
+      target_logits: `[..., C]`, the teacher's m. Stopped.
+      temperature: T > 0.
+
+    Returns:
+      `[...]`, one value per example.
+
+    Raises:
+      ValueError: the shapes differ, or the temperature is not positive.
+      TypeError: logits are not floating point.
+
+    References:
+      Hinton et al., "Distilling the Knowledge in a Neural Network",
+      https://arxiv.org/abs/1503.02531, 2015.
+
+    >>> import jax.numpy as jnp, ikl_jax
+    >>> print(ikl_jax.kd_loss(jnp.arange(3.0), jnp.arange(3.0)))
+    0.0
+    """
+    target_logits = jax.lax.stop_gradient(target_logits)
+    divergence = kl_divergence(logits, target_logits, temperature=temperature)
+    return (jnp.square(temperature) * divergence).astype(divergence.dtype)
+
+
+def dkd_loss(
+    logits: Array,
+    target_logits: Array,
+    labels: Array,
+    *,
+    alpha: Scalar = 1.0,
+    beta: Scalar = 8.0,
+    temperature: Scalar = 4.0,
+) -> Array:
+    """Decoupled KD: T^2 (alpha * target-class KL + beta * non-target-class KL).
+
+    The target-class term is the KL between the two-way distributions "label or not";
+    the other is the KL between the distributions over the remaining classes. `alpha`
+    and `beta` are DKD's own.
+
+    Args:
+      logits: `[..., C]` with C >= 2, the student's n. Receives gradient.
+      target_logits: `[..., C]`, the teacher's m. Stopped.
+      labels: `[...]`, integers in [0, C).
+      alpha: weight of the target-class term.
+      beta: weight of the non-target-class term.
+      temperature: T > 0.
+
+    Returns:
+      `[...]`, one value per example; NaN for a label out of range under `jit`.
+
+    Raises:
+      ValueError: shapes differ, C < 2, the temperature is not positive, or a label is
+        out of range (where it is known).
+      TypeError: logits are not floating point or labels not integers.
+
+    References:
+      Zhao et al., "Decoupled Knowledge Distillation",
+      https://arxiv.org/abs/2203.08679, 2022, Eq. 7.
+
+    >>> import jax.numpy as jnp, ikl_jax
+    >>> n, m = jnp.array([1.0, 0.0, 0.0]), jnp.array([3.0, 0.0, 0.0])
+    >>> print(f"{ikl_jax.dkd_loss(n, m, jnp.array(0), temperature=1.0):.4f}")
+    0.2754
+    """
+    logits, labels = jnp.asarray(logits), jnp.asarray(labels)
+    target_logits = jax.lax.stop_gradient(jnp.asarray(target_logits))
+    checks.same_shape(logits=logits, target_logits=target_logits)
+    checks.floating(logits=logits, target_logits=target_logits)
+    checks.rank_at_least(1, logits=logits)
+    num_classes = logits.shape[-1]
+    if num_classes < 2:
+        raise ValueError(f"logits must have at least 2 classes, got {logits.shape}")
+    if labels.shape != logits.shape[:-1]:
+        raise ValueError(
+            f"labels must have shape {logits.shape[:-1]}, got {labels.shape}"
+        )
+    checks.labels_in_range(labels, num_classes)
+    checks.positive(temperature=temperature)
+
+    dtype = jnp.promote_types(logits.dtype, jnp.float32)
+    is_label = jax.nn.one_hot(labels, num_classes, dtype=bool)
+    n_two_way, n_others = _split(logits.astype(dtype) / temperature, is_label)
+    m_two_way, m_others = _split(target_logits.astype(dtype) / temperature, is_label)
+    target_term = _kl(n_two_way, m_two_way)
+    other_term = _kl(n_others, m_others)
+    loss = jnp.square(temperature) * (alpha * target_term + beta * other_term)
+    known = jnp.any(is_label, axis=-1)
+    return jnp.where(known, loss, jnp.nan).astype(logits.dtype)
+
+
+def _split(logits: Array, is_label: Array) -> tuple[Array, Array]:
+    """Log-probabilities of "label or not", `[..., 2]`, and of the others, `[..., C]`.
+
+    In the second the label's own class has a logarithm so low that it weighs nothing,
+    yet finite, so that differences and gradients stay so too.
+    """
+    log_probabilities = jax.nn.log_softmax(logits)
+    others = jnp.where(is_label, jnp.asarray(-1e30, logits.dtype), logits)
+    log_label = jnp.sum(jnp.where(is_label, log_probabilities, 0.0), axis=-1)
+    log_not_label = jax.nn.logsumexp(others, axis=-1) - jax.nn.logsumexp(logits, axis=-1)
+    two_way = jnp.stack([log_label, log_not_label], axis=-1)
+    return two_way, jax.nn.log_softmax(others)
+
+
+def _kl(log_q: Array, log_p: Array) -> Array:
+    return jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1)

@@ -1,0 +1,35 @@
+"""A small convolutional network, for digits, Fashion-MNIST and tests."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from ikl_jax.types import Array
+
+
+class CNN(nn.Module):
+    """Two 4x4 convolutions of stride 2, one hidden layer; no normalisation layers.
+
+    Input `[B, H, W, K]` in [0, 1], H and W at least 4; output float32 `[B, C]`.
+
+    Attributes:
+      num_classes: C.
+      features: channels of the two convolutions.
+      hidden: width of the hidden layer.
+      dtype: of the computation; parameters stay float32.
+    """
+
+    num_classes: int = 10
+    features: tuple[int, int] = (16, 32)
+    hidden: int = 100
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Array, *, train: bool = False) -> Array:
+        del train  # nothing here behaves differently in training
+        x = x.astype(self.dtype)
+        for features in self.features:
+            x = nn.Conv(features, (4, 4), strides=2, padding=1, dtype=self.dtype)(x)
+            x = nn.relu(x)
+        x = x.reshape(len(x), -1)
+        x = nn.relu(nn.Dense(self.hidden, dtype=self.dtype)(x))
+        return nn.Dense(self.num_classes, dtype=self.dtype)(x).astype(jnp.float32)
