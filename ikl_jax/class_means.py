@@ -32,9 +32,10 @@ class ClassMeans:
     >>> means = ikl_jax.ClassMeans.create(2)
     >>> logits = jnp.log(jnp.array([[0.75, 0.25], [0.25, 0.75]]))
     >>> means = means.accumulate(logits, jnp.array([0, 0]), where=jnp.array([True, False]))
-    >>> print(means.advance().mean)
-    [[0.75 0.25]
-     [0.5  0.5 ]]
+    >>> for row in means.advance().mean:
+    ...     print(f"{row[0]:.2f} {row[1]:.2f}")
+    0.75 0.25
+    0.50 0.50
     """
 
     mean: Array

@@ -1,0 +1,1 @@
+"""Recipes as plain data: every file has `get_config(argument)`."""

@@ -1,0 +1,121 @@
+"""Every field there is, with the defaults that other configs start from.
+
+A config holds numbers and names; what is built from them is built in `train/`.
+Epsilons and step sizes are in pixels of [0, 1].
+"""
+
+from collections.abc import Callable
+
+from ml_collections import ConfigDict
+
+Variant = Callable[[ConfigDict, str], None]
+
+
+def get_config(argument: str = "") -> ConfigDict:
+    config = ConfigDict()
+    config.name = "base"
+    config.recipe = "adversarial"  # adversarial | supervised
+    config.seed = 0
+    config.epochs = 30
+    config.batch_size = 64  # over all devices
+    config.log_every = 10  # steps between lines of metrics.jsonl
+    config.checkpoint_every = 1  # epochs
+
+    config.model = ConfigDict()
+    config.model.name = "cnn"  # cnn | wide_resnet_DEPTH_WIDTH
+
+    config.data = ConfigDict()
+    config.data.source = "digits"  # digits | idx:DIR | npz:FILE | tfds:NAME
+    config.data.data_dir = ""  # where TFDS keeps its data sets; empty: its default
+    config.data.train_split = "train"  # names within a tfds source
+    config.data.test_split = "test"
+    config.data.validation_size = 0  # examples held out of the training part
+    config.data.evaluate_on = "test"  # test | validation
+    config.data.crop_padding = 0  # pixels around a random crop; 0: none
+    config.data.flip = False  # mirror half of the images
+    config.data.threads = 2  # that read ahead
+
+    config.optimizer = ConfigDict()
+    config.optimizer.learning_rate = 0.1
+    config.optimizer.momentum = 0.9
+    config.optimizer.nesterov = False
+    config.optimizer.weight_decay = 5e-4
+    # The authors decay everything; False spares biases and BatchNorm.
+    config.optimizer.decay_vectors = False
+    # cosine: per step, to zero | cosine_per_epoch: the authors', see docs/configs.md |
+    # step: times decay_factor after each milestone | one_cycle | constant
+    config.optimizer.schedule = "cosine"
+    config.optimizer.milestones = (0.5, 0.75)  # shares of the epochs, for step
+    config.optimizer.decay_factor = 0.1
+    config.optimizer.warmup = 0.0  # share of the steps, for cosine and one_cycle
+
+    # cross-entropy(natural) + strength * divergence(adversarial, natural)
+    config.loss = ConfigDict()
+    config.loss.name = "ikl"  # kl (TRADES) | dkl | ikl | gkl
+    config.loss.strength = 1.0
+    config.loss.alpha = 20.0  # of the weighted squared error (unused by kl)
+    config.loss.beta = 4.0  # of the soft cross-entropy (unused by kl)
+    config.loss.gamma = 1.0  # exponent of the weights (gkl)
+    config.loss.weights = "class_means"  # class_means | sample (ikl and gkl)
+    config.loss.weight_temperature = 4.0  # of predictions in the class means
+    config.loss.class_means_momentum = 0.0  # share of the old means kept each epoch
+
+    config.attack = ConfigDict()
+    config.attack.norm = "linf"  # linf | l2
+    config.attack.epsilon = 8 / 255
+    config.attack.steps = 10
+    config.attack.relative_step_size = 0.25  # in epsilons
+    config.attack.loss = "ikl"  # cross_entropy | kl | dkl | ikl | gkl
+    config.attack.alpha = 1.0
+    config.attack.beta = 1.0
+    config.attack.gamma = 1.0
+    config.attack.start = "gaussian"  # gaussian | uniform | natural
+    config.attack.start_scale = 0.001  # standard deviation of the gaussian start
+    config.attack.epsilon_ramp_epochs = 0  # epsilon * min(1, epoch / this); 0: none
+
+    config.awp = ConfigDict()
+    config.awp.gamma = 0.0  # relative size of the weight perturbation; 0: none
+    config.awp.start_epoch = 0  # counted from 0
+    config.awp.decay_perturbed = False  # weight decay at the perturbed weights
+
+    config.batch_norm = ConfigDict()
+    config.batch_norm.attack = "running"  # running | batch statistics in the attack
+    # Which passes of the step update the running statistics, in this order.
+    config.batch_norm.updates = ("adversarial", "natural")
+
+    config.averaging = ConfigDict()
+    config.averaging.every = "none"  # none | step | epoch
+    config.averaging.decay = 0.995
+    config.averaging.warmup = True  # decay at most (1 + n) / (10 + n), n-th update
+    config.averaging.start_epoch = 0  # counted from 0; a plain copy before it
+
+    config.evaluation = ConfigDict()
+    config.evaluation.every = 1  # epochs; 0: at the end alone
+    config.evaluation.batch_size = 256
+    config.evaluation.steps = 20  # PGD on the cross-entropy, at attack.epsilon
+    config.evaluation.relative_step_size = 0.25
+    config.evaluation.restarts = 1  # uniform starts; robust means robust to them all
+    config.evaluation.during_training = 1000  # examples used before the end
+    reject(argument)
+    return config
+
+
+def vary(config: ConfigDict, argument: str, variants: dict[str, Variant]) -> ConfigDict:
+    """Applies the comma-separated options of a config's argument, in their order.
+
+    Each is `name` or `name=value`; `variants` maps the names to functions that change
+    the config, given the value ("" where there is none).
+    """
+    for option in filter(None, argument.split(",")):
+        name, _, value = option.partition("=")
+        if name not in variants:
+            known = ", ".join(variants)
+            raise ValueError(f"unknown config argument {name!r}; known: {known}")
+        variants[name](config, value)
+        config.name += f":{option}"
+    return config
+
+
+def reject(argument: str) -> None:
+    if argument:
+        raise ValueError(f"this config takes no argument, got {argument!r}")

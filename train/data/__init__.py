@@ -1,0 +1,1 @@
+"""Data: sources by name, augmentation, and the input pipeline."""

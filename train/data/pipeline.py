@@ -1,0 +1,70 @@
+"""The input pipeline: shuffled, augmented batches that depend on the seed alone.
+
+Grain permutes indices, not examples: a batch is a gather and a vectorised
+augmentation, drawn from a generator of its own, seeded by its position. So the order
+can be entered anywhere (its state is one number, which checkpoints keep), and neither
+threads nor restarts change it.
+"""
+
+from collections.abc import Iterator
+
+import grain
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from train.data import augment
+from train.data.sources import Batch, Split
+from train.errors import UserError
+
+
+def training_batches(
+    split: Split, config: ConfigDict, *, batch_size: int, seed: int
+) -> grain.DatasetIterator:
+    """Batches without end; each epoch is a new permutation, its remainder dropped.
+
+    Every process reads its own part of each epoch's permutation, `batch_size` divided
+    by the number of processes at a time.
+    """
+    steps_per_epoch(split, batch_size)
+
+    def read(indices: np.ndarray, rng: np.random.Generator) -> Batch:
+        batch = split.take(indices)
+        if config.crop_padding:
+            batch["image"] = augment.pad_crop(batch["image"], config.crop_padding, rng)
+        if config.flip:
+            batch["image"] = augment.flip(batch["image"], rng)
+        return batch
+
+    processes = jax.process_count()
+    indices = grain.MapDataset.range(len(split)).seed(seed).shuffle()
+    indices = indices[jax.process_index() :: processes]
+    batches = indices.batch(batch_size // processes, drop_remainder=True).repeat()
+    options = grain.ReadOptions(num_threads=config.threads, prefetch_buffer_size=8)
+    return iter(batches.random_map(read).to_iter_dataset(options))
+
+
+def steps_per_epoch(split: Split, batch_size: int) -> int:
+    """Whole batches in an epoch.
+
+    Raises:
+      UserError: not even one.
+    """
+    if batch_size > len(split):
+        raise UserError(
+            f"batch_size must be at most the {len(split)} training examples, "
+            f"got {batch_size}"
+        )
+    return len(split) // batch_size
+
+
+def evaluation_batches(split: Split, batch_size: int, limit: int) -> Iterator[Batch]:
+    """The first `limit` examples in order, the last batch padded to the full size.
+
+    Adds `index`, the position within the split, and `valid`, False where padded.
+    """
+    for start in range(0, limit, batch_size):
+        index = np.arange(start, start + batch_size)
+        valid = index < limit
+        batch = split.take(np.minimum(index, limit - 1))
+        yield batch | {"index": index, "valid": valid}

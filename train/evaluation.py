@@ -1,0 +1,175 @@
+"""Natural and PGD accuracy of weights on a split."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+import ikl_jax
+from ikl_jax.types import Array
+from train import sharding
+from train.data import pipeline
+from train.data.sources import Split
+from train.recipes import recipe
+from train.state import Weights
+
+# Steps compiled as one program on CPU, where loops of convolutions are slow: longer
+# attacks call it again from where it stopped.
+CPU_CHUNK = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Threat:
+    """A PGD attack on the cross-entropy, as evaluation uses it.
+
+    Attributes:
+      epsilon: radius in pixels of [0, 1].
+      norm: "linf" or "l2".
+      steps: of each restart.
+      relative_step_size: in epsilons.
+      restarts: uniform starts in the ball.
+    """
+
+    epsilon: float
+    norm: str = "linf"
+    steps: int = 20
+    relative_step_size: float = 0.25
+    restarts: int = 1
+
+    @property
+    def name(self) -> str:
+        repeated = f"x{self.restarts}" if self.restarts > 1 else ""
+        norm = "" if self.norm == "linf" else f"_{self.norm}"
+        return f"pgd{self.steps}{repeated}{norm}"
+
+    @classmethod
+    def of(cls, config: ConfigDict) -> "Threat":
+        evaluation = config.evaluation
+        return cls(
+            epsilon=config.attack.epsilon,
+            norm=config.attack.norm,
+            steps=evaluation.steps,
+            relative_step_size=evaluation.relative_step_size,
+            restarts=evaluation.restarts,
+        )
+
+
+class Verdict(NamedTuple):
+    """Per example: right as it is, and right on every attack too (x included)."""
+
+    natural: np.ndarray
+    robust: np.ndarray
+
+    @property
+    def natural_accuracy(self) -> float:
+        return float(self.natural.mean())
+
+    @property
+    def robust_accuracy(self) -> float:
+        return float(self.robust.mean())
+
+
+class Examples(NamedTuple):
+    """Some examples, their attacked forms and what the model says of both."""
+
+    x: np.ndarray
+    x_adv: np.ndarray
+    labels: np.ndarray
+    natural: np.ndarray
+    adversarial: np.ndarray
+
+
+class Evaluator:
+    """Compiled once, for any weights of one model."""
+
+    def __init__(
+        self, model: nn.Module, split: Split, threat: Threat, mesh: Mesh, *,
+        batch_size: int, seed: int = 0,
+    ) -> None:  # fmt: skip
+        self._split, self._threat, self._mesh = split, threat, mesh
+        self._batch_size = min(batch_size, -(-len(split) // mesh.size) * mesh.size)
+        self._key = jax.random.key(seed)
+        sharding.check_batch("evaluation.batch_size", self._batch_size, mesh)
+        self._model = model
+        self._predict = jax.jit(self._prediction)
+        self._start = jax.jit(self._random_start)
+        self._advance: dict[int, Callable[..., Array]] = {}
+
+    def __call__(self, weights: Weights, limit: int | None = None) -> Verdict:
+        """The verdict on the first `limit` examples of the split (None: all)."""
+        limit = len(self._split) if limit is None else min(limit, len(self._split))
+        natural, robust = [], []
+        for batch in pipeline.evaluation_batches(self._split, self._batch_size, limit):
+            valid = batch.pop("valid")
+            arrays = sharding.put(batch, self._mesh)
+            x, labels = recipe.to_pixels(arrays["image"]), arrays["label"]
+            right = np.asarray(self._predict(weights, x) == labels)
+            natural.append(right[valid])
+            for restart in range(self._threat.restarts):
+                x_adv = self._attack(weights, x, labels, arrays["index"], restart)
+                right = right & np.asarray(self._predict(weights, x_adv) == labels)
+            robust.append(right[valid])
+        return Verdict(np.concatenate(natural), np.concatenate(robust))
+
+    def examples(self, weights: Weights, count: int = 8) -> Examples:
+        """The first `count` examples of the split and a first restart's attack."""
+        batch = next(pipeline.evaluation_batches(
+            self._split, self._batch_size, len(self._split)
+        ))  # fmt: skip
+        arrays = sharding.put(batch, self._mesh)
+        x, labels = recipe.to_pixels(arrays["image"]), arrays["label"]
+        x_adv = self._attack(weights, x, labels, arrays["index"], 0)
+        predictions = [self._predict(weights, images) for images in (x, x_adv)]
+        every = Examples(*map(np.asarray, (x, x_adv, labels, *predictions)))
+        return Examples(*(array[:count] for array in every))
+
+    def _attack(
+        self, weights: Weights, x: Array, labels: Array, index: Array, restart: int
+    ) -> Array:
+        """Adversarial examples; `index` seeds each one's start, whatever the batch."""
+        x_adv = self._start(x, index, restart)
+        left = self._threat.steps
+        chunk = CPU_CHUNK if jax.default_backend() == "cpu" else left
+        while left > 0:
+            steps = min(chunk, left)
+            if steps not in self._advance:
+                self._advance[steps] = jax.jit(self._steps(steps))
+            x_adv = self._advance[steps](weights, x, x_adv, labels)
+            left -= steps
+        return x_adv
+
+    def _prediction(self, weights: Weights, x: Array) -> Array:
+        return jnp.argmax(recipe.evaluate_logits(self._model, weights, x), axis=-1)
+
+    def _random_start(self, x: Array, index: Array, restart: int) -> Array:
+        key = jax.random.fold_in(self._key, restart)
+        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(index)
+        return ikl_jax.attacks.pgd(
+            lambda x: jnp.zeros(len(x)), x, steps=0, step_size=0.0, key=keys,
+            epsilon=self._threat.epsilon, norm=self._threat.norm,
+        )  # fmt: skip
+
+    def _steps(self, steps: int) -> Callable[..., Array]:
+        threat = self._threat
+
+        def advance(weights: Weights, x: Array, x_adv: Array, labels: Array) -> Array:
+            def loss(x: Array) -> Array:
+                logits = recipe.evaluate_logits(self._model, weights, x)
+                return optax.losses.softmax_cross_entropy_with_integer_labels(
+                    logits, labels
+                )
+
+            return ikl_jax.attacks.pgd(
+                loss, x, steps=steps, x_init=x_adv, norm=threat.norm,
+                epsilon=threat.epsilon,
+                step_size=threat.relative_step_size * threat.epsilon,
+            )  # fmt: skip
+
+        return advance

@@ -1,0 +1,41 @@
+"""A picture of a run: images, what an attack adds to them, what the model says."""
+
+import pathlib
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+from train.evaluation import Examples, Threat
+
+
+def save(path: pathlib.Path, examples: Examples, threat: Threat) -> None:
+    """Rows: natural, perturbation (grey is zero), adversarial; titles: predictions.
+
+    A prediction is green where it is the label, red where not.
+    """
+    count = len(examples.labels)
+    figure, axes = plt.subplots(
+        3, count, figsize=(1.25 * count + 0.6, 4.6), squeeze=False
+    )
+    perturbations = (examples.x_adv - examples.x) / (2 * threat.epsilon) + 0.5
+    rows = (
+        (examples.x, examples.natural, "natural"),
+        (perturbations, None, f"perturbation\n{threat.norm} ≤ {threat.epsilon:.3g}"),
+        (examples.x_adv, examples.adversarial, f"after {threat.name}"),
+    )
+    for row, (images, predictions, name) in zip(axes, rows, strict=True):
+        for i, axis in enumerate(row):
+            image = images[i] if images.shape[-1] == 3 else images[i, ..., 0]
+            axis.imshow(np.clip(image, 0, 1), cmap="gray", vmin=0, vmax=1)
+            axis.set(xticks=[], yticks=[])
+            if predictions is not None:
+                right = predictions[i] == examples.labels[i]
+                color = "tab:green" if right else "tab:red"
+                axis.set_title(f"says {predictions[i]}", color=color, fontsize=9)
+        row[0].set_ylabel(name, fontsize=9)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)

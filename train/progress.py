@@ -1,0 +1,81 @@
+"""What a person sees while a run goes on: a live line, or plain lines."""
+
+import time
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+SHOWN = ("loss", "natural_accuracy", "robust_accuracy")
+
+
+class Display:
+    """Progress over `total` steps; live on a terminal, a line an epoch elsewhere."""
+
+    def __init__(self, console: Console, *, total: int, done: int, epochs: int) -> None:
+        self._console = console
+        self._total, self._epochs = total, epochs
+        self._first, self._start = done, time.monotonic()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[metrics]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task(
+            "training", total=total, completed=done, rate="", metrics=""
+        )
+
+    def __enter__(self) -> "Display":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def step(self, step: int, epoch: int) -> None:
+        self._progress.update(
+            self._task,
+            completed=step,
+            description=f"epoch {epoch}/{self._epochs}",
+            rate=f"{self._rate(step):.1f} step/s",
+        )
+
+    def metrics(self, metrics: Mapping[str, float]) -> None:
+        self._progress.update(self._task, metrics=_line(metrics))
+
+    def epoch(self, step: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        """A line that stays, with what an epoch's end has measured."""
+        rate = self._rate(step)
+        left = (self._total - step) / rate if rate else 0.0
+        self._console.print(
+            f"epoch {epoch:>3}/{self._epochs}  step {step}/{self._total}  "
+            f"{rate:.1f} step/s  ETA {left:.0f}s  {_line(metrics)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def _rate(self, step: int) -> float:
+        return (step - self._first) / max(time.monotonic() - self._start, 1e-9)
+
+
+def _line(metrics: Mapping[str, float]) -> str:
+    parts = []
+    for name, value in metrics.items():
+        short = name.removeprefix("eval_")
+        if short in SHOWN:
+            where = "test " if name.startswith("eval_") else ""
+            label = short.removesuffix("_accuracy")
+            text = f"{100 * value:.1f}%" if short.endswith("accuracy") else f"{value:.3f}"
+            parts.append(f"{where}{label} {text}")
+    return "  ".join(parts)

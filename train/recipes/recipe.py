@@ -1,0 +1,109 @@
+"""What recipes share: their form, the initial state, and a model's two modes."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from ikl_jax import ClassMeans
+from ikl_jax.types import Array, PyTree
+from train import averaging, optim
+from train.state import TrainState, Weights
+
+Metrics = dict[str, Array]
+Step = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
+
+
+class Recipe(NamedTuple):
+    """Three pure functions, to be compiled by the loop.
+
+    Attributes:
+      init: a key to the initial state.
+      step: `(state, batch)` to the next state and scalar metrics.
+      end_epoch: applied to the state after the last step of each epoch.
+    """
+
+    init: Callable[[Array], TrainState]
+    step: Step
+    end_epoch: Callable[[TrainState], TrainState]
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What a recipe is built from."""
+
+    config: ConfigDict
+    model: nn.Module
+    num_classes: int
+    image_shape: tuple[int, int, int]
+    steps_per_epoch: int
+
+    def finish(self, step: Step, *, uses_class_means: bool) -> Recipe:
+        """The recipe around a step that updates parameters and statistics."""
+        config = self.config
+        average_step, average_epoch = averaging.create(
+            config.averaging, self.steps_per_epoch
+        )
+
+        def averaged_step(state: TrainState, batch: Any) -> tuple[TrainState, Metrics]:
+            state, metrics = step(state, batch)
+            return average_step(state), metrics
+
+        def end_epoch(state: TrainState) -> TrainState:
+            if state.class_means is not None:
+                means = state.class_means.advance(config.loss.class_means_momentum)
+                state = state.replace(class_means=means)
+            return average_epoch(state)
+
+        def init(key: Array) -> TrainState:
+            return self._initial_state(key, uses_class_means)
+
+        return Recipe(init, averaged_step, end_epoch)
+
+    def _initial_state(self, key: Array, uses_class_means: bool) -> TrainState:
+        init_key, run_key = jax.random.split(key)
+        image = jnp.zeros((1, *self.image_shape))
+        variables = self.model.init(init_key, image, train=False)
+        weights = Weights(variables["params"], variables.get("batch_stats", {}))
+        means = ClassMeans.create(self.num_classes) if uses_class_means else None
+        # A copy: two leaves of one buffer could not both be donated to the step.
+        copy = jax.tree.map(jnp.copy, weights)
+        return TrainState.create(
+            apply_fn=self.model.apply,
+            params=weights.params,
+            tx=optim.create(
+                self.config.optimizer,
+                epochs=self.config.epochs,
+                steps_per_epoch=self.steps_per_epoch,
+            ),
+            batch_stats=weights.batch_stats,
+            key=run_key,
+            class_means=means,
+            averaged=None if self.config.averaging.every == "none" else copy,
+        )
+
+
+def to_pixels(image: Array) -> Array:
+    """uint8 images as float32 in [0, 1]."""
+    return image.astype(jnp.float32) / 255
+
+
+def evaluate_logits(model: nn.Module, weights: Weights, x: Array) -> Array:
+    """Logits with BatchNorm's running statistics."""
+    return model.apply(weights.variables, x, train=False)
+
+
+def train_logits(model: nn.Module, weights: Weights, x: Array) -> tuple[Array, PyTree]:
+    """Logits with BatchNorm's statistics of this batch, and the new running ones."""
+    logits, updated = model.apply(
+        weights.variables, x, train=True, mutable=["batch_stats"]
+    )
+    return logits, updated.get("batch_stats", {})
+
+
+def accuracy(logits: Array, labels: Array) -> Array:
+    return jnp.mean(jnp.argmax(logits, axis=-1) == labels)

@@ -1,0 +1,78 @@
+"""The parts of a run that its config names: data, model, recipe, devices."""
+
+import dataclasses
+import pathlib
+
+import flax.linen as nn
+import jax
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from ikl_jax import models
+from train import settings, sharding
+from train.checkpoint import Checkpoints
+from train.data import pipeline, sources
+from train.errors import UserError
+from train.recipes import RECIPES, Recipe, Task
+from train.state import TrainState
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Everything built from a config, nothing yet computed or written."""
+
+    config: ConfigDict
+    data: sources.DataSet
+    model: nn.Module
+    recipe: Recipe
+    mesh: Mesh
+    steps_per_epoch: int
+
+    @property
+    def total_steps(self) -> int:
+        return self.config.epochs * self.steps_per_epoch
+
+    def initial_state(self) -> TrainState:
+        """The state before the first step, on every device."""
+        init = jax.jit(
+            self.recipe.init, out_shardings=sharding.replicated(self.mesh)
+        )
+        return init(jax.random.key(self.config.seed))
+
+
+def build(config: ConfigDict) -> Run:
+    """Checks the config as a whole and builds what it names.
+
+    Raises:
+      UserError: something in it is unknown, impossible or missing.
+    """
+    settings.validate(config)
+    mesh = sharding.create_mesh()
+    sharding.check_batch("batch_size", config.batch_size, mesh)
+    data = sources.open_source(config.data)
+    steps_per_epoch = pipeline.steps_per_epoch(data.train, config.batch_size)
+    try:
+        model = models.create(config.model.name, data.num_classes)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    task = Task(config, model, data.num_classes, data.image_shape, steps_per_epoch)
+    recipe = RECIPES[config.recipe](task)
+    return Run(config, data, model, recipe, mesh, steps_per_epoch)
+
+
+def reopen(workdir: pathlib.Path) -> tuple[Run, TrainState]:
+    """An earlier run and its newest state.
+
+    Raises:
+      UserError: there is none.
+    """
+    run = build(settings.load(workdir))
+    if not (workdir / "checkpoints").is_dir():
+        raise UserError(f"{workdir} holds no checkpoint yet")
+    checkpoints = Checkpoints(workdir)
+    try:
+        if checkpoints.latest_step() is None:
+            raise UserError(f"{workdir} holds no checkpoint yet")
+        return run, checkpoints.restore(run.initial_state())
+    finally:
+        checkpoints.close()

@@ -1,0 +1,126 @@
+"""Configs at run time: read, checked as a whole, written, compared."""
+
+import json
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from ikl_jax import attacks, checks
+from train.errors import UserError
+
+CHOICES = {
+    "recipe": ("adversarial", "supervised"),
+    "data.evaluate_on": ("test", "validation"),
+    "optimizer.schedule": (
+        "constant", "cosine", "cosine_per_epoch", "one_cycle", "step",
+    ),
+    "loss.name": ("kl", "dkl", "ikl", "gkl"),
+    "loss.weights": ("class_means", "sample"),
+    "attack.norm": tuple(attacks.geometry.NORMS),
+    "attack.loss": ("cross_entropy", "kl", "dkl", "ikl", "gkl"),
+    "attack.start": ("gaussian", "natural", "uniform"),
+    "batch_norm.attack": ("batch", "running"),
+    "averaging.every": ("none", "step", "epoch"),
+}  # fmt: skip
+POSITIVE = (
+    "epochs", "batch_size", "log_every", "checkpoint_every", "data.threads",
+    "loss.weight_temperature", "evaluation.batch_size", "evaluation.restarts",
+)  # fmt: skip
+NON_NEGATIVE = (
+    "data.validation_size", "data.crop_padding",
+    "optimizer.learning_rate", "optimizer.momentum", "optimizer.weight_decay",
+    "loss.strength", "loss.gamma",
+    "attack.epsilon", "attack.steps", "attack.relative_step_size",
+    "attack.start_scale", "attack.gamma", "attack.epsilon_ramp_epochs",
+    "awp.gamma", "awp.start_epoch", "averaging.start_epoch",
+    "evaluation.every", "evaluation.steps", "evaluation.relative_step_size",
+    "evaluation.during_training",
+)  # fmt: skip
+SHARES = ("optimizer.warmup", "loss.class_means_momentum", "averaging.decay")
+
+
+def validate(config: ConfigDict) -> None:
+    """Raises `UserError` for the first value that no run can use."""
+    for field, allowed in CHOICES.items():
+        _explain(lambda f=field, a=allowed: checks.one_of(f, get(config, f), a))
+    for field in POSITIVE:
+        _explain(lambda f=field: checks.positive(**{f: get(config, f)}))
+    for field in NON_NEGATIVE:
+        _explain(lambda f=field: checks.non_negative(**{f: get(config, f)}))
+    for field in SHARES:
+        if not 0 <= get(config, field) <= 1:
+            raise UserError(f"{field} must lie in [0, 1], got {get(config, field)}")
+    for name in config.batch_norm.updates:
+        allowed = ("adversarial", "natural")
+        _explain(lambda n=name, a=allowed: checks.one_of("batch_norm.updates", n, a))
+    if not all(0 < share < 1 for share in config.optimizer.milestones):
+        raise UserError(
+            "optimizer.milestones must be shares of the epochs within (0, 1), "
+            f"got {config.optimizer.milestones}"
+        )
+    if config.data.evaluate_on == "validation" and not config.data.validation_size:
+        raise UserError("data.evaluate_on=validation needs data.validation_size > 0")
+
+
+def get(config: ConfigDict, field: str) -> Any:
+    """The value of a dotted field."""
+    for part in field.split("."):
+        config = config[part]
+    return config
+
+
+def to_json(config: ConfigDict) -> str:
+    return json.dumps(json.loads(config.to_json()), indent=2, sort_keys=True) + "\n"
+
+
+def load(workdir: pathlib.Path) -> ConfigDict:
+    """The config of an earlier run."""
+    path = workdir / "config.json"
+    if not path.is_file():
+        raise UserError(f"{workdir} holds no run: there is no {path.name} in it")
+    return ConfigDict(json.loads(path.read_text()))
+
+
+def claim(workdir: pathlib.Path, config: ConfigDict) -> None:
+    """Makes `workdir` this config's: writes config.json, or checks the one there."""
+    path = workdir / "config.json"
+    if not path.exists():
+        if workdir.is_dir() and any(workdir.iterdir()):
+            raise UserError(f"{workdir} holds files that are not a run's; use another")
+        try:
+            workdir.mkdir(parents=True, exist_ok=True)
+            path.write_text(to_json(config))
+        except OSError as error:
+            raise UserError(f"cannot write to the workdir: {error}") from error
+        return
+    differences = list(_differences(json.loads(path.read_text()), config))
+    if differences:
+        raise UserError(
+            f"{workdir} holds another config's run: {'; '.join(differences)}. "
+            "Use another --workdir, or delete this one"
+        )
+
+
+def _differences(before: dict[str, Any], config: ConfigDict) -> Iterator[str]:
+    old = dict(_flat(before))
+    new = dict(_flat(json.loads(config.to_json())))
+    for field in sorted(old.keys() | new.keys()):
+        if old.get(field) != new.get(field):
+            yield f"{field} is {old.get(field)!r} there and {new.get(field)!r} here"
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _explain(check: Callable[[], None]) -> None:
+    try:
+        check()
+    except (TypeError, ValueError) as error:
+        raise UserError(f"config.{error}" if "must" in str(error) else str(error)) from error
