@@ -12,10 +12,9 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 from rich.console import Console
-from rich.table import Table
 
 import ikl_jax
-from train import pictures, settings, sharding
+from train import compare, pictures, settings, sharding
 from train.checkpoint import Checkpoints
 from train.data import pipeline
 from train.errors import UserError
@@ -44,7 +43,7 @@ def train(config: ConfigDict, workdir: pathlib.Path, console: Console) -> dict:
     else:
         result = _train(run, workdir, console)
         finished.write_text(json.dumps(result, indent=2) + "\n")
-    _show(result, console)
+    console.print(compare.table({str(workdir): result}))
     return result
 
 
@@ -204,21 +203,3 @@ def _finish(
             "ikl_jax": ikl_jax.__version__,
         },
     }
-
-
-def _show(result: dict, console: Console) -> None:
-    table = Table(title=result["config"])
-    robust = result["robust_accuracy"]
-    columns = {
-        "data": f"{result['dataset']} ({result['evaluated_on']})",
-        "steps": str(result["steps"]),
-        "seconds": f"{result['seconds']:.0f}",
-        "natural": f"{100 * result['natural_accuracy']:.1f}%",
-    } | {
-        f"{name} (eps {result['epsilon']:.3g})": f"{100 * value:.1f}%"
-        for name, value in robust.items()
-    }
-    for name in columns:
-        table.add_column(name, justify="right")
-    table.add_row(*columns.values())
-    console.print(table)

@@ -1,0 +1,37 @@
+# Two commands do all the set-up from a bare clone: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+RUNS ?= runs
+
+.PHONY: demo test test-slow lint docs clean
+
+demo: $(VENV)/.installed
+	$(BIN)/python -m train --config=configs/digits_ikl_at.py:natural --workdir=$(RUNS)/digits_natural
+	$(BIN)/python -m train --config=configs/digits_ikl_at.py --workdir=$(RUNS)/digits_ikl_at
+	@echo "Natural training, and IKL adversarial training, on the same images:"
+	@$(BIN)/python -m train.compare $(RUNS)/digits_natural $(RUNS)/digits_ikl_at
+	@echo "Images, perturbations and predictions: $(RUNS)/digits_ikl_at/examples.png"
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest -q
+
+test-slow: $(VENV)/.installed
+	$(BIN)/python -m pytest -q -m slow
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet -e '.[docs]'
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf $(VENV) .cache runs site build *.egg-info
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -e '.[train,test]'
+	touch $@

@@ -1,0 +1,197 @@
+"""The four losses on Fashion-MNIST: tuning on held-out images, then frontiers on test.
+
+    python benchmarks/fashion_mnist.py tune
+    python benchmarks/fashion_mnist.py frontier
+
+Both start `python -m train` once per cell of their table, skip what is finished, and
+print Markdown; `frontier` also draws docs/fashion_mnist.png.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import os
+import pathlib
+import queue
+import subprocess
+import sys
+from typing import NamedTuple
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+ROOT = pathlib.Path(__file__).parent.parent
+CONFIG = "configs/fashion_mnist_at.py"
+LOSSES = ("kl", "dkl", "ikl", "gkl")
+STRENGTHS = {
+    "kl": (1, 3, 6, 12),
+    "dkl": (1, 3, 6, 12),
+    "ikl": (1, 2, 4, 8),
+    "gkl": (1, 2, 4, 8),
+}
+SEEDS = (0, 1, 2)
+
+
+class Cell(NamedTuple):
+    """One run: its folder's name, the config's argument, overrides of fields."""
+
+    name: str
+    argument: str
+    overrides: tuple[str, ...] = ()
+
+
+def tuning_cells() -> list[Cell]:
+    """Per loss three learning rates, and three values of what is its own."""
+    cells = []
+    middle = {"kl": 6, "dkl": 6, "ikl": 4, "gkl": 4}
+    own = {
+        "ikl": [("loss.alpha", 2.5), ("loss.alpha", 10.0)],
+        "gkl": [("loss.gamma", 0.2), ("loss.gamma", 0.8)],
+    }
+    for loss in LOSSES:
+        argument = f"loss={loss},strength={middle[loss]},validation"
+        fields = [("optimizer.learning_rate", rate) for rate in (0.05, 0.1, 0.2)]
+        for field, value in fields + own.get(loss, []):
+            name = f"tune_{loss}_{field.split('.')[1]}_{value}"
+            overrides = (f"--config.{field}={value}", "--config.epochs=3")
+            cells.append(Cell(name, argument, overrides))
+    return cells
+
+
+def frontier_cells() -> list[Cell]:
+    return [
+        Cell(
+            f"{loss}_{strength}_seed{seed}",
+            f"loss={loss},strength={strength}",
+            (f"--config.seed={seed}",),
+        )
+        for seed in SEEDS
+        for i in range(4)
+        for loss, strength in ((loss, STRENGTHS[loss][i]) for loss in LOSSES)
+    ]
+
+
+def run_all(cells: list[Cell], workdir: pathlib.Path, jobs: int) -> dict[str, dict]:
+    """Runs what is not finished, each job on cores of its own; name to result."""
+    cores = sorted(os.sched_getaffinity(0))
+    share = max(1, len(cores) // jobs)
+    slots: queue.Queue[set[int]] = queue.Queue()
+    for job in range(jobs):
+        slots.put(set(cores[job * share : (job + 1) * share]) or set(cores))
+
+    def run(cell: Cell) -> dict:
+        folder = workdir / cell.name
+        result = folder / "result.json"
+        if not result.exists():
+            slot = slots.get()
+            command = [
+                sys.executable, "-m", "train", f"--config={CONFIG}:{cell.argument}",
+                f"--workdir={folder}", *cell.overrides,
+            ]  # fmt: skip
+            cache = {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax")}
+            done = subprocess.run(
+                command, cwd=ROOT, env=os.environ | cache, capture_output=True, text=True,
+                preexec_fn=lambda: os.sched_setaffinity(0, slot), check=False,
+            )  # fmt: skip
+            slots.put(slot)
+            if done.returncode:
+                raise RuntimeError(f"{' '.join(command)}\n{done.stderr[-2000:]}")
+            print(f"{cell.name} done", file=sys.stderr, flush=True)
+        return json.loads(result.read_text())
+
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        return dict(zip([c.name for c in cells], pool.map(run, cells), strict=True))
+
+
+def accuracies(result: dict) -> tuple[float, float]:
+    """Natural and PGD-20 accuracy in percent."""
+    return 100 * result["natural_accuracy"], 100 * result["robust_accuracy"]["pgd20"]
+
+
+def print_tuning(results: dict[str, dict]) -> None:
+    print("| run | natural | PGD-20 | sum |\n|---|---|---|---|")
+    for name, result in results.items():
+        natural, robust = accuracies(result)
+        print(f"| {name} | {natural:.2f} | {robust:.2f} | {natural + robust:.2f} |")
+
+
+def frontiers(results: dict[str, dict]) -> dict[str, np.ndarray]:
+    """Loss to `[seed, strength, (natural, robust)]`."""
+    return {
+        loss: np.array(
+            [
+                [accuracies(results[f"{loss}_{s}_seed{seed}"]) for s in STRENGTHS[loss]]
+                for seed in SEEDS
+            ]
+        )
+        for loss in LOSSES
+    }
+
+
+def print_frontiers(points: dict[str, np.ndarray]) -> None:
+    print("| loss | strength | natural | PGD-20 |\n|---|---|---|---|")
+    for loss, values in points.items():
+        mean, deviation = values.mean(0), values.std(0, ddof=1)
+        for i, strength in enumerate(STRENGTHS[loss]):
+            cells = (f"{m:.2f} ± {d:.2f}" for m, d in zip(mean[i], deviation[i], strict=True))
+            print(f"| {loss} | {strength} | {' | '.join(cells)} |")
+
+
+def print_at_equal_natural(points: dict[str, np.ndarray]) -> None:
+    """PGD-20 accuracy where a seed's frontier, by lines, has that natural accuracy."""
+    low = max(values[..., 0].min(1).max() for values in points.values())
+    high = min(values[..., 0].max(1).min() for values in points.values())
+    levels = np.linspace(low, high, 5)[1:-1]
+    print("| natural | " + " | ".join(points) + " |\n|---" * 1 + "|---" * len(points) + "|")
+    for level in levels:
+        row = []
+        for values in points.values():
+            robust = np.array([_interpolate(level, curve) for curve in values])
+            row.append(f"{robust.mean():.2f} ± {robust.std(ddof=1):.2f}")
+        print(f"| {level:.1f} | {' | '.join(row)} |")
+
+
+def _interpolate(natural: float, curve: np.ndarray) -> float:
+    order = np.argsort(curve[:, 0])
+    return float(np.interp(natural, curve[order, 0], curve[order, 1]))
+
+
+def draw(points: dict[str, np.ndarray], path: pathlib.Path) -> None:
+    figure, axis = plt.subplots(figsize=(6, 4.5))
+    for color, (loss, values) in zip(plt.cm.tab10.colors, points.items(), strict=False):
+        natural, robust = values.mean(0).T
+        axis.plot(natural, robust, "-o", color=color, label=loss.upper())
+        axis.scatter(*values.reshape(-1, 2).T, s=8, color=color, alpha=0.5)
+        for strength, x, y in zip(STRENGTHS[loss], natural, robust, strict=True):
+            axis.annotate(f"{strength}", (x, y), fontsize=7, color=color)
+    axis.set_xlabel("natural accuracy (%)")
+    axis.set_ylabel("PGD-20 accuracy at epsilon 0.1 (%)")
+    axis.grid(alpha=0.3)
+    axis.legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=130)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("stage", choices=["tune", "frontier"])
+    parser.add_argument("--workdir", type=pathlib.Path, default=ROOT / "runs" / "fashion")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    arguments = parser.parse_args()
+    cells = tuning_cells() if arguments.stage == "tune" else frontier_cells()
+    results = run_all(cells, arguments.workdir, arguments.jobs)
+    if arguments.stage == "tune":
+        print_tuning(results)
+        return
+    points = frontiers(results)
+    print_frontiers(points)
+    print()
+    print_at_equal_natural(points)
+    draw(points, ROOT / "docs" / "fashion_mnist.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Finished runs side by side: `python -m train.compare runs/digits_*`."""
+
+import json
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    folders = list(sys.argv[1:] if argv is None else argv)
+    results = {}
+    for folder in folders:
+        path = pathlib.Path(folder) / "result.json"
+        if not path.is_file():
+            print(f"error: {folder} holds no finished run", file=sys.stderr)
+            return 1
+        results[folder] = json.loads(path.read_text())
+    if not results:
+        print("error: name one or more run folders", file=sys.stderr)
+        return 2
+    Console().print(table(results))
+    return 0
+
+
+def table(results: dict[str, dict]) -> Table:
+    """A row a run; a column for each attack that any of them was judged by."""
+    attacks = sorted(
+        {
+            (name, result["epsilon"])
+            for result in results.values()
+            for name in result["robust_accuracy"]
+        }
+    )
+    columns = ["run", "data", "steps", "seconds", "natural"]
+    columns += [f"{name} (eps {epsilon:.3g})" for name, epsilon in attacks]
+    shown = Table()
+    for column in columns:
+        shown.add_column(column, justify="left" if column in ("run", "data") else "right")
+    for name, result in results.items():
+        robust = [
+            result["robust_accuracy"].get(attack)
+            if result["epsilon"] == epsilon
+            else None
+            for attack, epsilon in attacks
+        ]
+        shown.add_row(
+            name,
+            f"{result['dataset']} ({result['evaluated_on']})",
+            str(result["steps"]),
+            f"{result['seconds']:.0f}",
+            _percent(result["natural_accuracy"]),
+            *map(_percent, robust),
+        )
+    return shown
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f}%"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
