@@ -101,26 +101,20 @@ def dkd_loss(
     is_label = jax.nn.one_hot(labels, num_classes, dtype=bool)
     n_two_way, n_others = _split(logits.astype(dtype) / temperature, is_label)
     m_two_way, m_others = _split(target_logits.astype(dtype) / temperature, is_label)
-    target_term = _kl(n_two_way, m_two_way)
-    other_term = _kl(n_others, m_others)
+    target_term = kl_divergence(n_two_way, m_two_way)
+    other_term = kl_divergence(n_others, m_others)
     loss = jnp.square(temperature) * (alpha * target_term + beta * other_term)
     known = jnp.any(is_label, axis=-1)
     return jnp.where(known, loss, jnp.nan).astype(logits.dtype)
 
 
 def _split(logits: Array, is_label: Array) -> tuple[Array, Array]:
-    """Log-probabilities of "label or not", `[..., 2]`, and of the others, `[..., C]`.
+    """Logits of "label or not", `[..., 2]`, and of the other classes, `[..., C]`.
 
-    In the second the label's own class has a logarithm so low that it weighs nothing,
-    yet finite, so that differences and gradients stay so too.
+    In the second the label's own class is so low that it weighs nothing, yet finite,
+    so that differences and gradients stay so too.
     """
-    log_probabilities = jax.nn.log_softmax(logits)
     others = jnp.where(is_label, jnp.asarray(-1e30, logits.dtype), logits)
-    log_label = jnp.sum(jnp.where(is_label, log_probabilities, 0.0), axis=-1)
-    log_not_label = jax.nn.logsumexp(others, axis=-1) - jax.nn.logsumexp(logits, axis=-1)
-    two_way = jnp.stack([log_label, log_not_label], axis=-1)
-    return two_way, jax.nn.log_softmax(others)
-
-
-def _kl(log_q: Array, log_p: Array) -> Array:
-    return jnp.sum(jnp.exp(log_p) * (log_p - log_q), axis=-1)
+    label = jnp.sum(jnp.where(is_label, logits, 0.0), axis=-1)
+    two_way = jnp.stack([label, jax.nn.logsumexp(others, axis=-1)], axis=-1)
+    return two_way, others

@@ -1,7 +1,9 @@
 """A strict session: warnings are errors, ranks never broadcast by accident."""
 
+import gzip
 import os
 import pathlib
+import struct
 
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
 
@@ -29,3 +31,33 @@ def x64():
 def golden_losses():
     """Reference values in float64, as {key: array}."""
     return dict(np.load(GOLDEN / "losses.npz"))
+
+
+def small_images(channels=None):
+    """128 images of 12 x 12 in 4 classes that a small network learns at once."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 128)
+    images = rng.integers(0, 80, (128, 12, 12), np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        row, column = divmod(label, 2)
+        image[6 * row : 6 * row + 6, 6 * column : 6 * column + 6] += 150
+    if channels:
+        images = np.repeat(images[..., None], channels, axis=-1)
+    return images, labels
+
+
+def write_idx(folder, *, compressed=False):
+    """The images as MNIST's four files: 96 to train, 32 to test."""
+    images, labels = small_images()
+    for part, rows in (("train", slice(0, 96)), ("t10k", slice(96, None))):
+        for name, array in (
+            (f"{part}-images-idx3-ubyte", images[rows]),
+            (f"{part}-labels-idx1-ubyte", labels[rows].astype(np.uint8)),
+        ):
+            header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+            content = header + array.tobytes()
+            if compressed:
+                (folder / f"{name}.gz").write_bytes(gzip.compress(content))
+            else:
+                (folder / name).write_bytes(content)
+    return images, labels

@@ -60,6 +60,11 @@ def validate(config: ConfigDict) -> None:
             "optimizer.milestones must be shares of the epochs within (0, 1), "
             f"got {config.optimizer.milestones}"
         )
+    if config.attack.start == "natural" and config.attack.loss != "cross_entropy":
+        raise UserError(
+            f"attack.loss={config.attack.loss} has no gradient at the natural image: "
+            "attack.start must be gaussian or uniform, got natural"
+        )
     if config.data.evaluate_on == "validation" and not config.data.validation_size:
         raise UserError("data.evaluate_on=validation needs data.validation_size > 0")
 

@@ -8,6 +8,7 @@ import dataclasses
 import gzip
 import pathlib
 import struct
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
@@ -183,7 +184,7 @@ def _npz(argument: str, _: ConfigDict) -> DataSet:
         raise UserError(f"npz: there is no file {str(path)!r}")
     names = ("x_train", "y_train", "x_test", "y_test")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             missing = [name for name in names if name not in arrays]
             if missing:
                 raise UserError(
@@ -191,7 +192,7 @@ def _npz(argument: str, _: ConfigDict) -> DataSet:
                     f"it holds {', '.join(arrays.files)}"
                 )
             x_train, y_train, x_test, y_test = (arrays[name] for name in names)
-    except (EOFError, OSError, ValueError, zlib.error) as error:
+    except (EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
         raise UserError(f"npz: {str(path)!r} cannot be read: {error}") from error
     return _in_memory((x_train, y_train), (x_test, y_test), argument)
 

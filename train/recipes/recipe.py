@@ -72,7 +72,7 @@ class Task:
         means = ClassMeans.create(self.num_classes) if uses_class_means else None
         # A copy: two leaves of one buffer could not both be donated to the step.
         copy = jax.tree.map(jnp.copy, weights)
-        return TrainState.create(
+        state = TrainState.create(
             apply_fn=self.model.apply,
             params=weights.params,
             tx=optim.create(
@@ -85,6 +85,7 @@ class Task:
             class_means=means,
             averaged=None if self.config.averaging.every == "none" else copy,
         )
+        return state.replace(step=jnp.zeros((), jnp.int32))
 
 
 def to_pixels(image: Array) -> Array:

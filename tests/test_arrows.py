@@ -1,0 +1,84 @@
+"""Rooms know only the rooms that the design lets them know."""
+
+import ast
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+# What each library room may import from the library.
+LEAVES = {"ikl_jax.types", "ikl_jax.checks"}
+ROOMS = {
+    "types": set(),
+    "checks": {"ikl_jax.types"},
+    "divergences": LEAVES,
+    "distillation": LEAVES | {"ikl_jax.divergences"},
+    "class_means": LEAVES,
+    "awp": LEAVES,
+    "attacks": LEAVES,
+    "models": LEAVES,
+    "verify": LEAVES | {"ikl_jax.divergences"},
+    "version": set(),
+}
+RUNTIME = {"jax", "flax", "chex", "numpy"}
+
+
+def imports(path):
+    """Dotted names of the modules that a file imports, `from a import b` as a.b."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def files(folder):
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def room_of(path):
+    return path.relative_to(ROOT / "ikl_jax").with_suffix("").parts[0]
+
+
+@pytest.mark.parametrize("path", files("ikl_jax"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_library_rooms(path):
+    room = room_of(path)
+    if room == "__init__":
+        return
+    for name in imports(path):
+        package = name.split(".")[0]
+        if package != "ikl_jax":
+            assert package in RUNTIME | sys.stdlib_module_names, name
+            continue
+        allowed = ROOMS[room] | {f"ikl_jax.{room}"}
+        module = ".".join(name.split(".")[:2])
+        assert module in allowed, f"{path.name} must not know {name}"
+
+
+@pytest.mark.parametrize("path", files("configs"), ids=lambda p: p.name)
+def test_configs_stand_alone(path):
+    for name in imports(path):
+        package = name.split(".")[0]
+        allowed = {"configs", "ml_collections"} | sys.stdlib_module_names
+        assert package in allowed, name
+
+
+@pytest.mark.parametrize("path", files("train"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_recipes_do_not_know_configs_or_tests(path):
+    for name in imports(path):
+        assert name.split(".")[0] not in {"configs", "tests", "benchmarks"}, name
+
+
+def test_importing_the_library_loads_no_training_package():
+    heavy = ["optax", "orbax", "grain", "tensorflow_datasets", "ml_collections", "sklearn"]
+    code = f"import sys, ikl_jax; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = done.stdout.strip()
+    assert "grain" not in loaded
+    assert "tensorflow_datasets" not in loaded
+    assert "ml_collections" not in loaded

@@ -1,0 +1,126 @@
+"""Architectures, against logits of the published ones with the same weights."""
+
+import json
+import zlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ikl_jax import models
+from tests.conftest import GOLDEN
+
+RECORD = json.loads((GOLDEN / "wide_resnet.json").read_text())
+
+
+def drawn(name, shape):
+    """The golden data's parameter of that torch name."""
+    seed = zlib.crc32((RECORD["salt"] + name).encode())
+    value = np.random.default_rng(seed).standard_normal(shape)
+    if name.endswith("running_mean"):
+        value = 0.1 * value
+    elif name.endswith("running_var"):
+        value = 1 + 0.1 * np.abs(value)
+    elif len(shape) == 4:
+        value = value * np.sqrt(2 / np.prod(shape[1:]))
+    elif len(shape) == 2:
+        value = value / np.sqrt(shape[1])
+    elif name.endswith("weight"):
+        value = 1 + 0.1 * value
+    else:
+        value = 0.1 * value
+    return value.astype(np.float32)
+
+
+def torch_layer(path):
+    """The torch name of a layer of ours, such as group1_block0/norm1."""
+    top = {"stem": "conv1", "norm": "bn1", "classifier": "fc"}
+    if path[0] in top:
+        return top[path[0]]
+    group, block = path[0].removeprefix("group").split("_block")
+    inner = {"norm1": "bn1", "norm2": "bn2", "shortcut": "convShortcut"}
+    return f"block{group}.layer.{block}.{inner.get(path[1], path[1])}"
+
+
+TORCH_NAMES = {
+    "kernel": "weight", "scale": "weight", "bias": "bias",
+    "mean": "running_mean", "var": "running_var",
+}  # fmt: skip
+
+
+def golden_variables(shapes, used):
+    def fill(path, leaf):
+        names = [key.key for key in path][1:]
+        name = f"{torch_layer(names[:-1])}.{TORCH_NAMES[names[-1]]}"
+        used.add(name)
+        order = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}[leaf.ndim]
+        back = {4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}[leaf.ndim]
+        torch_shape = tuple(leaf.shape[i] for i in order)
+        return jnp.asarray(drawn(name, torch_shape).transpose(back))
+
+    return jax.tree_util.tree_map_with_path(fill, shapes)
+
+
+@pytest.mark.parametrize("name", ["wide_resnet_10_2", "wide_resnet_34_10"])
+@pytest.mark.parametrize("mode", ["eval", "train"])
+def test_wide_resnets_equal_the_published_ones(name, mode):
+    record = RECORD["models"][name]
+    channels, height, width = record["input"]
+    seed = zlib.crc32((RECORD["salt"] + name).encode())
+    x = np.random.default_rng(seed).random((2, channels, height, width))
+    x = jnp.asarray(x.astype(np.float32).transpose(0, 2, 3, 1))
+    num_classes = record["parameters"]["fc.bias"][0]
+    model = models.create(name, num_classes)
+    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), x))
+    used = set()
+    variables = golden_variables(shapes, used)
+    assert used == set(record["parameters"])
+    assert record["count"] == sum(leaf.size for leaf in jax.tree.leaves(variables))
+
+    expected = np.load(GOLDEN / "wide_resnet.npz")[f"{name}/{mode}"]
+    train = mode == "train"
+    logits, _ = jax.jit(
+        lambda v, x: model.apply(v, x, train=train, mutable=["batch_stats"])
+    )(variables, x)
+    np.testing.assert_allclose(
+        logits, expected, rtol=0, atol=1e-3 * np.abs(expected).max()
+    )
+
+
+def test_training_updates_the_running_statistics():
+    model = models.create("wide_resnet_10_1", 3)
+    x = jax.random.uniform(jax.random.key(0), (4, 16, 16, 3))
+    variables = model.init(jax.random.key(1), x)
+    _, updated = model.apply(variables, x, train=True, mutable=["batch_stats"])
+    old, new = (jax.tree.leaves(v["batch_stats"]) for v in (variables, updated))
+    assert all(np.any(a != b) for a, b in zip(old, new, strict=True))
+
+
+@pytest.mark.parametrize("name", ["cnn", "wide_resnet_10_1"])
+@pytest.mark.parametrize("shape", [(2, 8, 8, 1), (3, 12, 10, 3)])
+def test_bfloat16_computes_with_float32_parameters(name, shape):
+    model = models.create(name, 5, dtype=jnp.bfloat16)
+    x = jax.random.uniform(jax.random.key(0), shape)
+    variables = model.init(jax.random.key(1), x)
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+    logits = model.apply(variables, x)
+    assert logits.shape == (shape[0], 5)
+    assert logits.dtype == jnp.float32
+    exact = models.create(name, 5).apply(variables, x)
+    np.testing.assert_allclose(logits, exact, atol=0.05 * float(jnp.abs(exact).max()))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: models.create("wide_resnet_10_"), "did you mean 'wide_resnet_10_2'"),
+        (lambda: models.create("resnet18"), "unknown model 'resnet18'.*known: cnn"),
+        (lambda: models.create("wide_resnet_12_2"), "depth must be 10, 16, .* got 12"),
+        (lambda: models.create("wide_resnet_10_0"), "width must be >= 1, got 0"),
+        (lambda: models.create("cnn", 0), "num_classes must be > 0, got 0"),
+    ],
+)
+def test_bad_names(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,96 @@
+"""The order of the data: complete, seeded, and entered anywhere."""
+
+import numpy as np
+import pytest
+
+from configs import base
+from train.data import augment, pipeline
+from train.data.sources import InMemory
+from train.errors import UserError
+
+COUNT = 50
+
+
+def numbered():
+    """Every image says its own number."""
+    images = np.tile(np.arange(COUNT, dtype=np.uint8)[:, None, None, None], (1, 6, 6, 1))
+    return InMemory(images, np.arange(COUNT, dtype=np.int32))
+
+
+def batches(seed=0, batch_size=8, **changed):
+    config = base.get_config().data
+    config.update(changed)
+    return pipeline.training_batches(numbered(), config, batch_size=batch_size, seed=seed)
+
+
+def take(iterator, count):
+    return [next(iterator) for _ in range(count)]
+
+
+def labels(read):
+    return [batch["label"].tolist() for batch in read]
+
+
+def test_an_epoch_has_each_example_at_most_once_and_the_next_differs():
+    read = labels(take(batches(), 12))
+    first, second = np.concatenate(read[:6]), np.concatenate(read[6:])
+    for epoch in (first, second):
+        assert len(set(epoch)) == len(epoch) == 48
+    assert not np.array_equal(first, second)
+
+
+def test_the_seed_decides():
+    assert labels(take(batches(3), 5)) == labels(take(batches(3), 5))
+    assert labels(take(batches(3), 5)) != labels(take(batches(4), 5))
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_going_on_from_a_saved_position(threads):
+    augmented = dict(crop_padding=2, flip=True)
+    whole = take(batches(**augmented), 15)
+    first = batches(threads=threads, **augmented)
+    take(first, 8)
+    second = batches(threads=3, **augmented)
+    second.set_state(first.get_state())
+    for ours, expected in zip(take(second, 7), whole[8:], strict=True):
+        np.testing.assert_array_equal(ours["image"], expected["image"])
+        np.testing.assert_array_equal(ours["label"], expected["label"])
+
+
+def test_processes_read_disjoint_parts(monkeypatch):
+    monkeypatch.setattr(pipeline.jax, "process_count", lambda: 2)
+    seen = []
+    for process in (0, 1):
+        monkeypatch.setattr(pipeline.jax, "process_index", lambda p=process: p)
+        seen.append(np.concatenate(labels(take(batches(), 6))))
+    assert [len(part) for part in seen] == [24, 24]
+    assert not set(seen[0]) & set(seen[1])
+
+
+def test_evaluation_batches_are_in_order_and_padded():
+    read = list(pipeline.evaluation_batches(numbered(), 16, 40))
+    assert [len(batch["label"]) for batch in read] == [16, 16, 16]
+    valid = np.concatenate([batch["valid"] for batch in read])
+    kept = np.concatenate([batch["label"] for batch in read])[valid]
+    np.testing.assert_array_equal(kept, np.arange(40))
+
+
+def test_a_batch_larger_than_the_data():
+    with pytest.raises(UserError, match="at most the 50 training examples, got 51"):
+        batches(batch_size=51)
+
+
+def test_pad_crop_shifts_and_fills_with_black():
+    images = np.arange(1, 17, dtype=np.uint8).reshape(1, 4, 4, 1).repeat(400, 0)
+    cropped = augment.pad_crop(images, 1, np.random.default_rng(0))
+    padded = np.pad(images[0, ..., 0], 1)
+    windows = {padded[i : i + 4, j : j + 4].tobytes() for i in range(3) for j in range(3)}
+    assert {image.tobytes() for image in cropped} == windows
+
+
+def test_flip_mirrors_half_of_the_images():
+    images = np.arange(8, dtype=np.uint8).reshape(1, 2, 4, 1).repeat(1000, 0)
+    flipped = augment.flip(images, np.random.default_rng(0))
+    changed = (flipped != images).any((1, 2, 3))
+    np.testing.assert_array_equal(flipped[changed], images[changed][:, :, ::-1])
+    assert 400 < changed.sum() < 600

@@ -1,0 +1,300 @@
+"""The training steps: what moves, by how much, and what is left alone."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import ikl_jax
+from configs import base
+from ikl_jax import models
+from tests import reference
+from tests.conftest import small_images
+
+from train.recipes import RECIPES, Task, adversarial, recipe
+from train.state import Weights
+
+STEPS_PER_EPOCH = 3
+MODEL = "cnn"
+
+
+def make(model=MODEL, name="adversarial", **changed):
+    config = base.get_config()
+    config.recipe = name
+    config.model.name = model
+    config.loss.update(dict(alpha=2.0, beta=1.0))
+    config.attack.update(dict(steps=2, epsilon=0.05, relative_step_size=0.5))
+    config.optimizer.update(dict(schedule="constant", learning_rate=0.05))
+    for field, value in changed.items():
+        section, _, key = field.partition("__")
+        if key:
+            config[section][key] = value
+        else:
+            config[section] = value
+    task = Task(config, models.create(model, 4), 4, (12, 12, 1), STEPS_PER_EPOCH)
+    return RECIPES[name](task), task
+
+
+def batch(count=16, start=0):
+    images, labels = small_images(channels=1)
+    rows = slice(start, start + count)
+    return {
+        "image": jnp.asarray(images[rows]),
+        "label": jnp.asarray(labels[rows].astype(np.int32)),
+    }
+
+
+def after(recipe_, steps=1):
+    state = recipe_.init(jax.random.key(0))
+    step = jax.jit(recipe_.step)
+    for i in range(steps):
+        state, metrics = step(state, batch(start=16 * i))
+    return state, metrics
+
+
+def assert_trees_close(ours, expected, **tolerance):
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, **tolerance)
+
+
+def distance(ours, other):
+    pairs = zip(jax.tree.leaves(ours), jax.tree.leaves(other), strict=True)
+    return float(sum(jnp.sum(jnp.abs(a - b)) for a, b in pairs))
+
+
+@pytest.mark.parametrize("name", ["adversarial", "supervised"])
+def test_the_loss_falls(name):
+    recipe_, _ = make(name=name)
+    state, step = recipe_.init(jax.random.key(0)), jax.jit(recipe_.step)
+    losses = []
+    for _ in range(60):
+        state, metrics = step(state, batch(64))
+        losses.append(float(metrics["loss"]))
+    assert np.mean(losses[-5:]) < 0.8 * losses[0]
+    assert metrics["natural_accuracy"] > 0.8
+
+
+def test_training_by_dkl_is_training_by_kl():
+    runs = {
+        name: after(make(loss__name=name, loss__alpha=1.0, attack__loss="kl")[0], 3)
+        for name in ("kl", "dkl")
+    }
+    kl, dkl = (runs[name][0] for name in ("kl", "dkl"))
+    assert_trees_close(dkl.params, kl.params, atol=2e-6)
+    start = make()[0].init(jax.random.key(0))
+    assert distance(kl.params, start.params) > 1.0
+    assert abs(runs["kl"][1]["divergence"] - runs["dkl"][1]["divergence"]) > 1e-4
+
+
+@pytest.mark.parametrize("loss", ["kl", "dkl", "ikl", "gkl"])
+def test_metrics_are_the_terms_of_the_loss(loss):
+    recipe_, _ = make(loss__name=loss, loss__strength=3.0)
+    _, metrics = after(recipe_)
+    total = metrics["cross_entropy"] + 3.0 * metrics["divergence"]
+    np.testing.assert_allclose(metrics["loss"], total, rtol=1e-6)
+
+
+def test_strength_zero_is_natural_training():
+    plain, _ = after(make(name="supervised")[0], 2)
+    without, _ = after(make(loss__strength=0.0)[0], 2)
+    assert_trees_close(without.params, plain.params, atol=1e-6)
+
+
+def test_class_means_gather_natural_predictions_at_their_temperature():
+    recipe_, task = make(loss__weight_temperature=2.0, model="wide_resnet_10_1")
+    state, _ = after(recipe_)
+    start = recipe_.init(jax.random.key(0))
+    data = batch()
+    logits, _ = recipe.train_logits(
+        task.model, start.weights, recipe.to_pixels(data["image"])
+    )
+    predictions = reference.softmax(np.asarray(logits, np.float64) / 2.0)
+    expected = np.stack(
+        [predictions[np.asarray(data["label"]) == c].sum(0) for c in range(4)]
+    )
+    np.testing.assert_allclose(state.class_means.total, expected, rtol=1e-3, atol=1e-5)
+    np.testing.assert_array_equal(state.class_means.mean, 0.25)
+    ended = recipe_.end_epoch(state)
+    np.testing.assert_allclose(ended.class_means.mean.sum(1), 1.0, rtol=1e-5)
+    assert not np.any(ended.class_means.count)
+
+
+@pytest.mark.parametrize(
+    ("loss", "weights", "kept"),
+    [
+        ("ikl", "class_means", True),
+        ("gkl", "class_means", True),
+        ("ikl", "sample", False),
+        ("kl", "class_means", False),
+        ("dkl", "class_means", False),
+    ],
+)
+def test_class_means_are_kept_where_a_loss_needs_them(loss, weights, kept):
+    state, _ = after(make(loss__name=loss, loss__weights=weights)[0])
+    assert (state.class_means is not None) == kept
+
+
+def test_awp_waits_for_its_epoch_and_then_changes_the_step():
+    plain, _ = after(make()[0], 2)
+    waiting, _ = after(make(awp__gamma=0.01, awp__start_epoch=1)[0], 2)
+    assert_trees_close(waiting.params, plain.params, atol=1e-6)
+    at_once, _ = after(make(awp__gamma=0.01)[0], 2)
+    assert distance(at_once.params, plain.params) > 1e-3
+
+
+def test_awp_takes_the_gradient_elsewhere_but_moves_the_weights_themselves():
+    """One step by hand: attack, perturb, differentiate there, apply here."""
+    recipe_, task = make(awp__gamma=0.02, attack__steps=0, optimizer__weight_decay=0.0)
+    start = recipe_.init(jax.random.key(0))
+    state, _ = jax.jit(recipe_.step)(start, batch())
+    x, labels = recipe.to_pixels(batch()["image"]), batch()["label"]
+    noise = adversarial.STARTS["gaussian"](task.config.attack, x, start.step_key())
+    x_adv = jnp.clip(noise["x_init"], 0, 1)
+
+    def loss(params):
+        natural, adv = (
+            recipe.evaluate_logits(task.model, Weights(params, {}), v) for v in (x, x_adv)
+        )
+        one_hot = jax.nn.one_hot(labels, 4)
+        cross_entropy = -jnp.sum(one_hot * jax.nn.log_softmax(natural), -1)
+        weights = jnp.full_like(natural, 0.25)
+        return jnp.mean(
+            cross_entropy + ikl_jax.ikl_loss(adv, natural, weights, alpha=2.0, beta=1.0)
+        )
+
+    moved = ikl_jax.awp.perturb(start.params, jax.grad(loss)(start.params), 0.02)
+    expected = jax.tree.map(
+        lambda p, g: p - 0.05 * g, start.params, jax.grad(loss)(moved)
+    )
+    assert_trees_close(state.params, expected, atol=1e-6)
+
+
+def test_weight_decay_at_the_perturbed_weights_is_a_choice():
+    numbers = dict(awp__gamma=0.05, optimizer__weight_decay=0.1)
+    here, _ = after(make(**numbers)[0])
+    there, _ = after(make(awp__decay_perturbed=True, **numbers)[0])
+    start = make(**numbers)[0].init(jax.random.key(0))
+    apart = distance(here.params, there.params)
+    assert 0 < apart < 0.1 * distance(here.params, start.params)
+
+
+def test_the_ramp_reaches_epsilon():
+    config = base.get_config().attack
+    config.epsilon, config.epsilon_ramp_epochs = 0.4, 4
+    values = [float(adversarial.ramp(config, jnp.asarray(e))) for e in range(6)]
+    np.testing.assert_allclose(values, [0.1, 0.2, 0.3, 0.4, 0.4, 0.4], rtol=1e-6)
+    config.epsilon_ramp_epochs = 0
+    np.testing.assert_allclose(adversarial.ramp(config, jnp.asarray(0)), 0.4, rtol=1e-6)
+
+
+def test_which_passes_update_the_running_statistics():
+    stats = {
+        updates: after(
+            make(model="wide_resnet_10_1", batch_norm__updates=updates)[0]
+        )[0].batch_stats
+        for updates in (
+            ("adversarial", "natural"), ("natural", "adversarial"), ("natural",), (),
+        )
+    }  # fmt: skip
+    start = make(model="wide_resnet_10_1")[0].init(jax.random.key(0)).batch_stats
+    assert distance(stats[()], start) == 0.0
+    seen = list(stats.values())
+    for i in range(len(seen)):
+        for j in range(i):
+            assert distance(seen[i], seen[j]) > 0.0
+
+
+def test_statistics_of_the_attack_are_a_choice_and_never_kept():
+    states = [
+        after(
+            make(
+                model="wide_resnet_10_1", batch_norm__attack=mode, batch_norm__updates=()
+            )[0],
+            2,
+        )[0]
+        for mode in ("running", "batch")
+    ]
+    assert distance(states[0].batch_stats, states[1].batch_stats) == 0.0
+    assert distance(states[0].params, states[1].params) > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("loss", "start"),
+    [("cross_entropy", "natural")]
+    + [
+        (loss, start)
+        for loss in ("cross_entropy", "kl", "dkl", "ikl", "gkl")
+        for start in ("gaussian", "uniform")
+    ],
+)
+def test_every_attack_objective_and_start(loss, start):
+    scores = {}
+    for steps in (0, 5):
+        changed = dict(attack__loss=loss, attack__start=start, attack__steps=steps)
+        _, metrics = after(make(loss__name="kl", attack__epsilon=0.1, **changed)[0])
+        scores[steps] = float(metrics["divergence"])
+    assert scores[5] > max(1.5 * scores[0], 1e-4)
+
+
+def test_l2_attacks_train_too():
+    _, metrics = after(make(attack__norm="l2", attack__epsilon=0.5)[0], 2)
+    assert np.isfinite(metrics["loss"])
+
+
+def averaged_after(recipe_, steps):
+    """The averages that a run of `steps` leaves, and the weights it passed through."""
+    state, step = recipe_.init(jax.random.key(0)), jax.jit(recipe_.step)
+    trail = []
+    for i in range(steps):
+        state, _ = step(state, batch(start=i))
+        if (i + 1) % STEPS_PER_EPOCH == 0:
+            state = recipe_.end_epoch(state)
+        trail.append(state.weights)
+    return state.averaged, trail
+
+
+def mix(decay, average, new):
+    return jax.tree.map(lambda a, b: decay * a + (1 - decay) * b, average, new)
+
+
+def test_averaging_per_step_with_warmup_includes_batch_norm():
+    recipe_, _ = make(
+        model="wide_resnet_10_1", averaging__every="step", averaging__decay=0.25
+    )
+    averaged, trail = averaged_after(recipe_, 4)
+    expected = trail[0]
+    for n in range(1, 4):
+        expected = mix(min(0.25, (1 + n) / (10 + n)), expected, trail[n])
+    assert_trees_close(averaged, expected, atol=1e-5)
+    assert jax.tree.leaves(averaged.batch_stats)
+
+
+def test_averaging_per_epoch_from_an_epoch_on():
+    recipe_, _ = make(
+        averaging__every="epoch", averaging__decay=0.9, averaging__warmup=False,
+        averaging__start_epoch=1,
+    )  # fmt: skip
+    averaged, trail = averaged_after(recipe_, 11)
+    ends = trail[2::STEPS_PER_EPOCH]  # epochs 0, 1, 2; the last is not finished
+    assert_trees_close(averaged, mix(0.9, ends[1], ends[2]), atol=1e-6)
+
+
+def test_no_averaging_keeps_no_copy():
+    averaged, _ = averaged_after(make()[0], 1)
+    assert averaged is None
+
+
+def test_results_do_not_depend_on_the_number_of_devices():
+    from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+    recipe_, _ = make(model="wide_resnet_10_1", awp__gamma=0.005)
+    expected, _ = after(recipe_)
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
+    data = jax.device_put(batch(), NamedSharding(mesh, PartitionSpec("data")))
+    state = jax.device_put(
+        recipe_.init(jax.random.key(0)), NamedSharding(mesh, PartitionSpec())
+    )
+    sharded, _ = jax.jit(recipe_.step)(state, data)
+    assert_trees_close(sharded.params, expected.params, atol=1e-4)
+    assert_trees_close(sharded.batch_stats, expected.batch_stats, atol=1e-5)
+    assert_trees_close(sharded.class_means, expected.class_means, atol=1e-5)
