@@ -33,6 +33,7 @@ STRENGTHS = {
     "gkl": (1, 2, 4, 8),
 }
 SEEDS = (0, 1, 2)
+MIDDLE = {"kl": 6, "dkl": 6, "ikl": 4, "gkl": 4}
 
 
 class Cell(NamedTuple):
@@ -43,26 +44,39 @@ class Cell(NamedTuple):
     overrides: tuple[str, ...] = ()
 
 
-# One middle strength a loss, then one field at a time from where the config stands,
-# the same for all: learning rate and warm-up, and what is the loss's own.
-TUNED = {
-    loss: {"optimizer.learning_rate": (0.05, 0.1, 0.2), "optimizer.warmup": (0.1,)}
-    for loss in LOSSES
-}
-TUNED["ikl"] |= {"loss.alpha": (1.0, 2.5, 5.0, 10.0)}
-TUNED["gkl"] |= {"loss.gamma": (0.2, 0.5, 0.8)}
+# (loss, learning rate, warm-up, alpha, gamma), tried in three rounds: the learning rate
+# without warm-up, then warm-up and alpha, then the two of GKL; KL and DKL have no own.
+TRIED = [
+    *((loss, rate, 0.0, 5.0, 0.5) for loss in LOSSES for rate in (0.05, 0.1, 0.2)),
+    *(("ikl", 0.1, 0.0, alpha, 0.5) for alpha in (2.5, 10.0)),
+    *(("gkl", 0.1, 0.0, 5.0, gamma) for gamma in (0.2, 0.8)),
+    *((loss, 0.1, 0.1, 5.0, 0.5) for loss in ("kl", "dkl")),
+    ("kl", 0.2, 0.1, 5.0, 0.5),
+    *(("ikl", 0.1, 0.1, alpha, 0.5) for alpha in (0.5, 1.0, 2.5, 5.0)),
+    *(("gkl", 0.1, 0.1, alpha, 0.8) for alpha in (1.0, 2.5, 5.0)),
+    ("gkl", 0.1, 0.1, 1.0, 0.5),
+]
 
 
 def tuning_cells() -> list[Cell]:
     """Three epochs each, judged on 5,000 training images that are held out."""
     cells = []
-    for loss, fields in TUNED.items():
-        argument = f"loss={loss},strength={STRENGTHS[loss][2]},validation"
-        for field, values in fields.items():
-            for value in values:
-                name = f"tune_{loss}_{field.split('.')[1]}_{value}"
-                overrides = (f"--config.{field}={value}", "--config.epochs=3")
-                cells.append(Cell(name, argument, overrides))
+    for loss, rate, warmup, alpha, gamma in TRIED:
+        numbers = {
+            "epochs": 3,
+            "optimizer.learning_rate": rate,
+            "optimizer.warmup": warmup,
+        }
+        own = {"ikl": {"alpha": alpha}, "gkl": {"alpha": alpha, "gamma": gamma}}
+        numbers |= {f"loss.{name}": value for name, value in own.get(loss, {}).items()}
+        shown = ",".join(f"{k.split('.')[-1]}={v}" for k, v in numbers.items())
+        cells.append(
+            Cell(
+                f"tune_{loss},{shown}",
+                f"loss={loss},strength={MIDDLE[loss]},validation",
+                tuple(f"--config.{name}={value}" for name, value in numbers.items()),
+            )
+        )
     return cells
 
 

@@ -1,0 +1,125 @@
+"""What a command line cannot use: one sentence, an exit code, nothing written."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from configs import base, digits_ikl_at, fashion_mnist_at
+from train import checkpoint, cli, loop, settings
+from train.errors import UserError
+
+DIGITS = "configs/digits_ikl_at.py:quick"
+
+BAD = {
+    "unknown field": (["--config.learning_rte=0.1"], 2, "learning_rte"),
+    "nearest field": (["--config.optimizer.learning_rat=0.1"], 2, 'Did you mean "learning_rate"'),
+    "type": (["--config.epochs=many"], 2, "epochs"),
+    "model": (["--config.model.name=wide_resnet_28"], 1, "did you mean 'wide_resnet_28_10'"),
+    "loss": (["--config.loss.name=ilk"], 1, "unknown loss.name 'ilk'; did you mean 'ikl'"),
+    "source": (["--config.data.source=digit"], 1, "did you mean 'digits'"),
+    "recipe": (["--config.recipe=adversarail"], 1, "did you mean 'adversarial'"),
+    "norm": (["--config.attack.norm=l1"], 1, "unknown attack.norm 'l1'"),
+    "epsilon": (["--config.attack.epsilon=-0.1"], 1, "attack.epsilon must be >= 0, got -0.1"),
+    "temperature": (
+        ["--config.loss.weight_temperature=0.0"], 1, "loss.weight_temperature must be > 0, got 0",
+    ),
+    "start": (["--config.attack.start=natural"], 1, "must be gaussian or uniform"),
+    "share": (["--config.optimizer.warmup=2.0"], 1, "optimizer.warmup must lie in [0, 1]"),
+    "batch": (["--config.batch_size=1440"], 1, "at most the 1437 training examples, got 1440"),
+    "devices": (["--config.batch_size=63"], 1, "a multiple of the 8 devices, got 63"),
+    "evaluation batch": (["--config.evaluation.batch_size=9"], 1, "multiple of the 8 devices"),
+    "idx": (["--config.data.source=idx:/nowhere"], 1, "there is no folder '/nowhere'"),
+    "validation": (
+        ["--config.data.evaluate_on=validation"], 1, "needs data.validation_size > 0",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_configs(name, tmp_path, capsys):
+    overrides, code, message = BAD[name]
+    workdir = tmp_path / "run"
+    arguments = ["train", f"--config={DIGITS}", f"--workdir={workdir}", *overrides]
+    assert cli.main(arguments) == code
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert message in error
+    assert not workdir.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--workdir=x"], "--config is required"),
+        ([f"--config={DIGITS}"], "--workdir is required"),
+        (["--config=configs/none.py", "--workdir=x"], "configs/none.py"),
+        (["--config=configs/base.py:fast", "--workdir=x"], "takes no argument"),
+        (["--config=configs/digits_ikl_at.py:fast", "--workdir=x"], "unknown config argument"),
+        ([f"--config={DIGITS}", "--workdir=x", "--epochs=3"], "epochs"),
+        ([f"--config={DIGITS}", "--workdir=x", "more"], "unexpected arguments: more"),
+    ],
+)
+def test_bad_command_lines(arguments, message, capsys):
+    assert cli.main(["train", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_folder_that_is_not_a_run(tmp_path, capsys):
+    (tmp_path / "thesis.tex").write_text("mine")
+    assert cli.main(["train", f"--config={DIGITS}", f"--workdir={tmp_path}"]) == 1
+    assert "holds files that are not a run's" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_evaluating_what_is_not_there(tmp_path, capsys):
+    from train import evaluate
+
+    assert evaluate.main(["evaluate", f"--workdir={tmp_path}"]) == 1
+    assert "holds no run" in capsys.readouterr().err
+    (tmp_path / "config.json").write_text(settings.to_json(digits_ikl_at.get_config("quick")))
+    assert evaluate.main(["evaluate", f"--workdir={tmp_path}"]) == 1
+    assert "holds no checkpoint yet" in capsys.readouterr().err
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_path):
+    config = digits_ikl_at.get_config("quick")
+    config.epochs = 4
+    config.optimizer.schedule = "step"
+    config.optimizer.decay_factor = 1e35  # after half of the epochs
+    config.optimizer.milestones = (0.5,)
+    with pytest.raises(UserError, match="not finite .* Look at optimizer.learning_rate"):
+        loop.train(config, tmp_path / "run", Console(quiet=True))
+    assert not (tmp_path / "run" / "result.json").exists()
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert all(math.isfinite(json.loads(line)["loss"]) for line in lines)
+    saved = checkpoint.Checkpoints(tmp_path / "run")
+    assert saved.latest_step() is not None
+    saved.close()
+
+
+def test_configs_know_their_arguments():
+    assert fashion_mnist_at.get_config("loss=kl,strength=3").loss.strength == 3.0
+    assert fashion_mnist_at.get_config("validation").data.evaluate_on == "validation"
+    with pytest.raises(ValueError, match="loss must be one of kl, dkl, ikl, gkl"):
+        fashion_mnist_at.get_config("loss=mse")
+    settings.validate(base.get_config())
+    for argument in ("", "natural", "quick", "natural,quick"):
+        settings.validate(digits_ikl_at.get_config(argument))
+
+
+def test_a_cut_last_line_of_metrics_is_forgotten(tmp_path):
+    from train.writers import MetricsWriter
+
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 1.0}\n{"step": 3, "lo')
+    writer = MetricsWriter(tmp_path, 1)
+    writer.write(2, {"loss": np.float32(1.5).item()})
+    writer.close()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert lines == [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.5}]
