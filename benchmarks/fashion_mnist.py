@@ -112,7 +112,8 @@ def run_all(cells: list[Cell], workdir: pathlib.Path, jobs: int) -> dict[str, di
             ]  # fmt: skip
             cache = {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax")}
             done = subprocess.run(
-                command, cwd=ROOT, env=os.environ | cache, capture_output=True, text=True,
+                command, cwd=ROOT, env=os.environ | cache,
+                capture_output=True, text=True,
                 preexec_fn=lambda: os.sched_setaffinity(0, slot), check=False,
             )  # fmt: skip
             slots.put(slot)
@@ -155,7 +156,9 @@ def print_frontiers(points: dict[str, np.ndarray]) -> None:
     for loss, values in points.items():
         mean, deviation = values.mean(0), values.std(0, ddof=1)
         for i, strength in enumerate(STRENGTHS[loss]):
-            cells = (f"{m:.2f} ± {d:.2f}" for m, d in zip(mean[i], deviation[i], strict=True))
+            cells = (
+                f"{m:.2f} ± {d:.2f}" for m, d in zip(mean[i], deviation[i], strict=True)
+            )
             print(f"| {loss} | {strength} | {' | '.join(cells)} |")
 
 
@@ -164,7 +167,13 @@ def print_at_equal_natural(points: dict[str, np.ndarray]) -> None:
     low = max(values[..., 0].min(1).max() for values in points.values())
     high = min(values[..., 0].max(1).min() for values in points.values())
     levels = np.linspace(low, high, 5)[1:-1]
-    print("| natural | " + " | ".join(points) + " |\n|---" * 1 + "|---" * len(points) + "|")
+    print(
+        "| natural | "
+        + " | ".join(points)
+        + " |\n|---" * 1
+        + "|---" * len(points)
+        + "|"
+    )
     for level in levels:
         row = []
         for values in points.values():
@@ -180,7 +189,8 @@ def _interpolate(natural: float, curve: np.ndarray) -> float:
 
 def draw(points: dict[str, np.ndarray], path: pathlib.Path) -> None:
     figure, axis = plt.subplots(figsize=(6, 4.5))
-    for color, (loss, values) in zip(plt.cm.tab10.colors, points.items(), strict=False):
+    for i, (loss, values) in enumerate(points.items()):
+        color = f"C{i}"
         natural, robust = values.mean(0).T
         axis.plot(natural, robust, "-o", color=color, label=loss.upper())
         axis.scatter(*values.reshape(-1, 2).T, s=8, color=color, alpha=0.5)
@@ -197,7 +207,9 @@ def draw(points: dict[str, np.ndarray], path: pathlib.Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stage", choices=["tune", "frontier"])
-    parser.add_argument("--workdir", type=pathlib.Path, default=ROOT / "runs" / "fashion")
+    parser.add_argument(
+        "--workdir", type=pathlib.Path, default=ROOT / "runs" / "fashion"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
     cells = tuning_cells() if arguments.stage == "tune" else frontier_cells()

@@ -5,14 +5,16 @@ Epsilons and step sizes are in pixels of [0, 1].
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from ml_collections import ConfigDict
 
-Variant = Callable[[ConfigDict, str], None]
+Config = Any  # a ConfigDict, whose fields no checker knows
+Variant = Callable[[Config, str], None]
 
 
-def get_config(argument: str = "") -> ConfigDict:
-    config = ConfigDict()
+def get_config(argument: str = "") -> Config:
+    config = section()
     config.name = "base"
     config.recipe = "adversarial"  # adversarial | supervised
     config.seed = 0
@@ -21,10 +23,10 @@ def get_config(argument: str = "") -> ConfigDict:
     config.log_every = 10  # steps between lines of metrics.jsonl
     config.checkpoint_every = 1  # epochs
 
-    config.model = ConfigDict()
+    config.model = section()
     config.model.name = "cnn"  # cnn | wide_resnet_DEPTH_WIDTH
 
-    config.data = ConfigDict()
+    config.data = section()
     config.data.source = "digits"  # digits | idx:DIR | npz:FILE | tfds:NAME
     config.data.data_dir = ""  # where TFDS keeps its data sets; empty: its default
     config.data.train_split = "train"  # names within a tfds source
@@ -35,7 +37,7 @@ def get_config(argument: str = "") -> ConfigDict:
     config.data.flip = False  # mirror half of the images
     config.data.threads = 2  # that read ahead
 
-    config.optimizer = ConfigDict()
+    config.optimizer = section()
     config.optimizer.learning_rate = 0.1
     config.optimizer.momentum = 0.9
     config.optimizer.nesterov = False
@@ -50,7 +52,7 @@ def get_config(argument: str = "") -> ConfigDict:
     config.optimizer.warmup = 0.0  # share of the steps, for cosine and one_cycle
 
     # cross-entropy(natural) + strength * divergence(adversarial, natural)
-    config.loss = ConfigDict()
+    config.loss = section()
     config.loss.name = "ikl"  # kl (TRADES) | dkl | ikl | gkl
     config.loss.strength = 1.0
     config.loss.alpha = 20.0  # of the weighted squared error (unused by kl)
@@ -60,7 +62,7 @@ def get_config(argument: str = "") -> ConfigDict:
     config.loss.weight_temperature = 4.0  # of predictions in the class means
     config.loss.class_means_momentum = 0.0  # share of the old means kept each epoch
 
-    config.attack = ConfigDict()
+    config.attack = section()
     config.attack.norm = "linf"  # linf | l2
     config.attack.epsilon = 8 / 255
     config.attack.steps = 10
@@ -73,23 +75,23 @@ def get_config(argument: str = "") -> ConfigDict:
     config.attack.start_scale = 0.001  # standard deviation of the gaussian start
     config.attack.epsilon_ramp_epochs = 0  # epsilon * min(1, epoch / this); 0: none
 
-    config.awp = ConfigDict()
+    config.awp = section()
     config.awp.gamma = 0.0  # relative size of the weight perturbation; 0: none
     config.awp.start_epoch = 0  # counted from 0
     config.awp.decay_perturbed = False  # weight decay at the perturbed weights
 
-    config.batch_norm = ConfigDict()
+    config.batch_norm = section()
     config.batch_norm.attack = "running"  # running | batch statistics in the attack
     # Which passes of the step update the running statistics, in this order.
     config.batch_norm.updates = ("adversarial", "natural")
 
-    config.averaging = ConfigDict()
+    config.averaging = section()
     config.averaging.every = "none"  # none | step | epoch
     config.averaging.decay = 0.995
     config.averaging.warmup = True  # decay at most (1 + n) / (10 + n), n-th update
     config.averaging.start_epoch = 0  # counted from 0; a plain copy before it
 
-    config.evaluation = ConfigDict()
+    config.evaluation = section()
     config.evaluation.every = 1  # epochs; 0: at the end alone
     config.evaluation.batch_size = 256
     config.evaluation.steps = 20  # PGD on the cross-entropy, at attack.epsilon
@@ -100,7 +102,12 @@ def get_config(argument: str = "") -> ConfigDict:
     return config
 
 
-def vary(config: ConfigDict, argument: str, variants: dict[str, Variant]) -> ConfigDict:
+def section() -> Config:
+    """An empty group of fields."""
+    return ConfigDict()
+
+
+def vary(config: Config, argument: str, variants: dict[str, Variant]) -> Config:
     """Applies the comma-separated options of a config's argument, in their order.
 
     Each is `name` or `name=value`; `variants` maps the names to functions that change

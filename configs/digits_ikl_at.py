@@ -6,12 +6,11 @@
 Options: `:natural` trains without attacks, for comparison; `:quick` takes seconds.
 """
 
-from ml_collections import ConfigDict
-
 from configs import base
+from configs.base import Config
 
 
-def get_config(argument: str = "") -> ConfigDict:
+def get_config(argument: str = "") -> Config:
     config = base.get_config()
     config.name = "digits_ikl_at"
     config.data.source = "digits"
@@ -33,11 +32,13 @@ def get_config(argument: str = "") -> ConfigDict:
     return base.vary(config, argument, {"natural": _natural, "quick": _quick})
 
 
-def _natural(config: ConfigDict, _: str) -> None:
+def _natural(config: Config, _: str) -> None:
     config.recipe = "supervised"
 
 
-def _quick(config: ConfigDict, _: str) -> None:
+def _quick(config: Config, _: str) -> None:
     config.epochs = 2
+    config.checkpoint_every = 1
+    config.evaluation.every = 1
     config.awp.start_epoch = 1
     config.evaluation.steps = 5

@@ -1,6 +1,6 @@
 """Adversarial training on Fashion-MNIST at l-infinity epsilon 0.1: four losses.
 
-    python -m train --config=configs/fashion_mnist_at.py:loss=ikl --workdir=runs/fashion_ikl
+    python -m train --config=configs/fashion_mnist_at.py:loss=ikl --workdir=runs/fashion
 
 `--config.data.source` points at the four idx files (default: where Debian's package
 dataset-fashion-mnist puts them). Options: `loss=kl|dkl|ikl|gkl`; `strength=S`, the
@@ -8,21 +8,20 @@ multiple of that divergence; `validation`, for tuning: evaluates on 5,000 traini
 images that are held out; `quick`, for a check in seconds. Results: docs/results.md.
 """
 
-from ml_collections import ConfigDict
-
 from configs import base
+from configs.base import Config
 
 # At strength 1 each loss is itself at (1, 1). Learning rate, warm-up, alpha and gamma
 # were tuned on held-out training images, see docs/results.md.
 _LOSSES = {
-    "kl": dict(name="kl", alpha=1.0, beta=1.0),
-    "dkl": dict(name="dkl", alpha=1.0, beta=1.0),
-    "ikl": dict(name="ikl", alpha=1.0, beta=1.0),
-    "gkl": dict(name="gkl", alpha=1.0, beta=1.0, gamma=0.5),
+    "kl": {"name": "kl", "alpha": 1.0, "beta": 1.0},
+    "dkl": {"name": "dkl", "alpha": 1.0, "beta": 1.0},
+    "ikl": {"name": "ikl", "alpha": 1.0, "beta": 1.0},
+    "gkl": {"name": "gkl", "alpha": 1.0, "beta": 1.0, "gamma": 0.5},
 }
 
 
-def get_config(argument: str = "") -> ConfigDict:
+def get_config(argument: str = "") -> Config:
     config = base.get_config()
     config.name = "fashion_mnist_at"
     config.data.source = "idx:/usr/share/datasets/fashion-mnist"
@@ -49,22 +48,22 @@ def get_config(argument: str = "") -> ConfigDict:
     return base.vary(config, argument, variants)
 
 
-def _loss(config: ConfigDict, value: str) -> None:
+def _loss(config: Config, value: str) -> None:
     if value not in _LOSSES:
         raise ValueError(f"loss must be one of {', '.join(_LOSSES)}, got {value!r}")
     config.loss.update(_LOSSES[value])
 
 
-def _strength(config: ConfigDict, value: str) -> None:
+def _strength(config: Config, value: str) -> None:
     config.loss.strength = float(value)
 
 
-def _validation(config: ConfigDict, _: str) -> None:
+def _validation(config: Config, _: str) -> None:
     config.data.validation_size = 5000
     config.data.evaluate_on = "validation"
 
 
-def _quick(config: ConfigDict, _: str) -> None:
+def _quick(config: Config, _: str) -> None:
     config.epochs = 1
     config.batch_size = 64
     config.evaluation.batch_size = 64

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import chex
 import jax
+import jax.core
 import jax.numpy as jnp
 
 from ikl_jax.types import Array, Scalar
@@ -43,7 +44,7 @@ def rank_at_least(rank: int, **arrays: Array) -> None:
     for name, array in arrays.items():
         if array.ndim < rank:
             raise ValueError(
-                f"{name} must have at least {rank} dimension(s), got shape {array.shape}"
+                f"{name} must have {rank} or more dimensions, got shape {array.shape}"
             )
 
 

@@ -10,8 +10,7 @@ from ikl_jax import checks
 from ikl_jax.types import Array, Scalar
 
 
-@flax.struct.dataclass
-class ClassMeans:
+class ClassMeans(flax.struct.PyTreeNode):
     """The mean of softmax(logits) over the examples of each class (Section 3.3).
 
     Row c is what the model predicts, on average, for examples labelled c, right or
@@ -31,7 +30,8 @@ class ClassMeans:
     >>> import jax.numpy as jnp, ikl_jax
     >>> means = ikl_jax.ClassMeans.create(2)
     >>> logits = jnp.log(jnp.array([[0.75, 0.25], [0.25, 0.75]]))
-    >>> means = means.accumulate(logits, jnp.array([0, 0]), where=jnp.array([True, False]))
+    >>> keep = jnp.array([True, False])
+    >>> means = means.accumulate(logits, jnp.array([0, 0]), where=keep)
     >>> for row in means.advance().mean:
     ...     print(f"{row[0]:.2f} {row[1]:.2f}")
     0.75 0.25

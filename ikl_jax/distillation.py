@@ -12,9 +12,7 @@ from ikl_jax.divergences import kl_divergence
 from ikl_jax.types import Array, Scalar
 
 
-def kd_loss(
-    logits: Array, target_logits: Array, *, temperature: Scalar = 4.0
-) -> Array:
+def kd_loss(logits: Array, target_logits: Array, *, temperature: Scalar = 4.0) -> Array:
     """Knowledge distillation: T^2 KL(softmax(m / T) || softmax(n / T)).
 
     Args:

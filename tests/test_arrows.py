@@ -43,7 +43,9 @@ def room_of(path):
     return path.relative_to(ROOT / "ikl_jax").with_suffix("").parts[0]
 
 
-@pytest.mark.parametrize("path", files("ikl_jax"), ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", files("ikl_jax"), ids=lambda p: str(p.relative_to(ROOT))
+)
 def test_library_rooms(path):
     room = room_of(path)
     if room == "__init__":
@@ -73,10 +75,21 @@ def test_recipes_do_not_know_configs_or_tests(path):
 
 
 def test_importing_the_library_loads_no_training_package():
-    heavy = ["optax", "orbax", "grain", "tensorflow_datasets", "ml_collections", "sklearn"]
+    heavy = [
+        "optax",
+        "orbax",
+        "grain",
+        "tensorflow_datasets",
+        "ml_collections",
+        "sklearn",
+    ]
     code = f"import sys, ikl_jax; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     loaded = done.stdout.strip()
     assert "grain" not in loaded

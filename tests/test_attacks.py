@@ -164,10 +164,22 @@ BAD_INPUT = {
     "norm": (dict(norm="l3"), ValueError, "unknown norm 'l3'; did you mean 'l2'"),
     "bounds": (dict(bounds=(1.0, 0.0)), ValueError, r"low < high, got \(1.0, 0.0\)"),
     "x outside": (dict(x=X + 1), ValueError, r"x must lie within bounds \[0.0, 1.0\]"),
-    "x of bytes": (dict(x=jnp.zeros((2, 3), jnp.uint8)), TypeError, "x must be floating"),
-    "x_init": (dict(x_init=X[:2]), ValueError, r"got x_init \(2, 3, 4\), x \(5, 3, 4\)"),
+    "x of bytes": (
+        dict(x=jnp.zeros((2, 3), jnp.uint8)),
+        TypeError,
+        "x must be floating",
+    ),
+    "x_init": (
+        dict(x_init=X[:2]),
+        ValueError,
+        r"got x_init \(2, 3, 4\), x \(5, 3, 4\)",
+    ),
     "keys": (dict(key=jax.random.split(jax.random.key(0), 3)), ValueError, "5 keys"),
-    "reduced loss": (dict(loss_fn=lambda x: x.sum()), ValueError, "one loss per example"),
+    "reduced loss": (
+        dict(loss_fn=lambda x: x.sum()),
+        ValueError,
+        "one loss per example",
+    ),
 }
 
 

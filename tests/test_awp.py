@@ -37,7 +37,9 @@ def test_vectors_stay():
 def test_zero_tiny_and_huge_gradients(scale):
     moved = awp.perturb(PARAMS, jax.tree.map(lambda g: scale * g, GRADS), 0.01)
     expected = PARAMS if scale == 0.0 else awp.perturb(PARAMS, GRADS, 0.01)
-    for ours, leaf in zip(jax.tree.leaves(moved), jax.tree.leaves(expected), strict=True):
+    for ours, leaf in zip(
+        jax.tree.leaves(moved), jax.tree.leaves(expected), strict=True
+    ):
         np.testing.assert_allclose(ours, leaf, rtol=1e-4, atol=1e-5)
 
 
@@ -61,7 +63,9 @@ def test_bad_input():
     with pytest.raises(ValueError, match="gamma must be >= 0, got -1"):
         awp.perturb(PARAMS, GRADS, -1.0)
     other = jax.tree.map(lambda g: g[..., :1], GRADS)
-    with pytest.raises(ValueError, match=r"params conv/bias \(4,\), grads conv/bias \(1,\)"):
+    with pytest.raises(
+        ValueError, match=r"params conv/bias \(4,\), grads conv/bias \(1,\)"
+    ):
         awp.perturb(PARAMS, other, 0.1)
     with pytest.raises(ValueError, match="dense"):
         awp.perturb(PARAMS, {"conv": GRADS["conv"]}, 0.1)

@@ -58,7 +58,10 @@ def test_bad_configs(name, tmp_path, capsys):
         ([f"--config={DIGITS}"], "--workdir is required"),
         (["--config=configs/none.py", "--workdir=x"], "configs/none.py"),
         (["--config=configs/base.py:fast", "--workdir=x"], "takes no argument"),
-        (["--config=configs/digits_ikl_at.py:fast", "--workdir=x"], "unknown config argument"),
+        (
+            ["--config=configs/digits_ikl_at.py:fast", "--workdir=x"],
+            "unknown config argument",
+        ),
         ([f"--config={DIGITS}", "--workdir=x", "--epochs=3"], "epochs"),
         ([f"--config={DIGITS}", "--workdir=x", "more"], "unexpected arguments: more"),
     ],
@@ -82,7 +85,9 @@ def test_evaluating_what_is_not_there(tmp_path, capsys):
 
     assert evaluate.main(["evaluate", f"--workdir={tmp_path}"]) == 1
     assert "holds no run" in capsys.readouterr().err
-    (tmp_path / "config.json").write_text(settings.to_json(digits_ikl_at.get_config("quick")))
+    (tmp_path / "config.json").write_text(
+        settings.to_json(digits_ikl_at.get_config("quick"))
+    )
     assert evaluate.main(["evaluate", f"--workdir={tmp_path}"]) == 1
     assert "holds no checkpoint yet" in capsys.readouterr().err
 
@@ -93,11 +98,14 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_pa
     config.optimizer.schedule = "step"
     config.optimizer.decay_factor = 1e35  # after half of the epochs
     config.optimizer.milestones = (0.5,)
-    with pytest.raises(UserError, match="not finite .* Look at optimizer.learning_rate"):
+    with pytest.raises(
+        UserError, match="not finite .* Look at optimizer.learning_rate"
+    ):
         loop.train(config, tmp_path / "run", Console(quiet=True))
     assert not (tmp_path / "run" / "result.json").exists()
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
-    assert all(math.isfinite(json.loads(line)["loss"]) for line in lines)
+    values = [value for line in lines for value in json.loads(line).values()]
+    assert all(math.isfinite(value) for value in values)
     saved = checkpoint.Checkpoints(tmp_path / "run")
     assert saved.latest_step() is not None
     saved.close()
@@ -117,7 +125,9 @@ def test_a_cut_last_line_of_metrics_is_forgotten(tmp_path):
     from train.writers import MetricsWriter
 
     path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 1.0}\n{"step": 3, "lo')
+    path.write_text(
+        '{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 1.0}\n{"step": 3, "lo'
+    )
     writer = MetricsWriter(tmp_path, 1)
     writer.write(2, {"loss": np.float32(1.5).item()})
     writer.close()

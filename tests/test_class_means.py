@@ -68,7 +68,9 @@ def test_sums_are_float32_whatever_the_logits():
 
 
 def test_sharded_over_devices():
-    mesh = jax.make_mesh((4,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:4])
+    mesh = jax.make_mesh(
+        (4,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:4]
+    )
     sharding = NamedSharding(mesh, PartitionSpec("data"))
     sharded = [jax.device_put(array, sharding) for array in (LOGITS, LABELS)]
     means = jax.jit(lambda m, x, y: m.accumulate(x, y))(ClassMeans.create(4), *sharded)
@@ -100,7 +102,11 @@ def test_labels_out_of_range_are_loud_under_jit_too():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda m: m.weights_for(LABELS + 2), ValueError, r"labels must lie in \[0, 4\)"),
+        (
+            lambda m: m.weights_for(LABELS + 2),
+            ValueError,
+            r"labels must lie in \[0, 4\)",
+        ),
         (lambda m: m.weights_for(LABELS * 1.0), TypeError, "labels must be integers"),
         (lambda m: m.accumulate(LOGITS, LABELS - 1), ValueError, "from -1 to 1"),
         (lambda m: m.accumulate(LOGITS[:, :3], LABELS), ValueError, r"\(B, 4\)"),
@@ -110,7 +116,11 @@ def test_labels_out_of_range_are_loud_under_jit_too():
             ValueError,
             "temperature must be > 0",
         ),
-        (lambda m: m.advance(momentum=1.5), ValueError, r"momentum must lie in \[0, 1\]"),
+        (
+            lambda m: m.advance(momentum=1.5),
+            ValueError,
+            r"momentum must lie in \[0, 1\]",
+        ),
         (lambda m: ClassMeans.create(0), ValueError, "num_classes must be > 0"),
     ],
 )

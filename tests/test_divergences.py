@@ -285,13 +285,13 @@ def test_kl_and_dkl_differ_in_value_but_not_in_gradient():
 def test_a_batch_sharded_over_devices(name):
     loss, _ = LOSSES[name]
     n, m = (x[:6] for x in logits())
-    mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:2])
+    mesh = jax.make_mesh(
+        (2,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:2]
+    )
     sharding = NamedSharding(mesh, PartitionSpec("data"))
     sharded = [jax.device_put(x, sharding) for x in (n, m)]
     compiled = jax.jit(lambda n, m: gradients(loss, n, m))
-    for ours, expected in zip(
-        compiled(*sharded), gradients(loss, n, m), strict=True
-    ):
+    for ours, expected in zip(compiled(*sharded), gradients(loss, n, m), strict=True):
         np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -353,7 +353,7 @@ BAD_INPUT = {
     "scalars": (
         lambda n, m: ikl_jax.dkl_loss(n[0, 0], m[0, 0]),
         ValueError,
-        "logits must have at least 1 dimension",
+        "logits must have 1 or more dimensions",
     ),
     "labels out of range": (
         lambda n, m: ikl_jax.dkd_loss(n, m, LABELS + 1),

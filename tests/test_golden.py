@@ -36,7 +36,11 @@ def loss_of(kind, values):
             return ikl_jax.kd_loss(n, m, temperature=get("temperature")).mean()
         if kind == "dkd":
             return ikl_jax.dkd_loss(
-                n, m, labels, alpha=get("alpha"), beta=get("beta"),
+                n,
+                m,
+                labels,
+                alpha=get("alpha"),
+                beta=get("beta"),
                 temperature=get("temperature"),
             ).mean()
         if kind == "dkl":

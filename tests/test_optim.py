@@ -18,7 +18,9 @@ def config(**changed):
 
 def rates(epochs=10, steps_per_epoch=4, **changed):
     schedule = optim.schedule(
-        config(learning_rate=0.2, **changed), epochs=epochs, steps_per_epoch=steps_per_epoch
+        config(learning_rate=0.2, **changed),
+        epochs=epochs,
+        steps_per_epoch=steps_per_epoch,
     )
     return np.array([float(schedule(i)) for i in range(epochs * steps_per_epoch)])
 
@@ -43,7 +45,9 @@ def test_the_authors_cosine_is_past_its_peak_at_once():
 
 def test_step_decays_after_milestones():
     values = rates(schedule="step", milestones=(0.5, 0.8))
-    np.testing.assert_allclose(values, np.repeat([0.2, 0.02, 0.002], [20, 12, 8]), rtol=1e-5)
+    np.testing.assert_allclose(
+        values, np.repeat([0.2, 0.02, 0.002], [20, 12, 8]), rtol=1e-5
+    )
 
 
 def test_one_cycle_peaks_at_its_warmup():

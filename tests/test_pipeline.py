@@ -13,14 +13,18 @@ COUNT = 50
 
 def numbered():
     """Every image says its own number."""
-    images = np.tile(np.arange(COUNT, dtype=np.uint8)[:, None, None, None], (1, 6, 6, 1))
+    images = np.tile(
+        np.arange(COUNT, dtype=np.uint8)[:, None, None, None], (1, 6, 6, 1)
+    )
     return InMemory(images, np.arange(COUNT, dtype=np.int32))
 
 
 def batches(seed=0, batch_size=8, **changed):
     config = base.get_config().data
     config.update(changed)
-    return pipeline.training_batches(numbered(), config, batch_size=batch_size, seed=seed)
+    return pipeline.training_batches(
+        numbered(), config, batch_size=batch_size, seed=seed
+    )
 
 
 def take(iterator, count):
@@ -84,7 +88,9 @@ def test_pad_crop_shifts_and_fills_with_black():
     images = np.arange(1, 17, dtype=np.uint8).reshape(1, 4, 4, 1).repeat(400, 0)
     cropped = augment.pad_crop(images, 1, np.random.default_rng(0))
     padded = np.pad(images[0, ..., 0], 1)
-    windows = {padded[i : i + 4, j : j + 4].tobytes() for i in range(3) for j in range(3)}
+    windows = {
+        padded[i : i + 4, j : j + 4].tobytes() for i in range(3) for j in range(3)
+    }
     assert {image.tobytes() for image in cropped} == windows
 
 

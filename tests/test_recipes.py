@@ -10,7 +10,6 @@ from configs import base
 from ikl_jax import models
 from tests import reference
 from tests.conftest import small_images
-
 from train.recipes import RECIPES, Task, adversarial, recipe
 from train.state import Weights
 
@@ -148,12 +147,13 @@ def test_awp_takes_the_gradient_elsewhere_but_moves_the_weights_themselves():
     start = recipe_.init(jax.random.key(0))
     state, _ = jax.jit(recipe_.step)(start, batch())
     x, labels = recipe.to_pixels(batch()["image"]), batch()["label"]
-    noise = adversarial.STARTS["gaussian"](task.config.attack, x, start.step_key())
-    x_adv = jnp.clip(noise["x_init"], 0, 1)
+    x_adv, _ = adversarial.STARTS["gaussian"](task.config.attack, x, start.step_key())
+    x_adv = jnp.clip(x_adv, 0, 1)
 
     def loss(params):
         natural, adv = (
-            recipe.evaluate_logits(task.model, Weights(params, {}), v) for v in (x, x_adv)
+            recipe.evaluate_logits(task.model, Weights(params, {}), v)
+            for v in (x, x_adv)
         )
         one_hot = jax.nn.one_hot(labels, 4)
         cross_entropy = -jnp.sum(one_hot * jax.nn.log_softmax(natural), -1)
@@ -208,7 +208,9 @@ def test_statistics_of_the_attack_are_a_choice_and_never_kept():
     states = [
         after(
             make(
-                model="wide_resnet_10_1", batch_norm__attack=mode, batch_norm__updates=()
+                model="wide_resnet_10_1",
+                batch_norm__attack=mode,
+                batch_norm__updates=(),
             )[0],
             2,
         )[0]

@@ -35,9 +35,13 @@ def check(data, *, train, test, shape, classes):
 def test_digits_are_the_real_ones():
     data = sources.open_source(data_config("digits"))
     check(data, train=1437, test=360, shape=(8, 8, 1), classes=10)
-    train, test = (part.take(np.arange(len(part)))["image"] for part in (data.train, data.test))
+    train, test = (
+        part.take(np.arange(len(part)))["image"] for part in (data.train, data.test)
+    )
     assert train.max() == 255
-    assert {int(v) for v in np.unique(train)} == {round(i * 255 / 16) for i in range(17)}
+    assert {int(v) for v in np.unique(train)} == {
+        round(i * 255 / 16) for i in range(17)
+    }
     # Other than by chance (the data has a few equal images), the parts are disjoint.
     pixels = {image.tobytes() for image in train}
     assert sum(image.tobytes() in pixels for image in test) < 5
@@ -56,7 +60,13 @@ def test_idx_files(tmp_path, compressed):
 def test_npz_files(tmp_path):
     images, labels = small_images(channels=3)
     path = tmp_path / "data.npz"
-    np.savez(path, x_train=images[:96], y_train=labels[:96], x_test=images[96:], y_test=labels[96:])
+    np.savez(
+        path,
+        x_train=images[:96],
+        y_train=labels[:96],
+        x_test=images[96:],
+        y_test=labels[96:],
+    )
     data = sources.open_source(data_config(f"npz:{path}"))
     check(data, train=96, test=32, shape=(12, 12, 3), classes=4)
 
@@ -68,7 +78,9 @@ def test_a_validation_part_is_held_out():
     )
     assert (len(held.train), len(held.test)) == (1237, 200)
     everything = plain.train.take(np.arange(1437))["image"]
-    parts = [part.take(np.arange(len(part)))["image"] for part in (held.train, held.test)]
+    parts = [
+        part.take(np.arange(len(part)))["image"] for part in (held.train, held.test)
+    ]
     together = sorted(image.tobytes() for part in parts for image in part)
     assert together == sorted(image.tobytes() for image in everything)
     kept = sources.open_source(data_config("digits", validation_size=200))
@@ -112,7 +124,9 @@ def test_a_prepared_tfds_data_set(tmp_path):
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    images = np.kron(digits.images[:100].astype(np.uint8) * 15, np.ones((1, 3, 3), np.uint8))
+    images = np.kron(
+        digits.images[:100].astype(np.uint8) * 15, np.ones((1, 3, 3), np.uint8)
+    )
     images = np.pad(images, [(0, 0), (2, 2), (2, 2)])
     tfds_builder(tmp_path, images, digits.target).download_and_prepare()
 
@@ -126,7 +140,9 @@ def test_a_prepared_tfds_data_set(tmp_path):
     assert "tensorflow" not in sys.modules
 
     config.test_split = "validation"
-    with pytest.raises(UserError, match="has no split 'validation'; it has: train, test"):
+    with pytest.raises(
+        UserError, match="has no split 'validation'; it has: train, test"
+    ):
         sources.open_source(config)
 
 
@@ -139,10 +155,16 @@ def damage_header(path):
 
 
 IDX_DAMAGE = {
-    "truncated": (truncate, "train-images-idx3-ubyte.*is truncated or damaged: 13833 bytes"),
+    "truncated": (
+        truncate,
+        "train-images-idx3-ubyte.*is truncated or damaged: 13833 bytes",
+    ),
     "header": (damage_header, "is not an idx file of bytes"),
     "empty": (lambda path: path.write_bytes(b""), "is not an idx file of bytes"),
-    "missing": (lambda path: path.unlink(), "holds neither train-images-idx3-ubyte nor"),
+    "missing": (
+        lambda path: path.unlink(),
+        "holds neither train-images-idx3-ubyte nor",
+    ),
     "short header": (
         lambda path: path.write_bytes(struct.pack(">HBBI", 0, 8, 3, 5)),
         "is truncated or damaged",
@@ -168,7 +190,9 @@ def test_a_truncated_gz(tmp_path):
 
 def test_idx_parts_that_do_not_fit(tmp_path):
     write_idx(tmp_path)
-    (tmp_path / "train-labels-idx1-ubyte").write_bytes(struct.pack(">HBBI", 0, 8, 1, 3) + b"abc")
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(
+        struct.pack(">HBBI", 0, 8, 1, 3) + b"abc"
+    )
     with pytest.raises(UserError, match=r"\(train\): 96 images but 3 labels"):
         sources.open_source(data_config(f"idx:{tmp_path}"))
 
@@ -202,7 +226,9 @@ def test_missing_sources(source, message, tmp_path):
 )
 def test_bad_npz(tmp_path, changed, message):
     images, labels = np.zeros((4, 3, 3), np.uint8), np.arange(4)
-    arrays = dict(x_train=images, y_train=labels, x_test=images, y_test=labels) | changed
+    arrays = (
+        dict(x_train=images, y_train=labels, x_test=images, y_test=labels) | changed
+    )
     path = tmp_path / "bad.npz"
     np.savez(path, **{name: a for name, a in arrays.items() if a is not None})
     with pytest.raises(UserError, match=message):

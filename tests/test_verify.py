@@ -32,6 +32,8 @@ def test_the_sweep_fails_above_tolerance(monkeypatch, capsys):
 @pytest.mark.slow
 def test_the_command():
     command = [sys.executable, "-W", "error", "-m", "ikl_jax.verify"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "all within tolerance" in done.stdout

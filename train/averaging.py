@@ -4,15 +4,15 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from ml_collections import ConfigDict
 
 from ikl_jax.types import Array
 from train.state import TrainState
+from train.types import Config
 
 Update = Callable[[TrainState], TrainState]
 
 
-def create(config: ConfigDict, steps_per_epoch: int) -> tuple[Update, Update]:
+def create(config: Config, steps_per_epoch: int) -> tuple[Update, Update]:
     """What to do after a step and after an epoch; one of them or both do nothing.
 
     A state's `step` counts the finished steps. Until `start_epoch`, and at the first
@@ -33,10 +33,13 @@ def create(config: ConfigDict, steps_per_epoch: int) -> tuple[Update, Update]:
         return state.replace(averaged=averaged)
 
     def after_step(state: TrainState) -> TrainState:
-        return update(state, state.step, config.start_epoch * steps_per_epoch)
+        return update(
+            state, jnp.asarray(state.step), config.start_epoch * steps_per_epoch
+        )
 
     def after_epoch(state: TrainState) -> TrainState:
-        return update(state, state.step // steps_per_epoch, config.start_epoch)
+        finished = jnp.asarray(state.step) // steps_per_epoch
+        return update(state, finished, config.start_epoch)
 
     def nothing(state: TrainState) -> TrainState:
         return state

@@ -3,6 +3,7 @@
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
@@ -12,14 +13,17 @@ from train.errors import UserError
 
 USAGE = 2
 FAILED = 1
+INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """`python -m train`: trains a config in a workdir. Returns the exit code."""
+    argv = list(sys.argv if argv is None else argv)
     values = flags.FlagValues()
     config_flags.DEFINE_config_file(
-        "config", None, "A file of configs/, with :OPTIONS after it.", flag_values=values
-    )
+        "config", None, "A file of configs/, with :OPTIONS after it.",
+        flag_values=values, sys_argv=argv,
+    )  # fmt: skip
     flags.DEFINE_string(
         "workdir", None, "The run's folder; the same again resumes.", flag_values=values
     )
@@ -44,28 +48,48 @@ def run(
     0 when done, 1 for what failed, 2 for a command line that cannot be used, both
     with one sentence on stderr.
     """
-    # Grain reads absl's global flags, which only our own would otherwise be parsed.
+    # Grain reads absl's global flags; only our own are parsed.
     flags.FLAGS.mark_as_parsed()
     argv = list(sys.argv if argv is None else argv)
+    if {"-h", "--help"} & set(argv):
+        print(
+            f"usage: python -m train[.evaluate] --FLAG=VALUE ...\n{values.get_help()}"
+        )
+        return 0
     try:
-        rest = values(argv)
-        if rest[1:]:
-            raise flags.Error(f"unexpected arguments: {' '.join(rest[1:])}")
-        for name in required:
-            if values[name].value is None:
-                raise flags.Error(f"--{name} is required")
-    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-        return _complain(error, USAGE)
+        _parse(values, argv, required)
+    except (flags.Error, LookupError, AttributeError, TypeError, ValueError) as error:
+        return _complain(_innermost(error), USAGE)
+    except OSError as error:  # of ml_collections, which lists what it tried
+        return _complain(f"cannot load the config: {str(error).split(']')[-1]}", USAGE)
     try:
         call()
     except UserError as error:
         return _complain(error, FAILED)
     except KeyboardInterrupt:
-        return _complain("interrupted; the same command resumes", 130)
+        return _complain("interrupted; the same command resumes", INTERRUPTED)
     return 0
 
 
+def _parse(values: flags.FlagValues, argv: list[str], required: Sequence[str]) -> None:
+    rest = values(argv)[1:]
+    if rest:
+        raise flags.Error(f"unexpected arguments: {' '.join(rest)}")
+    for name in required:
+        if values[name].value is None:
+            raise flags.Error(f"--{name} is required")
+    if "config" in required:
+        config: Any = values["config"].value
+        _ = config.name  # raises now if the file could not be loaded
+
+
+def _innermost(error: object) -> object:
+    """What an error says; ml_collections wraps one error in another."""
+    while isinstance(error, Exception) and error.args:
+        error = error.args[0]
+    return error
+
+
 def _complain(error: object, code: int) -> int:
-    message = " ".join(str(error).replace("'\"", '"').split())
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
     return code

@@ -38,7 +38,9 @@ def table(results: dict[str, dict]) -> Table:
     columns += [f"{name} (eps {epsilon:.3g})" for name, epsilon in attacks]
     shown = Table()
     for column in columns:
-        shown.add_column(column, justify="left" if column in ("run", "data") else "right")
+        shown.add_column(
+            column, justify="left" if column in ("run", "data") else "right"
+        )
     for name, result in results.items():
         robust = [
             result["robust_accuracy"].get(attack)

@@ -8,30 +8,34 @@ import json
 import pathlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 
+from ikl_jax import checks
+from ikl_jax.attacks import geometry
 from train import cli
 from train.errors import UserError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     values = flags.FlagValues()
-    define = {"flag_values": values}
-    flags.DEFINE_string("workdir", None, "The run's folder.", **define)
-    flags.DEFINE_enum("attack", "pgd", ["pgd"], "The attack.", **define)
+    for define, name, default, text in (
+        (flags.DEFINE_string, "workdir", None, "The run's folder."),
+        (flags.DEFINE_string, "norm", None, "linf or l2; default: the config's."),
+        (flags.DEFINE_float, "epsilon", None, "Radius in [0, 1] pixels."),
+        (flags.DEFINE_integer, "steps", None, "PGD steps a restart."),
+        (flags.DEFINE_integer, "restarts", None, "Uniform starts."),
+        (flags.DEFINE_float, "relative_step_size", None, "In epsilons."),
+        (flags.DEFINE_integer, "num_examples", None, "Default: the whole split."),
+    ):
+        define(name, default, text, flag_values=values)
+    flags.DEFINE_enum("attack", "pgd", ["pgd"], "The attack.", flag_values=values)
     flags.DEFINE_enum(
-        "weights", None, ["last", "averaged"], "Default: averaged if kept.", **define
-    )
-    flags.DEFINE_enum("norm", None, ["linf", "l2"], "Default: the config's.", **define)
-    flags.DEFINE_float("epsilon", None, "Radius in [0, 1] pixels.", **define)
-    flags.DEFINE_integer("steps", None, "PGD steps a restart.", **define)
-    flags.DEFINE_integer("restarts", None, "Uniform starts.", **define)
-    flags.DEFINE_float("relative_step_size", None, "In epsilons.", **define)
-    flags.DEFINE_integer("num_examples", None, "Default: the whole split.", **define)
-    return cli.run(
-        values, argv, required=("workdir",), call=lambda: _evaluate(values)
-    )
+        "weights", None, ["last", "averaged"], "Default: averaged if kept.",
+        flag_values=values,
+    )  # fmt: skip
+    return cli.run(values, argv, required=("workdir",), call=lambda: _evaluate(values))
 
 
 def _evaluate(values: flags.FlagValues) -> None:
@@ -46,12 +50,7 @@ def _evaluate(values: flags.FlagValues) -> None:
         for name in ("norm", "epsilon", "steps", "restarts", "relative_step_size")
         if values[name].value is not None
     }
-    for name, value in overrides.items():
-        least = 1 if name == "restarts" else 0
-        if not isinstance(value, str) and not value >= least:
-            raise UserError(f"--{name} must be >= {least}, got {value}")
-    if values.num_examples is not None and values.num_examples < 1:
-        raise UserError(f"--num_examples must be >= 1, got {values.num_examples}")
+    _check({**overrides, "num_examples": values.num_examples})
     threat = dataclasses.replace(threat, **overrides)
     if values.weights == "averaged" and state.averaged is None:
         raise UserError("--weights=averaged: this run averages none")
@@ -73,6 +72,19 @@ def _evaluate(values: flags.FlagValues) -> None:
     (workdir / "evaluation.json").write_text(json.dumps(result, indent=2) + "\n")
     for name, value in result.items():
         print(f"{name}: {value}")
+
+
+def _check(given: dict[str, Any]) -> None:
+    """Raises `UserError` for what no attack can use."""
+    try:
+        for name in ("epsilon", "steps", "relative_step_size"):
+            checks.non_negative(**{f"--{name}": given.get(name, 0)})
+        for name in ("restarts", "num_examples"):
+            value = given.get(name)
+            checks.positive(**{f"--{name}": 1 if value is None else value})
+        checks.one_of("--norm", given.get("norm", "linf"), geometry.NORMS)
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 if __name__ == "__main__":

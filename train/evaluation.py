@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
 import ikl_jax
 from ikl_jax.types import Array
@@ -19,6 +18,7 @@ from train.data import pipeline
 from train.data.sources import Split
 from train.recipes import recipe
 from train.state import Weights
+from train.types import Config
 
 # Steps compiled as one program on CPU, where loops of convolutions are slow: longer
 # attacks call it again from where it stopped.
@@ -50,7 +50,7 @@ class Threat:
         return f"pgd{self.steps}{repeated}{norm}"
 
     @classmethod
-    def of(cls, config: ConfigDict) -> "Threat":
+    def of(cls, config: Config) -> "Threat":
         evaluation = config.evaluation
         return cls(
             epsilon=config.attack.epsilon,
@@ -96,7 +96,6 @@ class Evaluator:
         self._split, self._threat, self._mesh = split, threat, mesh
         self._batch_size = min(batch_size, -(-len(split) // mesh.size) * mesh.size)
         self._key = jax.random.key(seed)
-        sharding.check_batch("evaluation.batch_size", self._batch_size, mesh)
         self._model = model
         self._predict = jax.jit(self._prediction)
         self._start = jax.jit(self._random_start)

@@ -1,16 +1,17 @@
 """The only loop: resume, step, log, evaluate, save, and stop on a non-finite loss."""
 
+import dataclasses
 import json
 import math
 import pathlib
 import platform
 import time
-from typing import Any
+from collections.abc import Callable
 
 import flax
+import grain
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 from rich.console import Console
 
 import ikl_jax
@@ -20,12 +21,14 @@ from train.data import pipeline
 from train.errors import UserError
 from train.evaluation import Evaluator, Threat
 from train.progress import Display
+from train.recipes.recipe import Metrics, Step
 from train.run import Run, build
 from train.state import TrainState
-from train.writers import MetricsWriter
+from train.types import Config
+from train.writers import MetricsWriter, logged
 
 
-def train(config: ConfigDict, workdir: pathlib.Path, console: Console) -> dict:
+def train(config: Config, workdir: pathlib.Path, console: Console) -> dict:
     """Runs `config` in `workdir`, from its newest checkpoint if there is one.
 
     Returns:
@@ -47,98 +50,113 @@ def train(config: ConfigDict, workdir: pathlib.Path, console: Console) -> dict:
     return result
 
 
+@dataclasses.dataclass(frozen=True)
+class _Outputs:
+    """Where a run's numbers go."""
+
+    checkpoints: Checkpoints
+    writer: MetricsWriter
+    display: Display
+    seconds: Callable[[], float]
+
+
 def _train(run: Run, workdir: pathlib.Path, console: Console) -> dict:
     config = run.config
-    batches = pipeline.training_batches(
-        run.data.train, config.data, batch_size=config.batch_size, seed=config.seed
-    )
     evaluator = Evaluator(
         run.model, run.data.test, Threat.of(config), run.mesh,
         batch_size=config.evaluation.batch_size, seed=config.seed,
     )  # fmt: skip
+    batches = pipeline.training_batches(
+        run.data.train, config.data, batch_size=config.batch_size, seed=config.seed
+    )
     checkpoints = Checkpoints(workdir)
     # 1. Start from the newest checkpoint, else from the beginning.
     state = run.initial_state()
     if checkpoints.latest_step() is not None:
         state = checkpoints.restore(state, batches)
         console.print(f"resuming {workdir} at step {int(state.step)}", highlight=False)
-    seconds_before = _seconds(workdir)
-    writer = MetricsWriter(workdir, int(state.step))
-    start = time.monotonic()
-
-    def elapsed() -> float:
-        return seconds_before + time.monotonic() - start
-
+    step = int(state.step)
+    earlier = [line.get("seconds", 0.0) for line in logged(workdir, until=step)]
+    seconds = _stopwatch(max(earlier, default=0.0))
+    writer = MetricsWriter(workdir, step)
+    display = Display(console, total=run.total_steps, done=step, epochs=config.epochs)
+    outputs = _Outputs(checkpoints, writer, display, seconds)
     try:
-        state = _epochs(
-            run, state, batches, evaluator, checkpoints, writer, console, elapsed
-        )
+        with display:
+            state = _epochs(run, state, batches, evaluator, outputs)
     finally:
         checkpoints.close()
         writer.close()
-    return _finish(run, state, evaluator, workdir, elapsed())
+    return _finish(run, state, evaluator, workdir, seconds())
 
 
 def _epochs(
     run: Run,
     state: TrainState,
-    batches: Any,
+    batches: grain.DatasetIterator,
     evaluator: Evaluator,
-    checkpoints: Checkpoints,
-    writer: MetricsWriter,
-    console: Console,
-    elapsed: Any,
+    outputs: _Outputs,
 ) -> TrainState:
-    config, mesh = run.config, run.mesh
-    everywhere = sharding.replicated(mesh)
+    """All epochs from the state's on; checkpoints, so starts too, are at their ends."""
+    config = run.config
+    everywhere = sharding.replicated(run.mesh)
     step_fn = jax.jit(run.recipe.step, out_shardings=everywhere, donate_argnums=0)
     end_epoch = jax.jit(
         run.recipe.end_epoch, out_shardings=everywhere, donate_argnums=0
     )
-    step = int(state.step)
-    display = Display(
-        console, total=run.total_steps, done=step, epochs=config.epochs
-    )
-    pending: list[dict] = []
-    with display:
-        while step < run.total_steps:
-            # 2. Step.
-            state, metrics = step_fn(state, sharding.put(next(batches), mesh))
-            step += 1
-            pending.append(metrics)
-            epoch, within = divmod(step, run.steps_per_epoch)
-            epoch_ends = within == 0
-            display.step(step, epoch + (not epoch_ends))
-            # 3. Log the means since the last line; stop if they are not finite.
-            if step % config.log_every == 0 or epoch_ends:
-                means = _means(pending)
-                pending = []
-                _check_finite(means, step, checkpoints)
-                writer.write(step, {**means, "seconds": elapsed()})
-                display.metrics(means)
-            if not epoch_ends:
-                continue
-            state = end_epoch(state)
-            # 4. Evaluate, on part of the split.
-            every = config.evaluation.every
-            if every and epoch % every == 0 and epoch < config.epochs:
-                verdict = evaluator(
-                    state.evaluated, config.evaluation.during_training
-                )
-                evaluated = {
-                    "eval_natural_accuracy": verdict.natural_accuracy,
-                    "eval_robust_accuracy": verdict.robust_accuracy,
-                }
-                writer.write(step, evaluated)
-                means |= evaluated
-            display.epoch(step, epoch, means)
-            # 5. Save.
-            if epoch % config.checkpoint_every == 0 or step == run.total_steps:
-                checkpoints.save(state, batches)
+    first = int(state.step) // run.steps_per_epoch + 1
+    for epoch in range(first, config.epochs + 1):
+        # 2. Steps, logged; stops if a metric is not finite.
+        state, metrics = _steps(run, step_fn, state, batches, epoch, outputs)
+        state = end_epoch(state)
+        step, last = epoch * run.steps_per_epoch, epoch == config.epochs
+        # 3. Evaluate, on part of the split.
+        every = config.evaluation.every
+        if every and epoch % every == 0 and not last:
+            verdict = evaluator(state.evaluated, config.evaluation.during_training)
+            evaluated = {
+                "eval_natural_accuracy": verdict.natural_accuracy,
+                "eval_robust_accuracy": verdict.robust_accuracy,
+            }
+            outputs.writer.write(step, evaluated)
+            metrics = metrics | evaluated
+        outputs.display.epoch(step, epoch, metrics)
+        # 4. Save.
+        if epoch % config.checkpoint_every == 0 or last:
+            outputs.checkpoints.save(state, batches)
     return state
 
 
-def _means(pending: list[dict]) -> dict[str, float]:
+def _steps(
+    run: Run,
+    step_fn: Step,
+    state: TrainState,
+    batches: grain.DatasetIterator,
+    epoch: int,
+    outputs: _Outputs,
+) -> tuple[TrainState, dict[str, float]]:
+    """One epoch of steps; returns the means since the last but one line of the log."""
+    pending: list[Metrics] = []
+    means: dict[str, float] = {}
+    end = epoch * run.steps_per_epoch
+    for step in range(end - run.steps_per_epoch + 1, end + 1):
+        state, metrics = step_fn(state, sharding.put(next(batches), run.mesh))
+        pending.append(metrics)
+        outputs.display.step(step, epoch)
+        if step % run.config.log_every == 0 or step == end:
+            means, pending = _means(pending), []
+            _check_finite(means, step, outputs.checkpoints)
+            outputs.writer.write(step, {**means, "seconds": outputs.seconds()})
+            outputs.display.metrics(means)
+    return state, means
+
+
+def _stopwatch(before: float) -> Callable[[], float]:
+    start = time.monotonic()
+    return lambda: before + time.monotonic() - start
+
+
+def _means(pending: list[Metrics]) -> dict[str, float]:
     fetched = jax.device_get(pending)
     return {
         name: float(np.mean([metrics[name] for metrics in fetched]))
@@ -153,24 +171,10 @@ def _check_finite(means: dict[str, float], step: int, checkpoints: Checkpoints) 
     last = checkpoints.latest_step()
     saved = f"step {last} is saved" if last is not None else "nothing is saved yet"
     raise UserError(
-        f"a metric was not finite in the steps up to {step} ({shown}); {saved}. Look at "
-        "optimizer.learning_rate (too high?), loss.strength, loss.alpha and awp.gamma, "
-        "and at the images and labels around that step"
+        f"a metric was not finite in the steps up to {step} ({shown}); {saved}. Look "
+        "at optimizer.learning_rate (too high?), loss.strength, loss.alpha, awp.gamma "
+        "and the images and labels around that step"
     )
-
-
-def _seconds(workdir: pathlib.Path) -> float:
-    """Seconds that the run had taken by its last line of metrics.jsonl."""
-    path = workdir / "metrics.jsonl"
-    if not path.exists():
-        return 0.0
-    seconds = [0.0]
-    for line in path.read_text().splitlines():
-        try:
-            seconds.append(json.loads(line).get("seconds", 0.0))
-        except json.JSONDecodeError:
-            continue
-    return max(seconds)
 
 
 def _finish(

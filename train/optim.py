@@ -5,13 +5,13 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import optax
-from ml_collections import ConfigDict
 
 from ikl_jax.types import PyTree
+from train.types import Config
 
 
 def create(
-    config: ConfigDict, *, epochs: int, steps_per_epoch: int
+    config: Config, *, epochs: int, steps_per_epoch: int
 ) -> optax.GradientTransformation:
     """SGD with momentum; weight decay is added to the gradient, as in torch."""
     decayed = None if config.decay_vectors else _matrices
@@ -25,9 +25,7 @@ def create(
     )
 
 
-def schedule(
-    config: ConfigDict, *, epochs: int, steps_per_epoch: int
-) -> optax.Schedule:
+def schedule(config: Config, *, epochs: int, steps_per_epoch: int) -> optax.Schedule:
     """The learning rate as a function of the step (from 0)."""
     return SCHEDULES[config.schedule](config, epochs, steps_per_epoch)
 
@@ -36,11 +34,11 @@ def _matrices(params: PyTree) -> PyTree:
     return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 
-def _constant(config: ConfigDict, epochs: int, steps_per_epoch: int) -> optax.Schedule:
+def _constant(config: Config, epochs: int, steps_per_epoch: int) -> optax.Schedule:
     return optax.constant_schedule(config.learning_rate)
 
 
-def _cosine(config: ConfigDict, epochs: int, steps_per_epoch: int) -> optax.Schedule:
+def _cosine(config: Config, epochs: int, steps_per_epoch: int) -> optax.Schedule:
     steps = epochs * steps_per_epoch
     warmup = round(config.warmup * steps)
     return optax.join_schedules(
@@ -53,18 +51,18 @@ def _cosine(config: ConfigDict, epochs: int, steps_per_epoch: int) -> optax.Sche
 
 
 def _cosine_per_epoch(
-    config: ConfigDict, epochs: int, steps_per_epoch: int
+    config: Config, epochs: int, steps_per_epoch: int
 ) -> optax.Schedule:
     """The authors': lr / 2 (1 + cos(pi e / (E + 1))) throughout epoch e = 1 ... E."""
 
-    def rate(step: jax.Array) -> jax.Array:
-        epoch = step // steps_per_epoch + 1
+    def rate(step: jax.typing.ArrayLike) -> jax.Array:
+        epoch = jnp.asarray(step) // steps_per_epoch + 1
         return 0.5 * config.learning_rate * (1 + jnp.cos(jnp.pi * epoch / (epochs + 1)))
 
     return rate
 
 
-def _step(config: ConfigDict, epochs: int, steps_per_epoch: int) -> optax.Schedule:
+def _step(config: Config, epochs: int, steps_per_epoch: int) -> optax.Schedule:
     boundaries = {
         round(share * epochs) * steps_per_epoch: config.decay_factor
         for share in config.milestones
@@ -72,7 +70,7 @@ def _step(config: ConfigDict, epochs: int, steps_per_epoch: int) -> optax.Schedu
     return optax.piecewise_constant_schedule(config.learning_rate, boundaries)
 
 
-def _one_cycle(config: ConfigDict, epochs: int, steps_per_epoch: int) -> optax.Schedule:
+def _one_cycle(config: Config, epochs: int, steps_per_epoch: int) -> optax.Schedule:
     """Up by a cosine during the warm-up share (0.3 if that is 0), then down."""
     return optax.cosine_onecycle_schedule(
         epochs * steps_per_epoch,
@@ -81,7 +79,7 @@ def _one_cycle(config: ConfigDict, epochs: int, steps_per_epoch: int) -> optax.S
     )
 
 
-SCHEDULES: dict[str, Callable[[ConfigDict, int, int], optax.Schedule]] = {
+SCHEDULES: dict[str, Callable[[Config, int, int], optax.Schedule]] = {
     "constant": _constant,
     "cosine": _cosine,
     "cosine_per_epoch": _cosine_per_epoch,

@@ -55,7 +55,11 @@ class Display:
         self._progress.update(self._task, metrics=_line(metrics))
 
     def epoch(self, step: int, epoch: int, metrics: Mapping[str, float]) -> None:
-        """A line that stays, with what an epoch's end has measured."""
+        """A line that stays: where an epoch was evaluated, and about twenty in all."""
+        evaluated = any(name.startswith("eval_") for name in metrics)
+        regular = epoch % max(1, self._epochs // 20) == 0
+        if not (evaluated or regular or step == self._total):
+            return
         rate = self._rate(step)
         left = (self._total - step) / rate if rate else 0.0
         self._console.print(
@@ -76,6 +80,8 @@ def _line(metrics: Mapping[str, float]) -> str:
         if short in SHOWN:
             where = "test " if name.startswith("eval_") else ""
             label = short.removesuffix("_accuracy")
-            text = f"{100 * value:.1f}%" if short.endswith("accuracy") else f"{value:.3f}"
+            text = (
+                f"{100 * value:.1f}%" if short.endswith("accuracy") else f"{value:.3f}"
+            )
             parts.append(f"{where}{label} {text}")
     return "  ".join(parts)

@@ -6,7 +6,6 @@ import pathlib
 import flax.linen as nn
 import jax
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
 from ikl_jax import models
 from train import settings, sharding
@@ -15,13 +14,14 @@ from train.data import pipeline, sources
 from train.errors import UserError
 from train.recipes import RECIPES, Recipe, Task
 from train.state import TrainState
+from train.types import Config
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
     """Everything built from a config, nothing yet computed or written."""
 
-    config: ConfigDict
+    config: Config
     data: sources.DataSet
     model: nn.Module
     recipe: Recipe
@@ -34,13 +34,11 @@ class Run:
 
     def initial_state(self) -> TrainState:
         """The state before the first step, on every device."""
-        init = jax.jit(
-            self.recipe.init, out_shardings=sharding.replicated(self.mesh)
-        )
+        init = jax.jit(self.recipe.init, out_shardings=sharding.replicated(self.mesh))
         return init(jax.random.key(self.config.seed))
 
 
-def build(config: ConfigDict) -> Run:
+def build(config: Config) -> Run:
     """Checks the config as a whole and builds what it names.
 
     Raises:
@@ -49,6 +47,7 @@ def build(config: ConfigDict) -> Run:
     settings.validate(config)
     mesh = sharding.create_mesh()
     sharding.check_batch("batch_size", config.batch_size, mesh)
+    sharding.check_batch("evaluation.batch_size", config.evaluation.batch_size, mesh)
     data = sources.open_source(config.data)
     steps_per_epoch = pipeline.steps_per_epoch(data.train, config.batch_size)
     try:

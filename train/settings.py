@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from ikl_jax import attacks, checks
 from train.errors import UserError
+from train.types import Config
 
 CHOICES = {
     "recipe": ("adversarial", "supervised"),
@@ -41,7 +42,7 @@ NON_NEGATIVE = (
 SHARES = ("optimizer.warmup", "loss.class_means_momentum", "averaging.decay")
 
 
-def validate(config: ConfigDict) -> None:
+def validate(config: Config) -> None:
     """Raises `UserError` for the first value that no run can use."""
     for field, allowed in CHOICES.items():
         _explain(lambda f=field, a=allowed: checks.one_of(f, get(config, f), a))
@@ -69,18 +70,18 @@ def validate(config: ConfigDict) -> None:
         raise UserError("data.evaluate_on=validation needs data.validation_size > 0")
 
 
-def get(config: ConfigDict, field: str) -> Any:
+def get(config: Config, field: str) -> Any:
     """The value of a dotted field."""
     for part in field.split("."):
         config = config[part]
     return config
 
 
-def to_json(config: ConfigDict) -> str:
+def to_json(config: Config) -> str:
     return json.dumps(json.loads(config.to_json()), indent=2, sort_keys=True) + "\n"
 
 
-def load(workdir: pathlib.Path) -> ConfigDict:
+def load(workdir: pathlib.Path) -> Config:
     """The config of an earlier run."""
     path = workdir / "config.json"
     if not path.is_file():
@@ -88,7 +89,7 @@ def load(workdir: pathlib.Path) -> ConfigDict:
     return ConfigDict(json.loads(path.read_text()))
 
 
-def claim(workdir: pathlib.Path, config: ConfigDict) -> None:
+def claim(workdir: pathlib.Path, config: Config) -> None:
     """Makes `workdir` this config's: writes config.json, or checks the one there."""
     path = workdir / "config.json"
     if not path.exists():
@@ -108,7 +109,7 @@ def claim(workdir: pathlib.Path, config: ConfigDict) -> None:
         )
 
 
-def _differences(before: dict[str, Any], config: ConfigDict) -> Iterator[str]:
+def _differences(before: dict[str, Any], config: Config) -> Iterator[str]:
     old = dict(_flat(before))
     new = dict(_flat(json.loads(config.to_json())))
     for field in sorted(old.keys() | new.keys()):
@@ -128,4 +129,6 @@ def _explain(check: Callable[[], None]) -> None:
     try:
         check()
     except (TypeError, ValueError) as error:
-        raise UserError(f"config.{error}" if "must" in str(error) else str(error)) from error
+        raise UserError(
+            f"config.{error}" if "must" in str(error) else str(error)
+        ) from error

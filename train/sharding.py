@@ -3,8 +3,8 @@
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from train.data.sources import Batch
 from train.errors import UserError
+from train.types import Batch
 
 
 def create_mesh() -> Mesh:

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 
 from tensorboardX import SummaryWriter
 
+NAME = "metrics.jsonl"
+
 
 class MetricsWriter:
     """Appends to `metrics.jsonl` and to TensorBoard's events in `workdir`."""
 
     def __init__(self, workdir: pathlib.Path, resumed_step: int) -> None:
-        path = workdir / "metrics.jsonl"
-        _drop_after(path, resumed_step)
-        self._lines = path.open("a")
+        kept = logged(workdir, until=resumed_step)  # a killed run may have gone on
+        self._lines = (workdir / NAME).open("w")
+        self._lines.writelines(json.dumps(line) + "\n" for line in kept)
         self._events = SummaryWriter(
             str(workdir / "tensorboard"), purge_step=resumed_step + 1
         )
@@ -29,15 +31,15 @@ class MetricsWriter:
         self._events.close()
 
 
-def _drop_after(path: pathlib.Path, step: int) -> None:
-    """Forgets what a killed run wrote after the checkpoint that it resumes from."""
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_text().splitlines():
+def logged(workdir: pathlib.Path, *, until: int) -> list[dict[str, float]]:
+    """The lines of a run's `metrics.jsonl` up to a step."""
+    path = workdir / NAME
+    lines = []
+    for text in path.read_text().splitlines() if path.exists() else ():
         try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
+            line = json.loads(text)
         except json.JSONDecodeError:
-            pass  # the last line of a killed run may be cut
-    path.write_text("".join(kept))
+            continue  # the last line of a killed run may be cut
+        if line["step"] <= until:
+            lines.append(line)
+    return lines

@@ -57,7 +57,9 @@ def example_keys(key: Array, batch_size: int) -> Array:
     if key.shape == (batch_size,):
         return key
     if key.shape == ():
-        return jax.vmap(lambda row: jax.random.fold_in(key, row))(jnp.arange(batch_size))
+        return jax.vmap(lambda row: jax.random.fold_in(key, row))(
+            jnp.arange(batch_size)
+        )
     raise ValueError(
         f"key must be one key or {batch_size} keys (jax.random.key), got {key.shape}"
     )
@@ -104,7 +106,9 @@ def _l2_size(delta: Array) -> Array:
 def _l2_project(delta: Array, epsilon: Scalar) -> Array:
     size = _l2_size(delta)
     outside = size > epsilon
-    return _scale(delta, jnp.where(outside, epsilon / jnp.where(outside, size, 1.0), 1.0))
+    return _scale(
+        delta, jnp.where(outside, epsilon / jnp.where(outside, size, 1.0), 1.0)
+    )
 
 
 def _l2_steepest(gradient: Array) -> Array:

@@ -11,15 +11,15 @@ from collections.abc import Iterator
 import grain
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
 from train.data import augment
-from train.data.sources import Batch, Split
+from train.data.sources import Split
 from train.errors import UserError
+from train.types import Batch, Config
 
 
 def training_batches(
-    split: Split, config: ConfigDict, *, batch_size: int, seed: int
+    split: Split, config: Config, *, batch_size: int, seed: int
 ) -> grain.DatasetIterator:
     """Batches without end; each epoch is a new permutation, its remainder dropped.
 

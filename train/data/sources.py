@@ -14,12 +14,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
-from ml_collections import ConfigDict
 
 from ikl_jax import checks
 from train.errors import UserError
-
-Batch = dict[str, np.ndarray]
+from train.types import Batch, Config
 
 
 class Split(Protocol):
@@ -87,7 +85,7 @@ class DataSet:
     image_shape: tuple[int, int, int]
 
 
-def open_source(config: ConfigDict) -> DataSet:
+def open_source(config: Config) -> DataSet:
     """The data set that `config.data` names, with its validation part split off.
 
     Raises:
@@ -101,7 +99,7 @@ def open_source(config: ConfigDict) -> DataSet:
     return _hold_out(SOURCES[name](argument, config), config)
 
 
-def _hold_out(data: DataSet, config: ConfigDict) -> DataSet:
+def _hold_out(data: DataSet, config: Config) -> DataSet:
     size = config.validation_size
     if not size:
         return data
@@ -118,15 +116,16 @@ def _hold_out(data: DataSet, config: ConfigDict) -> DataSet:
     return dataclasses.replace(data, train=View(data.train, rest), test=evaluated)
 
 
-def _digits(argument: str, _: ConfigDict) -> DataSet:
+def _digits(argument: str, _: Config) -> DataSet:
     """scikit-learn's 1,797 images of 8 x 8: 1,437 to train, 360 to test."""
     if argument:
         raise UserError(f"the source digits takes no argument, got {argument!r}")
     from sklearn.datasets import load_digits
 
-    digits = load_digits()
-    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]
-    labels = digits.target.astype(np.int32)
+    pixels, labels = load_digits(return_X_y=True)
+    images = np.rint(np.asarray(pixels) * (255 / 16)).astype(np.uint8)
+    images = images.reshape(-1, 8, 8, 1)
+    labels = np.asarray(labels, np.int32)
     order = np.random.default_rng(0).permutation(len(labels))
     train, test = order[:1437], order[1437:]
     return _in_memory(
@@ -134,7 +133,7 @@ def _digits(argument: str, _: ConfigDict) -> DataSet:
     )
 
 
-def _idx(argument: str, _: ConfigDict) -> DataSet:
+def _idx(argument: str, _: Config) -> DataSet:
     """MNIST's four files, as they are or with .gz."""
     folder = pathlib.Path(argument).expanduser()
     if not folder.is_dir():
@@ -159,8 +158,10 @@ def _one_of_files(folder: pathlib.Path, name: str) -> pathlib.Path:
 def read_idx(path: pathlib.Path) -> np.ndarray:
     """The uint8 array of an idx file (zeros, type, rank, sizes, bytes)."""
     try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else (
-            path.read_bytes()
+        raw = (
+            gzip.decompress(path.read_bytes())
+            if path.suffix == ".gz"
+            else (path.read_bytes())
         )
     except (EOFError, OSError, zlib.error) as error:
         raise UserError(f"idx: {str(path)!r} is damaged: {error}") from error
@@ -177,7 +178,7 @@ def read_idx(path: pathlib.Path) -> np.ndarray:
     return np.frombuffer(raw, np.uint8, offset=header).reshape(shape)
 
 
-def _npz(argument: str, _: ConfigDict) -> DataSet:
+def _npz(argument: str, _: Config) -> DataSet:
     """Arrays x_train, y_train, x_test, y_test in one file; images uint8."""
     path = pathlib.Path(argument).expanduser()
     if not path.is_file():
@@ -197,7 +198,7 @@ def _npz(argument: str, _: ConfigDict) -> DataSet:
     return _in_memory((x_train, y_train), (x_test, y_test), argument)
 
 
-def _tfds(argument: str, config: ConfigDict) -> DataSet:
+def _tfds(argument: str, config: Config) -> DataSet:
     """A prepared data set of TFDS in a format that can be read at random."""
     import tensorflow_datasets as tfds
 
@@ -205,9 +206,8 @@ def _tfds(argument: str, config: ConfigDict) -> DataSet:
         f"prepare it once, where TensorFlow is installed: tfds build {argument} "
         "--file_format=array_record"
     )
-    data_dir = config.data_dir or None
     try:
-        builder = tfds.builder(argument, data_dir=data_dir)
+        builder: Any = tfds.builder(argument, data_dir=config.data_dir or None)
     except tfds.core.DatasetNotFoundError as error:
         raise UserError(f"tfds: there is no data set named {argument!r}") from error
     if not builder.is_prepared():
@@ -215,27 +215,27 @@ def _tfds(argument: str, config: ConfigDict) -> DataSet:
             f"tfds: {argument} is not prepared under {builder.data_path}; {prepare} "
             "(and set data.data_dir if it lies elsewhere)"
         )
-    if builder.info.file_format.value not in ("array_record", "parquet"):
+    info = builder.info
+    if info.file_format.value not in ("array_record", "parquet"):
         raise UserError(
-            f"tfds: {argument} was prepared as {builder.info.file_format.value}, which "
+            f"tfds: {argument} was prepared as {info.file_format.value}, which "
             f"cannot be read at random; {prepare}"
         )
-    features = builder.info.features
-    if not {"image", "label"} <= features.keys():
-        raise UserError(
-            f"tfds: {argument} needs features image and label, has {', '.join(features)}"
-        )
-    splits = {}
-    for field in ("train_split", "test_split"):
-        name = config[field]
-        if name.split("[")[0] not in builder.info.splits:
-            known = ", ".join(builder.info.splits)
-            raise UserError(f"tfds: {argument} has no split {name!r}; it has: {known}")
-        splits[field] = OnDisk(builder.as_data_source(split=name))
-    shape = _first_image(splits["train_split"], argument).shape
-    return DataSet(
-        splits["train_split"], splits["test_split"], features["label"].num_classes, shape
+    if not {"image", "label"} <= info.features.keys():
+        known = ", ".join(info.features)
+        raise UserError(f"tfds: {argument} needs features image and label, has {known}")
+    train, test = (
+        _tfds_split(builder, config[field]) for field in ("train_split", "test_split")
     )
+    shape = _first_image(train, argument).shape
+    return DataSet(train, test, info.features["label"].num_classes, shape)
+
+
+def _tfds_split(builder: Any, name: str) -> OnDisk:
+    if name.split("[")[0] not in builder.info.splits:
+        known = ", ".join(builder.info.splits)
+        raise UserError(f"tfds: {builder.name} has no split {name!r}; it has: {known}")
+    return OnDisk(builder.as_data_source(split=name))
 
 
 def _first_image(split: Split, name: str) -> np.ndarray:
@@ -253,7 +253,9 @@ def _in_memory(
     name: str,
 ) -> DataSet:
     parts = {"train": train, "test": test}
-    splits = {part: _checked(*arrays, f"{name} ({part})") for part, arrays in parts.items()}
+    splits = {
+        part: _checked(*arrays, f"{name} ({part})") for part, arrays in parts.items()
+    }
     shapes = {split.images.shape[1:] for split in splits.values()}
     if len(shapes) > 1:
         raise UserError(f"{name}: images differ in shape between the parts: {shapes}")
@@ -282,7 +284,7 @@ def _problems(images: np.ndarray, labels: np.ndarray) -> Iterator[str]:
         yield f"labels must be >= 0, got {labels.min()}"
 
 
-SOURCES: dict[str, Callable[[str, ConfigDict], DataSet]] = {
+SOURCES: dict[str, Callable[[str, Config], DataSet]] = {
     "digits": _digits,
     "idx": _idx,
     "npz": _npz,

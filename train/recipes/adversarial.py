@@ -10,13 +10,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from ml_collections import ConfigDict
 
 import ikl_jax
 from ikl_jax.attacks import geometry
 from ikl_jax.types import Array, PyTree
 from train.recipes import divergences, recipe
 from train.state import TrainState, Weights
+from train.types import Config
+
+Start = tuple[Array | None, Array | None]  # x_init and key of `attacks.pgd`
 
 
 class Outcome(NamedTuple):
@@ -39,7 +41,7 @@ def build(task: recipe.Task) -> recipe.Recipe:
         x, labels = recipe.to_pixels(batch["image"]), batch["label"]
         means = state.class_means
         class_weights = None if means is None else means.weights_for(labels)
-        epoch = state.step // task.steps_per_epoch
+        epoch = jnp.asarray(state.step) // task.steps_per_epoch
         epsilon = ramp(config.attack, epoch)
         x_adv = craft(state, x, labels, class_weights, epsilon)
 
@@ -79,7 +81,7 @@ def build(task: recipe.Task) -> recipe.Recipe:
     return task.finish(step, uses_class_means=uses_class_means)
 
 
-def ramp(config: ConfigDict, epoch: Array) -> Array:
+def ramp(config: Config, epoch: Array) -> Array:
     """The radius in `epoch` (from 0): epsilon * min(1, (epoch + 1) / ramp epochs)."""
     share = (epoch + 1) / max(config.epsilon_ramp_epochs, 1)
     return config.epsilon * jnp.minimum(share, 1.0)
@@ -137,6 +139,7 @@ def _attack(task: recipe.Task) -> Callable[..., Array]:
             return logits_of(task.model, state.weights, x)
 
         natural = jax.lax.stop_gradient(logits_fn(x))
+        x_init, key = STARTS[config.start](config, x, state.step_key())
         return ikl_jax.attacks.pgd(
             lambda x: objective(logits_fn(x), natural, labels, class_weights),
             x,
@@ -144,13 +147,14 @@ def _attack(task: recipe.Task) -> Callable[..., Array]:
             step_size=config.relative_step_size * epsilon,
             steps=config.steps,
             norm=config.norm,
-            **STARTS[config.start](config, x, state.step_key()),
+            x_init=x_init,
+            key=key,
         )
 
     return craft
 
 
-def _objective(config: ConfigDict) -> Callable[..., Array]:
+def _objective(config: Config) -> Callable[..., Array]:
     """What the attack increases: `(adversarial, natural, labels, weights)` to `[B]`."""
     if config.loss == "cross_entropy":
         return lambda adversarial, natural, labels, weights: (
@@ -162,10 +166,10 @@ def _objective(config: ConfigDict) -> Callable[..., Array]:
     )
 
 
-def _gaussian_start(config: ConfigDict, x: Array, key: Array) -> dict[str, Array]:
+def _gaussian_start(config: Config, x: Array, key: Array) -> Start:
     keys = geometry.example_keys(key, len(x))
     noise = jax.vmap(lambda key: jax.random.normal(key, x.shape[1:]))(keys)
-    return {"x_init": x + config.start_scale * noise}
+    return x + config.start_scale * noise, None
 
 
 # BatchNorm in the attack: running statistics, or the batch's without keeping them.
@@ -173,8 +177,8 @@ LOGITS = {
     "running": recipe.evaluate_logits,
     "batch": lambda model, weights, x: recipe.train_logits(model, weights, x)[0],
 }
-STARTS: dict[str, Callable[[ConfigDict, Array, Array], dict[str, Array]]] = {
+STARTS: dict[str, Callable[[Config, Array, Array], Start]] = {
     "gaussian": _gaussian_start,
-    "natural": lambda config, x, key: {},
-    "uniform": lambda config, x, key: {"key": key},
+    "natural": lambda config, x, key: (None, None),
+    "uniform": lambda config, x, key: (None, key),
 }

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable
 
-from ml_collections import ConfigDict
-
 import ikl_jax
 from ikl_jax.types import Array
+from train.types import Config
 
 Divergence = Callable[[Array, Array, Array | None], Array]
 
 
-def create(name: str, config: ConfigDict) -> Divergence:
+def create(name: str, config: Config) -> Divergence:
     """`(logits, target_logits, weights)` to one value per example.
 
     Args:
@@ -21,28 +20,28 @@ def create(name: str, config: ConfigDict) -> Divergence:
     return DIVERGENCES[name](config)
 
 
-def uses_class_means(config: ConfigDict) -> bool:
+def uses_class_means(config: Config) -> bool:
     """Whether `config.loss` takes its weights from the class means."""
     return config.weights == "class_means" and config.name in ("ikl", "gkl")
 
 
-def _kl(_: ConfigDict) -> Divergence:
+def _kl(_: Config) -> Divergence:
     return lambda logits, target, weights: ikl_jax.kl_divergence(logits, target)
 
 
-def _dkl(config: ConfigDict) -> Divergence:
+def _dkl(config: Config) -> Divergence:
     return lambda logits, target, weights: ikl_jax.dkl_loss(
         logits, target, alpha=config.alpha, beta=config.beta
     )
 
 
-def _ikl(config: ConfigDict) -> Divergence:
+def _ikl(config: Config) -> Divergence:
     return lambda logits, target, weights: ikl_jax.ikl_loss(
         logits, target, weights, alpha=config.alpha, beta=config.beta
     )
 
 
-def _gkl(config: ConfigDict) -> Divergence:
+def _gkl(config: Config) -> Divergence:
     return lambda logits, target, weights: ikl_jax.gkl_loss(
         logits,
         target,
@@ -53,7 +52,7 @@ def _gkl(config: ConfigDict) -> Divergence:
     )
 
 
-DIVERGENCES: dict[str, Callable[[ConfigDict], Divergence]] = {
+DIVERGENCES: dict[str, Callable[[Config], Divergence]] = {
     "kl": _kl,
     "dkl": _dkl,
     "ikl": _ikl,

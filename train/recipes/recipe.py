@@ -2,17 +2,17 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from ml_collections import ConfigDict
 
 from ikl_jax import ClassMeans
 from ikl_jax.types import Array, PyTree
 from train import averaging, optim
 from train.state import TrainState, Weights
+from train.types import Config
 
 Metrics = dict[str, Array]
 Step = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
@@ -36,7 +36,7 @@ class Recipe(NamedTuple):
 class Task:
     """What a recipe is built from."""
 
-    config: ConfigDict
+    config: Config
     model: nn.Module
     num_classes: int
     image_shape: tuple[int, int, int]
@@ -95,7 +95,7 @@ def to_pixels(image: Array) -> Array:
 
 def evaluate_logits(model: nn.Module, weights: Weights, x: Array) -> Array:
     """Logits with BatchNorm's running statistics."""
-    return model.apply(weights.variables, x, train=False)
+    return cast(Array, model.apply(weights.variables, x, train=False))
 
 
 def train_logits(model: nn.Module, weights: Weights, x: Array) -> tuple[Array, PyTree]:
