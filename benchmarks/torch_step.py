@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch  # pyright: ignore[reportMissingImports]
-from ml_collections import ConfigDict
 from torch import Tensor, nn  # pyright: ignore[reportMissingImports]
 from torch.nn import functional  # pyright: ignore[reportMissingImports]
+
+from train.types import Config
 
 # Names of the last part of an array's path, in Flax and in torch.
 NAMES = {
@@ -94,7 +95,7 @@ class Trainer:
 
     def __init__(
         self,
-        config: ConfigDict,
+        config: Config,
         arrays: Mapping[str, np.ndarray],
         *,
         natural_once: bool,

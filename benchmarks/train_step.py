@@ -3,12 +3,13 @@
     python benchmarks/train_step.py
     python benchmarks/train_step.py --torch
 
-What is timed: the recipe's jitted step (5 PGD steps on IKL, the gradient for adversarial
-weight perturbation, the training gradient there, SGD, class means) of wide_resnet_10_2
-on 64 random 32x32 images, state in to state out. The rows differ in where the PGD loop
-is, which changes no results beyond rounding; `--torch` adds the same algorithm in torch
-on the same number of threads. All of them start from the same weights, as the loss of
-the first step shows. They take turns in one process, and the median counts.
+What is timed: the recipe's jitted step (5 PGD steps on IKL, the gradient for
+adversarial weight perturbation, the training gradient there, SGD, class means) of
+wide_resnet_10_2 on 64 random 32x32 images, state in to state out. The rows differ in
+where the PGD loop is, which changes no results beyond rounding; `--torch` adds the same
+algorithm in torch, on as many threads as there are cores. All start from the same
+weights, as the loss of the first step shows. They take turns in one process, and the
+median counts; "compile" is trace and compile.
 
 The compiled loop is slow on CPU (see `unroll` of `ikl_jax.attacks.pgd`), so it takes
 part in every third repetition only.
@@ -22,14 +23,15 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, NamedTuple
 from unittest import mock
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
-from ml_collections import ConfigDict
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
@@ -59,7 +61,7 @@ SETTINGS = {
     "attack.start": "gaussian",
     "awp.gamma": 0.005,
 }
-Batch = dict[str, np.ndarray]
+Batch = dict[str, Array]
 
 
 class Form(NamedTuple):
@@ -93,9 +95,10 @@ def make_task() -> Task:
 def make_batch() -> Batch:
     random = np.random.default_rng(0)
     shape = (BATCH_SIZE, *IMAGE_SHAPE)
+    labels = random.integers(0, NUM_CLASSES, BATCH_SIZE, dtype=np.int32)
     return {
-        "image": random.integers(0, 256, shape, dtype=np.uint8),
-        "label": random.integers(0, NUM_CLASSES, BATCH_SIZE, dtype=np.int32),
+        "image": jnp.asarray(random.integers(0, 256, shape, dtype=np.uint8)),
+        "label": jnp.asarray(labels),
     }
 
 
@@ -114,8 +117,7 @@ def in_one_program(
 ) -> Form:
     built = RECIPES["adversarial"](task)
     state = initial_state(built)
-    pgd = partial(ikl_jax.attacks.pgd, unroll=unroll)
-    with attack_replaced(pgd):
+    with attack_replaced(partial(ikl_jax.attacks.pgd, unroll=unroll)):
         step, seconds = compiled(built.step, state, batch, donate=True)
     return Form(name, seconds, losses(step, state, batch), every)
 
@@ -152,10 +154,12 @@ def attack_parts(task: Task) -> tuple[Callable[..., Any], Callable[..., Array]]:
 
     def start(state: TrainState, batch: Batch) -> tuple[Array, Array]:
         x = recipe.to_pixels(batch["image"])
-        begin = adversarial.STARTS[config.start](config, x, state.step_key())
-        return begin["x_init"], recipe.evaluate_logits(task.model, state.weights, x)
+        x_init, _ = adversarial.STARTS[config.start](config, x, state.step_key())
+        assert x_init is not None
+        return x_init, recipe.evaluate_logits(task.model, state.weights, x)
 
     def attack(state: TrainState, batch: Batch, natural: Array, x_adv: Array) -> Array:
+        assert state.class_means is not None
         weights = state.class_means.weights_for(batch["label"])
 
         def loss(x: Array) -> Array:
@@ -174,11 +178,11 @@ def attack_parts(task: Task) -> tuple[Callable[..., Any], Callable[..., Array]]:
     return start, attack
 
 
-def attack_replaced(pgd: Callable[..., Array]) -> Any:
+def attack_replaced(pgd: Callable[..., Array]) -> AbstractContextManager:
     """While active, a recipe that is traced attacks with `pgd`.
 
-    The recipe leaves the form of the loop to the library, and so has no setting for it.
-    It looks up `ikl_jax.attacks.pgd` whenever it is traced, hence not in a compiled step.
+    The recipe leaves the form of the loop to the library and has no setting for it, but
+    it looks up `ikl_jax.attacks.pgd` when it is traced.
     """
     return mock.patch.object(ikl_jax.attacks, "pgd", pgd)
 
@@ -214,9 +218,11 @@ def torch_forms(task: Task, batch: Batch) -> list[Form]:
     flat |= traverse_util.flatten_dict(weights.batch_stats, sep=".")
     arrays = {name: np.asarray(leaf) for name, leaf in flat.items()}
 
+    images, labels = np.array(batch["image"]), np.array(batch["label"])
+
     def form(name: str, natural_once: bool) -> Form:
         trainer = torch_step.Trainer(task.config, arrays, natural_once=natural_once)
-        return Form(name, None, trainer.losses(batch["image"], batch["label"]))
+        return Form(name, None, trainer.losses(images, labels))
 
     return [form("torch", False), form("torch, natural logits once", True)]
 
@@ -276,9 +282,8 @@ def main() -> None:
     print_table(of_jax + of_torch, timings, best)
     print(f"\ndefault / best JAX form: {default / best:.2f}")
     for form in of_torch:
-        print(
-            f"{form.name} / JAX default: {timings[form.name].milliseconds / default:.2f}"
-        )
+        ratio = timings[form.name].milliseconds / default
+        print(f"{form.name} / JAX default: {ratio:.2f}")
 
 
 if __name__ == "__main__":

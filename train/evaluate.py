@@ -4,7 +4,6 @@ Prints natural and PGD accuracy and writes them to `evaluation.json` in the work
 """
 
 import dataclasses
-import json
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -14,8 +13,8 @@ from absl import flags
 
 from ikl_jax import checks
 from ikl_jax.attacks import geometry
-from train import cli
-from train.errors import UserError
+from train import cli, files
+from train.errors import UserError, explained
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,22 +68,20 @@ def _evaluate(values: flags.FlagValues) -> None:
         "natural_accuracy": verdict.natural_accuracy,
         "robust_accuracy": {threat.name: verdict.robust_accuracy},
     }
-    (workdir / "evaluation.json").write_text(json.dumps(result, indent=2) + "\n")
+    files.write_whole(workdir / "evaluation.json", files.to_json(result))
     for name, value in result.items():
         print(f"{name}: {value}")
 
 
 def _check(given: dict[str, Any]) -> None:
     """Raises `UserError` for what no attack can use."""
-    try:
-        for name in ("epsilon", "steps", "relative_step_size"):
-            checks.non_negative(**{f"--{name}": given.get(name, 0)})
-        for name in ("restarts", "num_examples"):
-            value = given.get(name)
-            checks.positive(**{f"--{name}": 1 if value is None else value})
-        checks.one_of("--norm", given.get("norm", "linf"), geometry.NORMS)
-    except ValueError as error:
-        raise UserError(str(error)) from error
+    given = {name: value for name, value in given.items() if value is not None}
+    at_least_one = {"restarts", "num_examples"}
+    with explained():
+        checks.one_of("norm", given.pop("norm", "linf"), geometry.NORMS)
+        for name, value in given.items():
+            check = checks.positive if name in at_least_one else checks.non_negative
+            check(**{name: value})
 
 
 if __name__ == "__main__":

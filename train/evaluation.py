@@ -1,7 +1,6 @@
 """Natural and PGD accuracy of weights on a split."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -99,7 +98,7 @@ class Evaluator:
         self._model = model
         self._predict = jax.jit(self._prediction)
         self._start = jax.jit(self._random_start)
-        self._advance: dict[int, Callable[..., Array]] = {}
+        self._advance = jax.jit(self._steps, static_argnames="steps")
 
     def __call__(self, weights: Weights, limit: int | None = None) -> Verdict:
         """The verdict on the first `limit` examples of the split (None: all)."""
@@ -119,10 +118,10 @@ class Evaluator:
 
     def examples(self, weights: Weights, count: int = 8) -> Examples:
         """The first `count` examples of the split and a first restart's attack."""
-        batch = next(pipeline.evaluation_batches(
+        batches = pipeline.evaluation_batches(
             self._split, self._batch_size, len(self._split)
-        ))  # fmt: skip
-        arrays = sharding.put(batch, self._mesh)
+        )
+        arrays = sharding.put(next(batches), self._mesh)
         x, labels = recipe.to_pixels(arrays["image"]), arrays["label"]
         x_adv = self._attack(weights, x, labels, arrays["index"], 0)
         predictions = [self._predict(weights, images) for images in (x, x_adv)]
@@ -138,9 +137,7 @@ class Evaluator:
         chunk = CPU_CHUNK if jax.default_backend() == "cpu" else left
         while left > 0:
             steps = min(chunk, left)
-            if steps not in self._advance:
-                self._advance[steps] = jax.jit(self._steps(steps))
-            x_adv = self._advance[steps](weights, x, x_adv, labels)
+            x_adv = self._advance(weights, x, x_adv, labels, steps=steps)
             left -= steps
         return x_adv
 
@@ -155,20 +152,18 @@ class Evaluator:
             epsilon=self._threat.epsilon, norm=self._threat.norm,
         )  # fmt: skip
 
-    def _steps(self, steps: int) -> Callable[..., Array]:
+    def _steps(
+        self, weights: Weights, x: Array, x_adv: Array, labels: Array, *, steps: int
+    ) -> Array:
+        def loss(x: Array) -> Array:
+            logits = recipe.evaluate_logits(self._model, weights, x)
+            return optax.losses.softmax_cross_entropy_with_integer_labels(
+                logits, labels
+            )
+
         threat = self._threat
-
-        def advance(weights: Weights, x: Array, x_adv: Array, labels: Array) -> Array:
-            def loss(x: Array) -> Array:
-                logits = recipe.evaluate_logits(self._model, weights, x)
-                return optax.losses.softmax_cross_entropy_with_integer_labels(
-                    logits, labels
-                )
-
-            return ikl_jax.attacks.pgd(
-                loss, x, steps=steps, x_init=x_adv, norm=threat.norm,
-                epsilon=threat.epsilon,
-                step_size=threat.relative_step_size * threat.epsilon,
-            )  # fmt: skip
-
-        return advance
+        return ikl_jax.attacks.pgd(
+            loss, x, steps=steps, x_init=x_adv, norm=threat.norm,
+            epsilon=threat.epsilon,
+            step_size=threat.relative_step_size * threat.epsilon,
+        )  # fmt: skip

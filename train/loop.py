@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 
 import ikl_jax
-from train import compare, pictures, settings, sharding
+from train import compare, files, pictures, settings, sharding
 from train.checkpoint import Checkpoints
 from train.data import pipeline
 from train.errors import UserError
@@ -45,7 +45,7 @@ def train(config: Config, workdir: pathlib.Path, console: Console) -> dict:
         result = json.loads(finished.read_text())
     else:
         result = _train(run, workdir, console)
-        finished.write_text(json.dumps(result, indent=2) + "\n")
+        files.write_whole(finished, files.to_json(result))
     console.print(compare.table({str(workdir): result}))
     return result
 

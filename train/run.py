@@ -11,7 +11,7 @@ from ikl_jax import models
 from train import settings, sharding
 from train.checkpoint import Checkpoints
 from train.data import pipeline, sources
-from train.errors import UserError
+from train.errors import UserError, explained
 from train.recipes import RECIPES, Recipe, Task
 from train.state import TrainState
 from train.types import Config
@@ -50,10 +50,8 @@ def build(config: Config) -> Run:
     sharding.check_batch("evaluation.batch_size", config.evaluation.batch_size, mesh)
     data = sources.open_source(config.data)
     steps_per_epoch = pipeline.steps_per_epoch(data.train, config.batch_size)
-    try:
+    with explained():
         model = models.create(config.model.name, data.num_classes)
-    except ValueError as error:
-        raise UserError(str(error)) from error
     task = Task(config, model, data.num_classes, data.image_shape, steps_per_epoch)
     recipe = RECIPES[config.recipe](task)
     return Run(config, data, model, recipe, mesh, steps_per_epoch)

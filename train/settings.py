@@ -2,13 +2,14 @@
 
 import json
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from ikl_jax import attacks, checks
-from train.errors import UserError
+from train import files
+from train.errors import UserError, explained
 from train.types import Config
 
 CHOICES = {
@@ -44,18 +45,16 @@ SHARES = ("optimizer.warmup", "loss.class_means_momentum", "averaging.decay")
 
 def validate(config: Config) -> None:
     """Raises `UserError` for the first value that no run can use."""
-    for field, allowed in CHOICES.items():
-        _explain(lambda f=field, a=allowed: checks.one_of(f, get(config, f), a))
-    for field in POSITIVE:
-        _explain(lambda f=field: checks.positive(**{f: get(config, f)}))
-    for field in NON_NEGATIVE:
-        _explain(lambda f=field: checks.non_negative(**{f: get(config, f)}))
+    with explained():
+        for field, allowed in CHOICES.items():
+            checks.one_of(field, get(config, field), allowed)
+        for name in config.batch_norm.updates:
+            checks.one_of("batch_norm.updates", name, ("adversarial", "natural"))
+        checks.positive(**{field: get(config, field) for field in POSITIVE})
+        checks.non_negative(**{field: get(config, field) for field in NON_NEGATIVE})
     for field in SHARES:
         if not 0 <= get(config, field) <= 1:
             raise UserError(f"{field} must lie in [0, 1], got {get(config, field)}")
-    for name in config.batch_norm.updates:
-        allowed = ("adversarial", "natural")
-        _explain(lambda n=name, a=allowed: checks.one_of("batch_norm.updates", n, a))
     if not all(0 < share < 1 for share in config.optimizer.milestones):
         raise UserError(
             "optimizer.milestones must be shares of the epochs within (0, 1), "
@@ -78,7 +77,7 @@ def get(config: Config, field: str) -> Any:
 
 
 def to_json(config: Config) -> str:
-    return json.dumps(json.loads(config.to_json()), indent=2, sort_keys=True) + "\n"
+    return files.to_json(json.loads(config.to_json()))
 
 
 def load(workdir: pathlib.Path) -> Config:
@@ -97,7 +96,7 @@ def claim(workdir: pathlib.Path, config: Config) -> None:
             raise UserError(f"{workdir} holds files that are not a run's; use another")
         try:
             workdir.mkdir(parents=True, exist_ok=True)
-            path.write_text(to_json(config))
+            files.write_whole(path, to_json(config))
         except OSError as error:
             raise UserError(f"cannot write to the workdir: {error}") from error
         return
@@ -123,12 +122,3 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
-
-
-def _explain(check: Callable[[], None]) -> None:
-    try:
-        check()
-    except (TypeError, ValueError) as error:
-        raise UserError(
-            f"config.{error}" if "must" in str(error) else str(error)
-        ) from error

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from tensorboardX import SummaryWriter
 
+from train import files
+
 NAME = "metrics.jsonl"
 
 
@@ -14,8 +16,10 @@ class MetricsWriter:
 
     def __init__(self, workdir: pathlib.Path, resumed_step: int) -> None:
         kept = logged(workdir, until=resumed_step)  # a killed run may have gone on
-        self._lines = (workdir / NAME).open("w")
-        self._lines.writelines(json.dumps(line) + "\n" for line in kept)
+        files.write_whole(
+            workdir / NAME, "".join(json.dumps(line) + "\n" for line in kept)
+        )
+        self._lines = (workdir / NAME).open("a")
         self._events = SummaryWriter(
             str(workdir / "tensorboard"), purge_step=resumed_step + 1
         )

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ikl_jax import checks
-from train.errors import UserError
+from train.errors import UserError, explained
 from train.types import Batch, Config
 
 
@@ -92,10 +92,8 @@ def open_source(config: Config) -> DataSet:
       UserError: the source is unknown, missing, damaged or too small.
     """
     name, _, argument = config.source.partition(":")
-    try:
+    with explained():
         checks.one_of("data.source", name, SOURCES)
-    except ValueError as error:
-        raise UserError(str(error)) from error
     return _hold_out(SOURCES[name](argument, config), config)
 
 
