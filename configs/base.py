@@ -25,6 +25,9 @@ def get_config(argument: str = "") -> Config:
 
     config.model = section()
     config.model.name = "cnn"  # cnn | wide_resnet_DEPTH_WIDTH
+    # BatchNorm's statistics over this many parts of the batch, each for itself, as on
+    # as many GPUs; the first part's go into the running ones.
+    config.model.bn_groups = 1
 
     config.data = section()
     config.data.source = "digits"  # digits | idx:DIR | npz:FILE | tfds:NAME
@@ -35,6 +38,7 @@ def get_config(argument: str = "") -> Config:
     config.data.evaluate_on = "test"  # test | validation
     config.data.crop_padding = 0  # pixels around a random crop; 0: none
     config.data.flip = False  # mirror half of the images
+    config.data.drop_remainder = True  # of an epoch's last, incomplete batch
     config.data.threads = 2  # that read ahead
 
     config.optimizer = section()
@@ -45,11 +49,13 @@ def get_config(argument: str = "") -> Config:
     # The authors decay everything; False spares biases and BatchNorm.
     config.optimizer.decay_vectors = False
     # cosine: per step, to zero | cosine_per_epoch: the authors', see docs/configs.md |
-    # step: times decay_factor after each milestone | one_cycle | constant
+    # step: times decay_factor after each milestone | one_cycle |
+    # one_cycle_per_epoch | constant
     config.optimizer.schedule = "cosine"
     config.optimizer.milestones = (0.5, 0.75)  # shares of the epochs, for step
     config.optimizer.decay_factor = 0.1
-    config.optimizer.warmup = 0.0  # share of the steps, for cosine and one_cycle
+    # Share of the steps; for cosine and the one-cycles (which take 0.3 where it is 0).
+    config.optimizer.warmup = 0.0
 
     # cross-entropy(natural) + strength * divergence(adversarial, natural)
     config.loss = section()
@@ -61,13 +67,16 @@ def get_config(argument: str = "") -> Config:
     config.loss.weights = "class_means"  # class_means | sample (ikl and gkl)
     config.loss.weight_temperature = 4.0  # of predictions in the class means
     config.loss.class_means_momentum = 0.0  # share of the old means kept each epoch
+    config.loss.label_smoothing = 0.0  # of the cross-entropy, over all classes
 
     config.attack = section()
     config.attack.norm = "linf"  # linf | l2
     config.attack.epsilon = 8 / 255
     config.attack.steps = 10
     config.attack.relative_step_size = 0.25  # in epsilons
-    config.attack.loss = "ikl"  # cross_entropy | kl | dkl | ikl | gkl
+    # cross_entropy | kl | dkl | ikl | gkl, the weights being those of config.loss:
+    # TRADES is loss.name=kl with attack.loss=kl.
+    config.attack.loss = "ikl"
     config.attack.alpha = 1.0
     config.attack.beta = 1.0
     config.attack.gamma = 1.0
@@ -90,6 +99,7 @@ def get_config(argument: str = "") -> Config:
     config.averaging.decay = 0.995
     config.averaging.warmup = True  # decay at most (1 + n) / (10 + n), n-th update
     config.averaging.start_epoch = 0  # counted from 0; a plain copy before it
+    config.averaging.batch_norm = "averaged"  # averaged | copied running statistics
 
     config.evaluation = section()
     config.evaluation.every = 1  # epochs; 0: at the end alone

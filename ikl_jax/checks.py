@@ -24,9 +24,14 @@ def is_concrete(value: object) -> bool:
 
 
 def least_and_most(value: Scalar) -> tuple[float, float]:
-    """The smallest and the largest entry of a concrete `value`, also while tracing."""
+    """The extreme entries of a concrete `value`, also while tracing.
+
+    Infinities for an empty one, in which nothing is too small or too large.
+    """
     with jax.ensure_compile_time_eval():
         array = jnp.asarray(value)
+        if not array.size:
+            return float("inf"), float("-inf")
         return float(array.min()), float(array.max())
 
 
@@ -73,7 +78,7 @@ def labels_in_range(labels: Array, num_classes: int) -> None:
     """Raises for labels that are not integers, or are outside `[0, num_classes)`."""
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise TypeError(f"labels must be integers, got {labels.dtype}")
-    if is_concrete(labels) and labels.size:
+    if is_concrete(labels):
         least, most = least_and_most(labels)
         if least < 0 or most >= num_classes:
             raise ValueError(

@@ -232,7 +232,7 @@ def gkl_loss(
       weights: `[..., C]`, w >= 0, stopped. None takes softmax(target_logits).
       alpha: weight of the normalised wMSE, the paper's (the authors' code: beta).
       beta: weight of the soft cross-entropy (the authors' code: alpha).
-      gamma: exponent >= 0 of the weights; 0 makes them uniform.
+      gamma: exponent >= 0 of the weights; 0 makes them uniform. Stopped.
       temperature: T > 0, of the prediction in the soft CE; no T^2 factor.
       target_temperature: T' > 0, of the target in the soft CE; None takes T.
 
@@ -255,6 +255,7 @@ def gkl_loss(
         w = jnp.exp(gamma * jax.nn.log_softmax(jax.lax.stop_gradient(m)))
     else:
         w = jnp.power(_prepare_weights(weights, logits), gamma)
+    w = jax.lax.stop_gradient(w)  # with respect to gamma, too
     squared_total = jnp.mean(jnp.square(jnp.sum(w, axis=-1)))
     squared_error = _weighted_mse(n, m, w, _ONE) / _or_one(squared_total)
     cross_entropy = _soft_ce(n, m, temperature, target_temperature)
@@ -267,6 +268,8 @@ def _prepare(logits: Array, target_logits: Array) -> tuple[Array, Array]:
     checks.same_shape(logits=logits, target_logits=target_logits)
     checks.floating(logits=logits, target_logits=target_logits)
     checks.rank_at_least(1, logits=logits)
+    if not logits.shape[-1]:
+        raise ValueError(f"logits must have at least one class, got {logits.shape}")
     dtype = _compute_dtype(logits)
     return logits.astype(dtype), target_logits.astype(dtype)
 
@@ -335,7 +338,10 @@ def _kl_and_gradients(n: Array, m: Array) -> tuple[Array, Array, Array]:
         p * log_ratio + (q - p),
     )
     value = jnp.sum(terms, axis=-1)
-    return value, q - p, p * (log_ratio - value[..., None])
+    # p (r - KL), whose sum is zero; what rounding leaves of it is taken out again.
+    gradient = p * (log_ratio - value[..., None])
+    gradient -= p * jnp.sum(gradient, axis=-1, keepdims=True)
+    return value, q - p, gradient
 
 
 def _softmax_and_log_sum(x: Array) -> tuple[Array, Array]:

@@ -126,6 +126,13 @@ def test_epsilon_may_be_traced():
     )
 
 
+def test_bfloat16_inputs_stay_bfloat16():
+    x = X.astype(jnp.bfloat16)
+    step = jnp.asarray(0.1)
+    x_adv = attacks.pgd(linear, x, epsilon=step, step_size=step, steps=2)
+    assert x_adv.dtype == jnp.bfloat16
+
+
 @pytest.mark.parametrize("scale", [0.0, 1e-30, 1e-3, 1e30])
 def test_l2_direction_has_norm_one_or_is_zero(scale):
     direction = geometry.NORMS["l2"].steepest(scale * jnp.ones((2, 3, 4)))
@@ -175,6 +182,7 @@ BAD_INPUT = {
         r"got x_init \(2, 3, 4\), x \(5, 3, 4\)",
     ),
     "keys": (dict(key=jax.random.split(jax.random.key(0), 3)), ValueError, "5 keys"),
+    "old keys": (dict(key=jax.random.PRNGKey(0)), ValueError, "keys of jax.random.key"),
     "reduced loss": (
         dict(loss_fn=lambda x: x.sum()),
         ValueError,

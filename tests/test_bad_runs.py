@@ -26,7 +26,19 @@ BAD = {
     "temperature": (
         ["--config.loss.weight_temperature=0.0"], 1, "loss.weight_temperature must be > 0, got 0",
     ),
-    "start": (["--config.attack.start=natural"], 1, "must be gaussian or uniform"),
+    "start": (["--config.attack.start=natural"], 1, "must be uniform, or gaussian with"),
+    "still start": (["--config.attack.start_scale=0.0"], 1, "no gradient at the natural"),
+    "examples": (["--config.evaluation.during_training=0"], 1, "must be > 0, got 0"),
+    "groups": (["--config.model.bn_groups=2"], 1, "bn_groups"),
+    "indivisible groups": (
+        ["--config.model.name=wide_resnet_10_1", "--config.model.bn_groups=3"],
+        1,
+        "bn_groups must divide the batch of 64, got 3",
+    ),
+    "remainder": (
+        ["--config.data.drop_remainder=False"], 1, "a multiple of the 8 devices, got 29",
+    ),
+    "nothing to read": (["--config.data.source=idx:"], 1, "needs what to read"),
     "share": (["--config.optimizer.warmup=2.0"], 1, "optimizer.warmup must lie in [0, 1]"),
     "batch": (["--config.batch_size=1440"], 1, "at most the 1437 training examples, got 1440"),
     "devices": (["--config.batch_size=63"], 1, "a multiple of the 8 devices, got 63"),
@@ -98,9 +110,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_pa
     config.optimizer.schedule = "step"
     config.optimizer.decay_factor = 1e35  # after half of the epochs
     config.optimizer.milestones = (0.5,)
-    with pytest.raises(
-        UserError, match="not finite .* Look at optimizer.learning_rate"
-    ):
+    with pytest.raises(UserError, match="a metric is not finite .* Look at"):
         loop.train(config, tmp_path / "run", Console(quiet=True))
     assert not (tmp_path / "run" / "result.json").exists()
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
@@ -109,6 +119,44 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_pa
     saved = checkpoint.Checkpoints(tmp_path / "run")
     assert saved.latest_step() is not None
     saved.close()
+
+
+def test_a_last_step_that_ruins_the_weights_is_not_saved(tmp_path):
+    config = digits_ikl_at.get_config("natural,quick")
+    config.epochs = 1
+    config.batch_size = 1432  # one step
+    config.optimizer.learning_rate = 1e30
+    config.optimizer.schedule = "constant"
+    with pytest.raises(UserError, match="logits are not finite at step 1"):
+        loop.train(config, tmp_path / "run", Console(quiet=True))
+    assert not (tmp_path / "run" / "result.json").exists()
+    saved = checkpoint.Checkpoints(tmp_path / "run")
+    assert saved.latest_step() is None
+    saved.close()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1, 2"])
+def test_a_cut_config_of_an_earlier_run(tmp_path, content, capsys):
+    (tmp_path / "config.json").write_text(content)
+    assert cli.main(["train", f"--config={DIGITS}", f"--workdir={tmp_path}"]) == 1
+    assert "config.json cannot be read" in capsys.readouterr().err
+
+
+def test_a_file_in_the_place_of_the_workdir(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    workdir = tmp_path / "file" / "run"
+    assert cli.main(["train", f"--config={DIGITS}", f"--workdir={workdir}"]) == 1
+    assert "cannot use the workdir" in capsys.readouterr().err
+
+
+def test_images_that_the_model_cannot_take(tmp_path, capsys):
+    path = tmp_path / "tiny.npz"
+    images, labels = np.zeros((64, 3, 3), np.uint8), np.arange(64) % 4
+    np.savez(path, x_train=images, y_train=labels, x_test=images, y_test=labels)
+    arguments = [f"--config={DIGITS}", f"--config.data.source=npz:{path}"]
+    assert cli.main(["train", *arguments, f"--workdir={tmp_path / 'run'}"]) == 1
+    assert "cnn needs images of 4 x 4 or more, got (3, 3)" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_configs_know_their_arguments():

@@ -223,10 +223,28 @@ def by_autodiff(name):
             20.0 * pairwise(n, m, _rows(WEIGHTS, n)) + 4.0 * softmax_ce(n, m, 3.0)
         ),
         "ikl_sample": lambda n, m: 20.0 * pairwise(n, m, p(m)) + 4.0 * softmax_ce(n, m),
+        "gkl_sample": lambda n, m: (
+            2.0
+            * pairwise(n, m, p(m) ** 0.3)
+            / stop_gradient(jnp.mean(jnp.sum(p(m) ** 0.3, -1) ** 2))
+            + 0.5 * softmax_ce(n, m)
+        ),
+        "kd": lambda n, m: (
+            16.0
+            * jnp.sum(
+                stop_gradient(p(m / 4))
+                * (
+                    stop_gradient(jax.nn.log_softmax(m / 4)) - jax.nn.log_softmax(n / 4)
+                ),
+                -1,
+            )
+        ),
     }[name]
 
 
-@pytest.mark.parametrize("name", ["kl", "soft_ce", "wmse", "dkl", "ikl", "ikl_sample"])
+@pytest.mark.parametrize(
+    "name", ["kl", "soft_ce", "wmse", "dkl", "ikl", "ikl_sample", "gkl_sample", "kd"]
+)
 def test_first_and_second_derivatives_equal_autodiff(name, x64):
     loss, _ = LOSSES[name]
     definition = by_autodiff(name)
@@ -271,6 +289,20 @@ def test_alpha_and_beta_can_be_traced_and_differentiated():
     by_alpha = jax.jit(jax.grad(lambda a: ikl_jax.ikl_loss(n, m, alpha=a).sum()))(3.0)
     expected = ikl_jax.ikl_loss(n, m, alpha=1.0, beta=0.0).sum()
     np.testing.assert_allclose(by_alpha, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_gamma_is_stopped(weights):
+    n, m = logits()
+    by_gamma = jax.grad(lambda g: ikl_jax.gkl_loss(n, m, weights, gamma=g).sum())
+    assert by_gamma(0.5) == 0.0
+
+
+@every_loss
+def test_an_empty_batch(name):
+    loss, _ = LOSSES[name]
+    n, m = (x[:0] for x in logits())
+    assert loss(n, m).shape == (0,)
 
 
 def test_kl_and_dkl_differ_in_value_but_not_in_gradient():
@@ -369,6 +401,11 @@ BAD_INPUT = {
         lambda n, m: ikl_jax.dkd_loss(n, m, LABELS.astype(float)),
         TypeError,
         "labels must be integers, got float32",
+    ),
+    "no class": (
+        lambda n, m: ikl_jax.ikl_loss(n[:, :0], m[:, :0]),
+        ValueError,
+        "at least one",
     ),
     "one class": (
         lambda n, m: ikl_jax.dkd_loss(n[:, :1], m[:, :1], LABELS * 0),

@@ -3,12 +3,14 @@
 import json
 import zlib
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from ikl_jax import models
+from ikl_jax.models.batch_norm import BatchNorm
 from tests.conftest import GOLDEN
 
 RECORD = json.loads((GOLDEN / "wide_resnet.json").read_text())
@@ -95,6 +97,55 @@ def test_training_updates_the_running_statistics():
     _, updated = model.apply(variables, x, train=True, mutable=["batch_stats"])
     old, new = (jax.tree.leaves(v["batch_stats"]) for v in (variables, updated))
     assert all(np.any(a != b) for a, b in zip(old, new, strict=True))
+
+
+def torch_batch_norm(x, running_mean, running_var):
+    """The output and the new running statistics, in NumPy float64."""
+    axes = tuple(range(x.ndim - 1))
+    mean, var = x.mean(axes), x.var(axes)
+    count = x.size // x.shape[-1]
+    moved = (
+        0.9 * running_mean + 0.1 * mean,
+        0.9 * running_var + 0.1 * var * count / (count - 1),
+    )
+    return (x - mean) / np.sqrt(var + 1e-5), moved
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_batch_norm_is_torchs_in_each_group(groups):
+    x = 2 + 3 * jax.random.normal(jax.random.key(0), (8, 3, 5, 6))
+    layer = BatchNorm(groups)
+    variables = layer.init(jax.random.key(1), x, train=True)
+    out, updated = layer.apply(variables, x, train=True, mutable=["batch_stats"])
+    parts = np.split(np.asarray(x, np.float64), groups)
+    expected = [torch_batch_norm(part, np.zeros(6), np.ones(6)) for part in parts]
+    np.testing.assert_allclose(out, np.concatenate([e[0] for e in expected]), atol=1e-4)
+    mean, var = expected[0][1]
+    np.testing.assert_allclose(updated["batch_stats"]["mean"], mean, rtol=1e-4)
+    np.testing.assert_allclose(updated["batch_stats"]["var"], var, rtol=1e-4)
+    evaluated = layer.apply({**variables, **updated}, x, train=False)
+    normalised = (np.asarray(x) - mean) / np.sqrt(var + 1e-5)
+    np.testing.assert_allclose(evaluated, normalised, atol=1e-4)
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_batch_norm_equals_flaxs(train):
+    x = jax.random.normal(jax.random.key(0), (8, 3, 5, 6))
+    flaxs = nn.BatchNorm(use_running_average=not train, epsilon=1e-5)
+    variables = jax.tree.map(lambda v: v + 0.3, flaxs.init(jax.random.key(1), x))
+    ours = lambda v, x: BatchNorm().apply(v, x, train=train, mutable=["batch_stats"])[0]
+    theirs = lambda v, x: flaxs.apply(v, x, mutable=["batch_stats"])[0]
+    np.testing.assert_allclose(ours(variables, x), theirs(variables, x), atol=2e-6)
+    for g, expected in zip(
+        *(
+            jax.tree.leaves(
+                jax.grad(lambda v, x, f=f: jnp.sin(f(v, x)).sum(), (0, 1))(variables, x)
+            )
+            for f in (ours, theirs)
+        ),
+        strict=True,
+    ):
+        np.testing.assert_allclose(g, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["cnn", "wide_resnet_10_1"])

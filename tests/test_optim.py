@@ -56,6 +56,19 @@ def test_one_cycle_peaks_at_its_warmup():
     np.testing.assert_allclose(values.max(), 0.2, rtol=1e-5)
 
 
+def test_milestones_that_are_close_both_count():
+    values = rates(epochs=3, schedule="step", milestones=(0.5, 0.75))
+    np.testing.assert_allclose(
+        values, np.repeat([0.2, 0.02, 0.002], [6, 3, 3]), rtol=1e-5
+    )
+
+
+def test_one_cycle_per_epoch_is_constant_within_each():
+    values = rates(schedule="one_cycle_per_epoch", warmup=0.25).reshape(10, 4)
+    np.testing.assert_array_equal(values, values[:, :1].repeat(4, 1))
+    assert len(set(values[:, 0])) == 10
+
+
 def test_constant():
     np.testing.assert_allclose(rates(schedule="constant"), 0.2)
 

@@ -61,16 +61,6 @@ def test_going_on_from_a_saved_position(threads):
         np.testing.assert_array_equal(ours["label"], expected["label"])
 
 
-def test_processes_read_disjoint_parts(monkeypatch):
-    monkeypatch.setattr(pipeline.jax, "process_count", lambda: 2)
-    seen = []
-    for process in (0, 1):
-        monkeypatch.setattr(pipeline.jax, "process_index", lambda p=process: p)
-        seen.append(np.concatenate(labels(take(batches(), 6))))
-    assert [len(part) for part in seen] == [24, 24]
-    assert not set(seen[0]) & set(seen[1])
-
-
 def test_evaluation_batches_are_in_order_and_padded():
     read = list(pipeline.evaluation_batches(numbered(), 16, 40))
     assert [len(batch["label"]) for batch in read] == [16, 16, 16]
@@ -79,9 +69,22 @@ def test_evaluation_batches_are_in_order_and_padded():
     np.testing.assert_array_equal(kept, np.arange(40))
 
 
+def test_the_last_batch_of_an_epoch_may_stay():
+    read = labels(take(batches(drop_remainder=False), 14))
+    assert [len(batch) for batch in read] == [8, 8, 8, 8, 8, 8, 2] * 2
+    assert set(np.concatenate(read[:7])) == set(range(COUNT))
+    config = base.get_config()
+    config.batch_size = 8
+    assert pipeline.batch_sizes(numbered(), config) == [8] * 6
+    config.data.drop_remainder = False
+    assert pipeline.batch_sizes(numbered(), config) == [8] * 6 + [2]
+
+
 def test_a_batch_larger_than_the_data():
+    config = base.get_config()
+    config.batch_size = 51
     with pytest.raises(UserError, match="at most the 50 training examples, got 51"):
-        batches(batch_size=51)
+        pipeline.batch_sizes(numbered(), config)
 
 
 def test_pad_crop_shifts_and_fills_with_black():

@@ -281,6 +281,29 @@ def test_averaging_per_epoch_from_an_epoch_on():
     assert_trees_close(averaged, mix(0.9, ends[1], ends[2]), atol=1e-6)
 
 
+def test_batch_norm_may_be_copied_instead_of_averaged():
+    recipe_, _ = make(
+        model="wide_resnet_10_1",
+        averaging__every="step",
+        averaging__batch_norm="copied",
+    )
+    averaged, trail = averaged_after(recipe_, 3)
+    assert_trees_close(averaged.batch_stats, trail[-1].batch_stats, rtol=0)
+    assert distance(averaged.params, trail[-1].params) > 1e-3
+
+
+def test_label_smoothing_mixes_in_every_class():
+    logits, labels = jax.random.normal(jax.random.key(0), (5, 4)), jnp.arange(5) % 4
+    log_probabilities = np.asarray(jax.nn.log_softmax(logits))
+    plain = -log_probabilities[np.arange(5), labels].mean()
+    smooth = recipe.cross_entropy(logits, labels, 0.1)
+    expected = 0.9 * plain - 0.1 * log_probabilities.mean()
+    np.testing.assert_allclose(smooth, expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        recipe.cross_entropy(logits, labels, 0.0), plain, rtol=1e-6
+    )
+
+
 def test_no_averaging_keeps_no_copy():
     averaged, _ = averaged_after(make()[0], 1)
     assert averaged is None

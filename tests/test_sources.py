@@ -205,6 +205,9 @@ def test_idx_parts_that_do_not_fit(tmp_path):
         ("digts", "unknown data.source 'digts'; did you mean 'digits'"),
         ("digits:8", "takes no argument, got '8'"),
         ("tfds:no_such_data", "there is no data set named 'no_such_data'"),
+        ("tfds:Fashion Mnist", "cannot be opened"),
+        ("tfds:mnist:9.9.9", "cannot be opened"),
+        ("tfds:", "needs what to read"),
         ("tfds:cifar10", "not prepared under .*prepare it once, where TensorFlow is"),
     ],
 )
@@ -240,6 +243,23 @@ def test_a_truncated_npz(tmp_path):
     np.savez(path, x_train=np.zeros(1000))
     truncate(path)
     with pytest.raises(UserError, match="cannot be read"):
+        sources.open_source(data_config(f"npz:{path}"))
+
+
+def test_an_array_renamed_to_npz(tmp_path):
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    path = (tmp_path / "array.npy").rename(tmp_path / "array.npz")
+    with pytest.raises(UserError, match="cannot be read"):
+        sources.open_source(data_config(f"npz:{path}"))
+
+
+def test_a_damaged_compressed_npz(tmp_path):
+    path = tmp_path / "damaged.npz"
+    np.savez_compressed(path, x_train=np.random.default_rng(0).random(1000))
+    content = bytearray(path.read_bytes())
+    content[300:340] = bytes(40)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="lacks|cannot be read"):
         sources.open_source(data_config(f"npz:{path}"))
 
 

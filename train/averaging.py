@@ -1,4 +1,4 @@
-"""Exponential averages of the weights, BatchNorm's running statistics included."""
+"""Exponential averages of the weights, with BatchNorm's running statistics."""
 
 from collections.abc import Callable
 
@@ -30,6 +30,8 @@ def create(config: Config, steps_per_epoch: int) -> tuple[Update, Update]:
             state.averaged,
             state.weights,
         )
+        if config.batch_norm == "copied":
+            averaged = averaged.replace(batch_stats=state.batch_stats)
         return state.replace(averaged=averaged)
 
     def after_step(state: TrainState) -> TrainState:

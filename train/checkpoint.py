@@ -15,11 +15,13 @@ KEPT = 2
 class Checkpoints:
     """The newest checkpoints in `workdir/checkpoints`."""
 
-    def __init__(self, workdir: pathlib.Path) -> None:
+    def __init__(self, workdir: pathlib.Path, *, read_only: bool = False) -> None:
         self._manager = ocp.CheckpointManager(
             (workdir / "checkpoints").resolve(),
             options=ocp.CheckpointManagerOptions(
-                max_to_keep=KEPT, cleanup_tmp_directories=True
+                max_to_keep=None if read_only else KEPT,
+                cleanup_tmp_directories=not read_only,
+                read_only=read_only,
             ),
         )
 

@@ -67,7 +67,7 @@ def run(
     except UserError as error:
         return _complain(error, FAILED)
     except KeyboardInterrupt:
-        return _complain("interrupted; the same command resumes", INTERRUPTED)
+        return _complain("interrupted", INTERRUPTED)
     return 0
 
 

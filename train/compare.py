@@ -1,6 +1,5 @@
 """Finished runs side by side: `python -m train.compare runs/digits_*`."""
 
-import json
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -8,16 +7,19 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from train import files
+from train.errors import UserError
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     folders = list(sys.argv[1:] if argv is None else argv)
     results = {}
-    for folder in folders:
-        path = pathlib.Path(folder) / "result.json"
-        if not path.is_file():
-            print(f"error: {folder} holds no finished run", file=sys.stderr)
-            return 1
-        results[folder] = json.loads(path.read_text())
+    try:
+        for folder in folders:
+            results[folder] = files.read_json(pathlib.Path(folder) / "result.json")
+    except UserError as error:
+        print(f"error: no finished run: {error}", file=sys.stderr)
+        return 1
     if not results:
         print("error: name one or more run folders", file=sys.stderr)
         return 2

@@ -1,6 +1,6 @@
 """Evaluates a run: `python -m train.evaluate --workdir=runs/digits_ikl_at --steps=100`.
 
-Prints natural and PGD accuracy and writes them to `evaluation.json` in the workdir.
+Prints natural and PGD accuracy and adds them to `evaluation.json` in the workdir.
 """
 
 import dataclasses
@@ -59,18 +59,22 @@ def _evaluate(values: flags.FlagValues) -> None:
         batch_size=run.config.evaluation.batch_size, seed=run.config.seed,
     )  # fmt: skip
     verdict = evaluator(weights, values.num_examples)
+    kind = values.weights or ("last" if state.averaged is None else "averaged")
     result = {
         "step": int(state.step),
-        "weights": values.weights or ("last" if state.averaged is None else "averaged"),
+        "weights": kind,
         "evaluated_on": run.config.data.evaluate_on,
         "num_examples": len(verdict.natural),
         **dataclasses.asdict(threat),
         "natural_accuracy": verdict.natural_accuracy,
         "robust_accuracy": {threat.name: verdict.robust_accuracy},
     }
-    files.write_whole(workdir / "evaluation.json", files.to_json(result))
-    for name, value in result.items():
-        print(f"{name}: {value}")
+    path = workdir / "evaluation.json"
+    earlier = files.read_json(path) if path.exists() else {}
+    name = f"{threat.name} at {threat.epsilon:g}, {kind} weights"
+    files.write_whole(path, files.to_json({**earlier, name: result}))
+    for field, value in result.items():
+        print(f"{field}: {value}")
 
 
 def _check(given: dict[str, Any]) -> None:

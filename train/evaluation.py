@@ -97,6 +97,11 @@ class Evaluator:
         self._key = jax.random.key(seed)
         self._model = model
         self._predict = jax.jit(self._prediction)
+        self._all_finite = jax.jit(
+            lambda weights, x: jnp.isfinite(
+                recipe.evaluate_logits(model, weights, x)
+            ).all()
+        )
         self._start = jax.jit(self._random_start)
         self._advance = jax.jit(self._steps, static_argnames="steps")
 
@@ -116,17 +121,25 @@ class Evaluator:
             robust.append(right[valid])
         return Verdict(np.concatenate(natural), np.concatenate(robust))
 
+    def is_finite(self, weights: Weights) -> bool:
+        """Whether the logits of the first batch are numbers."""
+        x, _, _ = self._first_batch()
+        return bool(self._all_finite(weights, x))
+
     def examples(self, weights: Weights, count: int = 8) -> Examples:
         """The first `count` examples of the split and a first restart's attack."""
-        batches = pipeline.evaluation_batches(
-            self._split, self._batch_size, len(self._split)
-        )
-        arrays = sharding.put(next(batches), self._mesh)
-        x, labels = recipe.to_pixels(arrays["image"]), arrays["label"]
-        x_adv = self._attack(weights, x, labels, arrays["index"], 0)
+        x, labels, index = self._first_batch()
+        x_adv = self._attack(weights, x, labels, index, 0)
         predictions = [self._predict(weights, images) for images in (x, x_adv)]
         every = Examples(*map(np.asarray, (x, x_adv, labels, *predictions)))
         return Examples(*(array[:count] for array in every))
+
+    def _first_batch(self) -> tuple[Array, Array, Array]:
+        batches = pipeline.evaluation_batches(
+            self._split, self._batch_size, len(self._split)
+        )
+        batch = sharding.put(next(batches), self._mesh)
+        return recipe.to_pixels(batch["image"]), batch["label"], batch["index"]
 
     def _attack(
         self, weights: Weights, x: Array, labels: Array, index: Array, restart: int

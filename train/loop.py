@@ -1,12 +1,12 @@
 """The only loop: resume, step, log, evaluate, save, and stop on a non-finite loss."""
 
 import dataclasses
-import json
 import math
 import pathlib
 import platform
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
 import flax
 import grain
@@ -19,7 +19,7 @@ from train import compare, files, pictures, settings, sharding
 from train.checkpoint import Checkpoints
 from train.data import pipeline
 from train.errors import UserError
-from train.evaluation import Evaluator, Threat
+from train.evaluation import Evaluator, Threat, Verdict
 from train.progress import Display
 from train.recipes.recipe import Metrics, Step
 from train.run import Run, build
@@ -42,7 +42,7 @@ def train(config: Config, workdir: pathlib.Path, console: Console) -> dict:
     finished = workdir / "result.json"
     if finished.exists():
         console.print(f"{workdir} is finished", highlight=False)
-        result = json.loads(finished.read_text())
+        result = files.read_json(finished)
     else:
         result = _train(run, workdir, console)
         files.write_whole(finished, files.to_json(result))
@@ -84,10 +84,14 @@ def _train(run: Run, workdir: pathlib.Path, console: Console) -> dict:
     try:
         with display:
             state = _epochs(run, state, batches, evaluator, outputs)
+        verdict = evaluator(state.evaluated)
+        writer.write(run.total_steps, _evaluated(verdict))
     finally:
         checkpoints.close()
         writer.close()
-    return _finish(run, state, evaluator, workdir, seconds())
+    picture = workdir / "examples.png"
+    pictures.save(picture, evaluator.examples(state.evaluated), Threat.of(config))
+    return _result(run, state, verdict, seconds())
 
 
 def _epochs(
@@ -114,14 +118,12 @@ def _epochs(
         every = config.evaluation.every
         if every and epoch % every == 0 and not last:
             verdict = evaluator(state.evaluated, config.evaluation.during_training)
-            evaluated = {
-                "eval_natural_accuracy": verdict.natural_accuracy,
-                "eval_robust_accuracy": verdict.robust_accuracy,
-            }
-            outputs.writer.write(step, evaluated)
-            metrics = metrics | evaluated
+            outputs.writer.write(step, _evaluated(verdict))
+            metrics = metrics | _evaluated(verdict)
         outputs.display.epoch(step, epoch, metrics)
-        # 4. Save.
+        # 4. Save, unless the last step has left nothing worth it.
+        if not evaluator.is_finite(state.weights):
+            _stop("the logits are", {}, step, outputs.checkpoints)
         if epoch % config.checkpoint_every == 0 or last:
             outputs.checkpoints.save(state, batches)
     return state
@@ -165,28 +167,32 @@ def _means(pending: list[Metrics]) -> dict[str, float]:
 
 
 def _check_finite(means: dict[str, float], step: int, checkpoints: Checkpoints) -> None:
-    if all(math.isfinite(value) for value in means.values()):
-        return
+    if not all(math.isfinite(value) for value in means.values()):
+        _stop("a metric is", means, step, checkpoints)
+
+
+def _stop(
+    what: str, means: dict[str, float], step: int, checkpoints: Checkpoints
+) -> NoReturn:
     shown = ", ".join(f"{name} {value:g}" for name, value in means.items())
     last = checkpoints.latest_step()
     saved = f"step {last} is saved" if last is not None else "nothing is saved yet"
     raise UserError(
-        f"a metric was not finite in the steps up to {step} ({shown}); {saved}. Look "
-        "at optimizer.learning_rate (too high?), loss.strength, loss.alpha, awp.gamma "
-        "and the images and labels around that step"
+        f"{what} not finite at step {step} {f'({shown})' if shown else ''}; {saved}. "
+        "Look at optimizer.learning_rate (too high?), loss.strength, loss.alpha, "
+        "awp.gamma and the images and labels around that step"
     )
 
 
-def _finish(
-    run: Run,
-    state: TrainState,
-    evaluator: Evaluator,
-    workdir: pathlib.Path,
-    seconds: float,
-) -> dict:
+def _evaluated(verdict: Verdict) -> dict[str, float]:
+    return {
+        "eval_natural_accuracy": verdict.natural_accuracy,
+        "eval_robust_accuracy": verdict.robust_accuracy,
+    }
+
+
+def _result(run: Run, state: TrainState, verdict: Verdict, seconds: float) -> dict:
     config, threat = run.config, Threat.of(run.config)
-    verdict = evaluator(state.evaluated)
-    pictures.save(workdir / "examples.png", evaluator.examples(state.evaluated), threat)
     return {
         "config": config.name,
         "dataset": config.data.source,

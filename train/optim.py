@@ -63,9 +63,9 @@ def _cosine_per_epoch(
 
 
 def _step(config: Config, epochs: int, steps_per_epoch: int) -> optax.Schedule:
+    steps = epochs * steps_per_epoch
     boundaries = {
-        round(share * epochs) * steps_per_epoch: config.decay_factor
-        for share in config.milestones
+        round(share * steps): config.decay_factor for share in config.milestones
     }
     return optax.piecewise_constant_schedule(config.learning_rate, boundaries)
 
@@ -79,10 +79,19 @@ def _one_cycle(config: Config, epochs: int, steps_per_epoch: int) -> optax.Sched
     )
 
 
+def _one_cycle_per_epoch(
+    config: Config, epochs: int, steps_per_epoch: int
+) -> optax.Schedule:
+    """The one-cycle, constant within each epoch."""
+    by_epoch = _one_cycle(config, epochs, 1)
+    return lambda step: by_epoch(jnp.asarray(step) // steps_per_epoch)
+
+
 SCHEDULES: dict[str, Callable[[Config, int, int], optax.Schedule]] = {
     "constant": _constant,
     "cosine": _cosine,
     "cosine_per_epoch": _cosine_per_epoch,
     "one_cycle": _one_cycle,
+    "one_cycle_per_epoch": _one_cycle_per_epoch,
     "step": _step,
 }

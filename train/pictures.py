@@ -20,7 +20,8 @@ def save(path: pathlib.Path, examples: Examples, threat: Threat) -> None:
     figure, axes = plt.subplots(
         3, count, figsize=(1.25 * count + 0.6, 4.6), squeeze=False
     )
-    perturbations = (examples.x_adv - examples.x) / (2 * threat.epsilon) + 0.5
+    scale = 2 * threat.epsilon or 1.0
+    perturbations = (examples.x_adv - examples.x) / scale + 0.5
     rows = (
         (examples.x, examples.natural, "natural"),
         (perturbations, None, f"perturbation\n{threat.norm} ≤ {threat.epsilon:.3g}"),

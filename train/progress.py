@@ -78,7 +78,7 @@ def _line(metrics: Mapping[str, float]) -> str:
     for name, value in metrics.items():
         short = name.removeprefix("eval_")
         if short in SHOWN:
-            where = "test " if name.startswith("eval_") else ""
+            where = "held-out " if name.startswith("eval_") else ""
             label = short.removesuffix("_accuracy")
             text = (
                 f"{100 * value:.1f}%" if short.endswith("accuracy") else f"{value:.3f}"

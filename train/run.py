@@ -2,9 +2,11 @@
 
 import dataclasses
 import pathlib
+from functools import partial
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from ikl_jax import models
@@ -46,15 +48,31 @@ def build(config: Config) -> Run:
     """
     settings.validate(config)
     mesh = sharding.create_mesh()
-    sharding.check_batch("batch_size", config.batch_size, mesh)
     sharding.check_batch("evaluation.batch_size", config.evaluation.batch_size, mesh)
     data = sources.open_source(config.data)
-    steps_per_epoch = pipeline.steps_per_epoch(data.train, config.batch_size)
-    with explained():
-        model = models.create(config.model.name, data.num_classes)
+    sizes = pipeline.batch_sizes(data.train, config)
+    for size in set(sizes):
+        sharding.check_batch("batch_size", size, mesh)
+    model = _create_model(config, data, sizes)
+    steps_per_epoch = len(sizes)
     task = Task(config, model, data.num_classes, data.image_shape, steps_per_epoch)
     recipe = RECIPES[config.recipe](task)
     return Run(config, data, model, recipe, mesh, steps_per_epoch)
+
+
+def _create_model(
+    config: Config, data: sources.DataSet, batch_sizes: list[int]
+) -> nn.Module:
+    """The model, traced once on each batch size so that what cannot be, fails here."""
+    groups = config.model.bn_groups
+    options = {"bn_groups": groups} if groups > 1 else {}
+    with explained():
+        model = models.create(config.model.name, data.num_classes, **options)
+        forward = partial(model.init_with_output, jax.random.key(0), train=True)
+        for size in set(batch_sizes):
+            images = jax.ShapeDtypeStruct((size, *data.image_shape), jnp.float32)
+            jax.eval_shape(forward, images)
+    return model
 
 
 def reopen(workdir: pathlib.Path) -> tuple[Run, TrainState]:
@@ -66,7 +84,7 @@ def reopen(workdir: pathlib.Path) -> tuple[Run, TrainState]:
     run = build(settings.load(workdir))
     if not (workdir / "checkpoints").is_dir():
         raise UserError(f"{workdir} holds no checkpoint yet")
-    checkpoints = Checkpoints(workdir)
+    checkpoints = Checkpoints(workdir, read_only=True)
     try:
         if checkpoints.latest_step() is None:
             raise UserError(f"{workdir} holds no checkpoint yet")

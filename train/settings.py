@@ -7,28 +7,30 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from ikl_jax import attacks, checks
-from train import files
+from ikl_jax import checks
+from ikl_jax.attacks import geometry
+from train import files, optim, recipes
 from train.errors import UserError, explained
+from train.recipes import adversarial, divergences
 from train.types import Config
 
 CHOICES = {
-    "recipe": ("adversarial", "supervised"),
+    "recipe": recipes.RECIPES,
     "data.evaluate_on": ("test", "validation"),
-    "optimizer.schedule": (
-        "constant", "cosine", "cosine_per_epoch", "one_cycle", "step",
-    ),
-    "loss.name": ("kl", "dkl", "ikl", "gkl"),
+    "optimizer.schedule": optim.SCHEDULES,
+    "loss.name": divergences.DIVERGENCES,
     "loss.weights": ("class_means", "sample"),
-    "attack.norm": tuple(attacks.geometry.NORMS),
-    "attack.loss": ("cross_entropy", "kl", "dkl", "ikl", "gkl"),
-    "attack.start": ("gaussian", "natural", "uniform"),
-    "batch_norm.attack": ("batch", "running"),
+    "attack.norm": geometry.NORMS,
+    "attack.loss": ("cross_entropy", *divergences.DIVERGENCES),
+    "attack.start": adversarial.STARTS,
+    "batch_norm.attack": adversarial.LOGITS,
     "averaging.every": ("none", "step", "epoch"),
-}  # fmt: skip
+    "averaging.batch_norm": ("averaged", "copied"),
+}
 POSITIVE = (
     "epochs", "batch_size", "log_every", "checkpoint_every", "data.threads",
-    "loss.weight_temperature", "evaluation.batch_size", "evaluation.restarts",
+    "loss.weight_temperature", "model.bn_groups",
+    "evaluation.batch_size", "evaluation.restarts", "evaluation.during_training",
 )  # fmt: skip
 NON_NEGATIVE = (
     "data.validation_size", "data.crop_padding",
@@ -38,9 +40,11 @@ NON_NEGATIVE = (
     "attack.start_scale", "attack.gamma", "attack.epsilon_ramp_epochs",
     "awp.gamma", "awp.start_epoch", "averaging.start_epoch",
     "evaluation.every", "evaluation.steps", "evaluation.relative_step_size",
-    "evaluation.during_training",
 )  # fmt: skip
-SHARES = ("optimizer.warmup", "loss.class_means_momentum", "averaging.decay")
+SHARES = (
+    "optimizer.warmup", "loss.class_means_momentum", "loss.label_smoothing",
+    "averaging.decay",
+)  # fmt: skip
 
 
 def validate(config: Config) -> None:
@@ -60,10 +64,15 @@ def validate(config: Config) -> None:
             "optimizer.milestones must be shares of the epochs within (0, 1), "
             f"got {config.optimizer.milestones}"
         )
-    if config.attack.start == "natural" and config.attack.loss != "cross_entropy":
+    attack = config.attack
+    still = attack.start == "natural" or (
+        attack.start == "gaussian" and not attack.start_scale
+    )
+    if still and attack.loss != "cross_entropy":
         raise UserError(
-            f"attack.loss={config.attack.loss} has no gradient at the natural image: "
-            "attack.start must be gaussian or uniform, got natural"
+            f"attack.loss={attack.loss} has no gradient at the natural image: "
+            "attack.start must be uniform, or gaussian with attack.start_scale > 0, "
+            f"got {attack.start} (start_scale {attack.start_scale})"
         )
     if config.data.evaluate_on == "validation" and not config.data.validation_size:
         raise UserError("data.evaluate_on=validation needs data.validation_size > 0")
@@ -85,22 +94,22 @@ def load(workdir: pathlib.Path) -> Config:
     path = workdir / "config.json"
     if not path.is_file():
         raise UserError(f"{workdir} holds no run: there is no {path.name} in it")
-    return ConfigDict(json.loads(path.read_text()))
+    return ConfigDict(files.read_json(path))
 
 
 def claim(workdir: pathlib.Path, config: Config) -> None:
     """Makes `workdir` this config's: writes config.json, or checks the one there."""
     path = workdir / "config.json"
-    if not path.exists():
-        if workdir.is_dir() and any(workdir.iterdir()):
-            raise UserError(f"{workdir} holds files that are not a run's; use another")
-        try:
+    try:
+        if not path.exists():
+            if workdir.is_dir() and any(workdir.iterdir()):
+                raise UserError(f"{workdir} holds files that are not a run's")
             workdir.mkdir(parents=True, exist_ok=True)
             files.write_whole(path, to_json(config))
-        except OSError as error:
-            raise UserError(f"cannot write to the workdir: {error}") from error
-        return
-    differences = list(_differences(json.loads(path.read_text()), config))
+            return
+    except OSError as error:
+        raise UserError(f"cannot use the workdir: {error}") from error
+    differences = list(_differences(files.read_json(path), config))
     if differences:
         raise UserError(
             f"{workdir} holds another config's run: {'; '.join(differences)}. "

@@ -21,14 +21,12 @@ class Norm:
     """A norm as an attack needs it.
 
     Attributes:
-      size: `[B, ...]` to `[B]`, the norm of each example.
       project: `(delta [B, ...], epsilon)`, the nearest point of the epsilon-ball.
       steepest: `[B, ...]`, the direction of norm 1 along which a linear function with
         that gradient grows fastest; zero where the gradient is zero.
       sample: `(key, shape)`, one example's uniform sample of the unit ball.
     """
 
-    size: Callable[[Array], Array]
     project: Callable[[Array, Scalar], Array]
     steepest: Callable[[Array], Array]
     sample: Callable[[Array, tuple[int, ...]], Array]
@@ -54,14 +52,16 @@ def into(x_adv: Array, x: Array, epsilon: Scalar, norm: Norm, bounds: Bounds) ->
 
 def example_keys(key: Array, batch_size: int) -> Array:
     """One key an example: `key` folded with the row's index, or `[B]` keys as given."""
-    if key.shape == (batch_size,):
+    is_key = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    if is_key and key.shape == (batch_size,):
         return key
-    if key.shape == ():
+    if is_key and key.shape == ():
         return jax.vmap(lambda row: jax.random.fold_in(key, row))(
             jnp.arange(batch_size)
         )
     raise ValueError(
-        f"key must be one key or {batch_size} keys (jax.random.key), got {key.shape}"
+        f"key must be one key or {batch_size} keys of jax.random.key, "
+        f"got {key.dtype} {key.shape}"
     )
 
 
@@ -70,7 +70,7 @@ def check_bounds(bounds: Bounds, x: Array) -> None:
     low, high = bounds
     if not low < high:
         raise ValueError(f"bounds must be (low, high) with low < high, got {bounds}")
-    if checks.is_concrete(x) and x.size:
+    if checks.is_concrete(x):
         least, most = checks.least_and_most(x)
         if not (least >= low and most <= high):
             raise ValueError(
@@ -127,6 +127,6 @@ def _l2_sample(key: Array, shape: tuple[int, ...]) -> Array:
 
 
 NORMS = {
-    "linf": Norm(_linf_size, _linf_project, jnp.sign, _linf_sample),
-    "l2": Norm(_l2_size, _l2_project, _l2_steepest, _l2_sample),
+    "linf": Norm(_linf_project, jnp.sign, _linf_sample),
+    "l2": Norm(_l2_project, _l2_steepest, _l2_sample),
 }

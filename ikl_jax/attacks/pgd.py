@@ -80,7 +80,8 @@ def pgd(
     def step(x_adv: Array, _: None) -> tuple[Array, None]:
         gradient = jax.grad(lambda x_adv: _total(loss_fn, x_adv))(x_adv)
         x_adv = x_adv + step_size * geometry_of.steepest(gradient)
-        return geometry.into(x_adv, x, epsilon, geometry_of, bounds), None
+        x_adv = geometry.into(x_adv, x, epsilon, geometry_of, bounds)
+        return x_adv.astype(x.dtype), None
 
     start = _start(x, epsilon, geometry_of, bounds, x_init, key)
     if steps == 0:

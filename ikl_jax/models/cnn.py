@@ -26,6 +26,8 @@ class CNN(nn.Module):
     @nn.compact
     def __call__(self, x: Array, *, train: bool = False) -> Array:
         del train  # nothing here behaves differently in training
+        if min(x.shape[1:3]) < 4:
+            raise ValueError(f"cnn needs images of 4 x 4 or more, got {x.shape[1:3]}")
         x = x.astype(self.dtype)
         for features in self.features:
             x = nn.Conv(features, (4, 4), strides=2, padding=1, dtype=self.dtype)(x)

@@ -10,6 +10,7 @@ from functools import partial
 import flax.linen as nn
 import jax.numpy as jnp
 
+from ikl_jax.models.batch_norm import BatchNorm
 from ikl_jax.types import Array
 
 # Both sides padded by one at stride 2 too, as torch does; "SAME" would pad one side.
@@ -35,15 +36,16 @@ class Block(nn.Module):
     features: int
     stride: int
     dtype: jnp.dtype
+    bn_groups: int
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
-        norm = partial(_batch_norm, train=train, dtype=self.dtype)
-        activated = nn.relu(norm(name="norm1")(x))
+        norm = partial(BatchNorm, self.bn_groups, dtype=self.dtype)
+        activated = nn.relu(norm(name="norm1")(x, train=train))
         out = _Conv3x3(
             self.features, strides=self.stride, dtype=self.dtype, name="conv1"
         )(activated)
-        out = nn.relu(norm(name="norm2")(out))
+        out = nn.relu(norm(name="norm2")(out, train=train))
         out = _Conv3x3(self.features, dtype=self.dtype, name="conv2")(out)
         if x.shape[-1] != self.features:
             x = _Conv1x1(
@@ -56,20 +58,22 @@ class WideResNet(nn.Module):
     """Three groups of blocks, at full, half and quarter resolution.
 
     Input `[B, H, W, K]` in [0, 1]; output float32 `[B, C]`. BatchNorm statistics are
-    those of the whole batch in training (`train=True`, collection "batch_stats"),
-    and the running averages otherwise.
+    those of the batch in training (`train=True`, collection "batch_stats"), and the
+    running averages otherwise.
 
     Attributes:
       depth: 6 n + 4 for n blocks a group.
       width: multiple of 16, 32 and 64 channels.
       num_classes: C.
       dtype: of the computation; parameters and statistics stay float32.
+      bn_groups: parts of the batch that BatchNorm treats as batches of their own.
     """
 
     depth: int
     width: int
     num_classes: int = 10
     dtype: jnp.dtype = jnp.float32
+    bn_groups: int = 1
 
     def __post_init__(self) -> None:
         if self.depth < 10 or (self.depth - 4) % 6:
@@ -87,19 +91,11 @@ class WideResNet(nn.Module):
                     channels * self.width,
                     stride if block == 0 else 1,
                     self.dtype,
+                    self.bn_groups,
                     name=f"group{group}_block{block}",
                 )(x, train=train)
-        x = nn.relu(_batch_norm(train=train, dtype=self.dtype, name="norm")(x))
+        norm = BatchNorm(self.bn_groups, dtype=self.dtype, name="norm")
+        x = nn.relu(norm(x, train=train))
         x = jnp.mean(x, axis=(1, 2))
         x = nn.Dense(self.num_classes, dtype=self.dtype, name="classifier")(x)
         return x.astype(jnp.float32)
-
-
-def _batch_norm(*, train: bool, dtype: jnp.dtype, name: str) -> nn.BatchNorm:
-    return nn.BatchNorm(
-        use_running_average=not train,
-        momentum=0.9,
-        epsilon=1e-5,
-        dtype=dtype,
-        name=name,
-    )

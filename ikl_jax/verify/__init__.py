@@ -16,7 +16,10 @@ from ikl_jax.types import Array
 
 
 class Deviation(NamedTuple):
-    """The largest absolute deviation of grad(DKL) from grad(KL), on each input."""
+    """The largest deviation of grad(DKL) from grad(KL), on each input.
+
+    Relative to the largest entry of KL's gradient, or absolute where that is below 1.
+    """
 
     logits: float
     target_logits: float
@@ -42,9 +45,7 @@ def gradient_equivalence(
       seed: of the random logits.
 
     Returns:
-      The largest deviation on each input. The gradients themselves are at most 1
-      (on `logits`) and grow with the scale (on `target_logits`), where the deviation
-      is taken relative to max(1, largest gradient).
+      The largest deviation on each input.
 
     >>> import ikl_jax
     >>> max(ikl_jax.verify.gradient_equivalence((8, 10))) < 1e-5

@@ -9,7 +9,6 @@ threads nor restarts change it.
 from collections.abc import Iterator
 
 import grain
-import jax
 import numpy as np
 
 from train.data import augment
@@ -21,12 +20,7 @@ from train.types import Batch, Config
 def training_batches(
     split: Split, config: Config, *, batch_size: int, seed: int
 ) -> grain.DatasetIterator:
-    """Batches without end; each epoch is a new permutation, its remainder dropped.
-
-    Every process reads its own part of each epoch's permutation, `batch_size` divided
-    by the number of processes at a time.
-    """
-    steps_per_epoch(split, batch_size)
+    """Batches without end; each epoch is a new permutation of the split."""
 
     def read(indices: np.ndarray, rng: np.random.Generator) -> Batch:
         batch = split.take(indices)
@@ -36,26 +30,31 @@ def training_batches(
             batch["image"] = augment.flip(batch["image"], rng)
         return batch
 
-    processes = jax.process_count()
     indices = grain.MapDataset.range(len(split)).seed(seed).shuffle()
-    indices = indices[jax.process_index() :: processes]
-    batches = indices.batch(batch_size // processes, drop_remainder=True).repeat()
+    batches = indices.batch(batch_size, drop_remainder=config.drop_remainder).repeat()
     options = grain.ReadOptions(num_threads=config.threads, prefetch_buffer_size=8)
     return iter(batches.random_map(read).to_iter_dataset(options))
 
 
-def steps_per_epoch(split: Split, batch_size: int) -> int:
-    """Whole batches in an epoch.
+def batch_sizes(split: Split, config: Config) -> list[int]:
+    """The sizes of an epoch's batches.
+
+    Args:
+      split: the training part.
+      config: of the run, with `batch_size` and `data.drop_remainder`.
 
     Raises:
-      UserError: not even one.
+      UserError: the split does not fill one batch.
     """
+    batch_size = config.batch_size
     if batch_size > len(split):
         raise UserError(
             f"batch_size must be at most the {len(split)} training examples, "
             f"got {batch_size}"
         )
-    return len(split) // batch_size
+    whole, rest = divmod(len(split), batch_size)
+    keeps_rest = rest and not config.data.drop_remainder
+    return [batch_size] * whole + [rest] * bool(keeps_rest)
 
 
 def evaluation_batches(split: Split, batch_size: int, limit: int) -> Iterator[Batch]:

@@ -19,6 +19,8 @@ from ikl_jax import checks
 from train.errors import UserError, explained
 from train.types import Batch, Config
 
+DAMAGED = (zipfile.BadZipFile, zlib.error)
+
 
 class Split(Protocol):
     """Examples that can be read in any order."""
@@ -55,8 +57,11 @@ class OnDisk:
 
     def take(self, indices: np.ndarray) -> Batch:
         examples = self.records.__getitems__([int(i) for i in indices])
+        images = [example["image"] for example in examples]
+        if len({image.shape for image in images}) > 1:
+            raise UserError("tfds: images of different sizes are not supported")
         return {
-            "image": np.stack([example["image"] for example in examples]),
+            "image": np.stack(images),
             "label": np.asarray([example["label"] for example in examples], np.int32),
         }
 
@@ -94,6 +99,8 @@ def open_source(config: Config) -> DataSet:
     name, _, argument = config.source.partition(":")
     with explained():
         checks.one_of("data.source", name, SOURCES)
+    if not argument and name != "digits":
+        raise UserError(f"data.source={name} needs what to read: {name}:NAME or PATH")
     return _hold_out(SOURCES[name](argument, config), config)
 
 
@@ -191,14 +198,19 @@ def _npz(argument: str, _: Config) -> DataSet:
                     f"it holds {', '.join(arrays.files)}"
                 )
             x_train, y_train, x_test, y_test = (arrays[name] for name in names)
-    except (EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
+    except (EOFError, OSError, TypeError, ValueError, *DAMAGED) as error:
         raise UserError(f"npz: {str(path)!r} cannot be read: {error}") from error
     return _in_memory((x_train, y_train), (x_test, y_test), argument)
 
 
 def _tfds(argument: str, config: Config) -> DataSet:
     """A prepared data set of TFDS in a format that can be read at random."""
-    import tensorflow_datasets as tfds
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise UserError(
+            f"tfds: pip install tensorflow-datasets importlib_resources ({error})"
+        ) from error
 
     prepare = (
         f"prepare it once, where TensorFlow is installed: tfds build {argument} "
@@ -208,6 +220,8 @@ def _tfds(argument: str, config: Config) -> DataSet:
         builder: Any = tfds.builder(argument, data_dir=config.data_dir or None)
     except tfds.core.DatasetNotFoundError as error:
         raise UserError(f"tfds: there is no data set named {argument!r}") from error
+    except (AssertionError, ValueError) as error:
+        raise UserError(f"tfds: {argument!r} cannot be opened: {error}") from error
     if not builder.is_prepared():
         raise UserError(
             f"tfds: {argument} is not prepared under {builder.data_path}; {prepare} "
@@ -225,15 +239,22 @@ def _tfds(argument: str, config: Config) -> DataSet:
     train, test = (
         _tfds_split(builder, config[field]) for field in ("train_split", "test_split")
     )
-    shape = _first_image(train, argument).shape
-    return DataSet(train, test, info.features["label"].num_classes, shape)
+    if not isinstance(info.features["label"], tfds.features.ClassLabel):
+        raise UserError(f"tfds: the label of {argument} is not a class")
+    image = _first_image(train, argument)
+    for problem in _problems(image[None], np.zeros(1, np.int32)):
+        raise UserError(f"tfds: {argument}: {problem}")
+    return DataSet(train, test, info.features["label"].num_classes, image.shape)
 
 
 def _tfds_split(builder: Any, name: str) -> OnDisk:
     if name.split("[")[0] not in builder.info.splits:
         known = ", ".join(builder.info.splits)
         raise UserError(f"tfds: {builder.name} has no split {name!r}; it has: {known}")
-    return OnDisk(builder.as_data_source(split=name))
+    try:
+        return OnDisk(builder.as_data_source(split=name))
+    except (AssertionError, ValueError) as error:
+        raise UserError(f"tfds: split {name!r} cannot be read: {error}") from error
 
 
 def _first_image(split: Split, name: str) -> np.ndarray:

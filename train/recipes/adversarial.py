@@ -111,8 +111,8 @@ def _loss(task: recipe.Task) -> Callable[..., tuple[Array, Outcome]]:
             if name in updates:
                 batch_stats = updated
         natural, adversarial = logits["natural"], logits["adversarial"]
-        cross_entropy = jnp.mean(
-            optax.losses.softmax_cross_entropy_with_integer_labels(natural, labels)
+        cross_entropy = recipe.cross_entropy(
+            natural, labels, config.loss.label_smoothing
         )
         divergence = jnp.mean(divergence_fn(adversarial, natural, class_weights))
         total = cross_entropy + config.loss.strength * divergence

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, cast
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import optax
 
 from ikl_jax import ClassMeans
 from ikl_jax.types import Array, PyTree
@@ -104,6 +105,13 @@ def train_logits(model: nn.Module, weights: Weights, x: Array) -> tuple[Array, P
         weights.variables, x, train=True, mutable=["batch_stats"]
     )
     return logits, updated.get("batch_stats", {})
+
+
+def cross_entropy(logits: Array, labels: Array, label_smoothing: float) -> Array:
+    """Its mean; smoothing gives every class, the label's too, its share."""
+    targets = jax.nn.one_hot(labels, logits.shape[-1])
+    targets = optax.smooth_labels(targets, label_smoothing)
+    return jnp.mean(optax.losses.softmax_cross_entropy(logits, targets))
 
 
 def accuracy(logits: Array, labels: Array) -> Array:

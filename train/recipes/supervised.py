@@ -3,8 +3,6 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import optax
 
 from ikl_jax.types import Array, PyTree
 from train.recipes import recipe
@@ -12,16 +10,16 @@ from train.state import TrainState, Weights
 
 
 def build(task: recipe.Task) -> recipe.Recipe:
+    smoothing = task.config.loss.label_smoothing
+
     def step(state: TrainState, batch: Any) -> tuple[TrainState, recipe.Metrics]:
         x, labels = recipe.to_pixels(batch["image"]), batch["label"]
 
         def loss_fn(params: PyTree) -> tuple[Array, tuple[Array, PyTree]]:
             weights = Weights(params, state.batch_stats)
             logits, batch_stats = recipe.train_logits(task.model, weights, x)
-            losses = optax.losses.softmax_cross_entropy_with_integer_labels(
-                logits, labels
-            )
-            return jnp.mean(losses), (logits, batch_stats)
+            loss = recipe.cross_entropy(logits, labels, smoothing)
+            return loss, (logits, batch_stats)
 
         gradient = jax.value_and_grad(loss_fn, has_aux=True)
         (loss, (logits, batch_stats)), grads = gradient(state.params)

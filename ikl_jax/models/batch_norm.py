@@ -1,0 +1,69 @@
+"""BatchNorm as torch has it, over groups of the batch if wanted."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from ikl_jax.types import Array
+
+
+class BatchNorm(nn.Module):
+    """Normalises `[B, ..., features]` by the statistics of a batch, or running ones.
+
+    torch's conventions: the running statistics move by `momentum` towards the batch's,
+    with the unbiased variance (Flax's own layer keeps the biased one). Parameters
+    "scale" and "bias" and the collection "batch_stats" ("mean", "var") are float32 and
+    named as in Flax's layer. The statistics are of the whole batch under `jit`, however
+    it is sharded.
+
+    Attributes:
+      groups: the batch is cut into this many equal parts of neighbouring rows, each
+        normalised by its own statistics, as by data parallelism over as many devices;
+        the first part's go into the running ones, as torch's DataParallel has it.
+      momentum: share of the batch's statistics.
+      epsilon: added to the variance.
+      dtype: of the result.
+    """
+
+    groups: int = 1
+    momentum: float = 0.1
+    epsilon: float = 1e-5
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Array, *, train: bool) -> Array:
+        shape = (x.shape[-1],)
+        scale = self.param("scale", nn.initializers.ones, shape)
+        bias = self.param("bias", nn.initializers.zeros, shape)
+        mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
+        var = self.variable("batch_stats", "var", jnp.ones, shape)
+        if not train:
+            row = (1,) * (x.ndim - 1) + shape
+            return self._affine(
+                x, mean.value.reshape(row), var.value.reshape(row), scale, bias
+            )
+        if len(x) % self.groups:
+            raise ValueError(
+                f"bn_groups must divide the batch of {len(x)}, got {self.groups}"
+            )
+        grouped = x.reshape(self.groups, -1, *x.shape[1:])
+        exact = grouped.astype(jnp.promote_types(x.dtype, jnp.float32))
+        axes = tuple(range(1, x.ndim))
+        batch_mean = jnp.mean(exact, axes, keepdims=True)
+        squares = jnp.mean(jnp.square(exact), axes, keepdims=True)
+        batch_var = jnp.maximum(squares - jnp.square(batch_mean), 0.0)
+        if not self.is_initializing():
+            count = exact[0].size // shape[0]
+            unbiased = batch_var[0] * (count / max(count - 1, 1))
+            mean.value += self.momentum * (batch_mean[0].ravel() - mean.value)
+            var.value += self.momentum * (unbiased.ravel() - var.value)
+        normalised = self._affine(grouped, batch_mean, batch_var, scale, bias)
+        return normalised.reshape(x.shape)
+
+    def _affine(
+        self, x: Array, mean: Array, var: Array, scale: Array, bias: Array
+    ) -> Array:
+        """One multiplication and one addition an entry; the rest is per feature."""
+        row = (1,) * (x.ndim - 1) + scale.shape
+        factor = scale.reshape(row) / jnp.sqrt(var + self.epsilon)
+        offset = bias.reshape(row) - mean * factor
+        return (x * factor + offset).astype(self.dtype)
