@@ -44,8 +44,8 @@ class Cell(NamedTuple):
     overrides: tuple[str, ...] = ()
 
 
-# (loss, learning rate, warm-up, alpha, gamma), tried in three rounds: the learning rate
-# without warm-up, then warm-up and alpha, then the two of GKL; KL and DKL have no own.
+# (loss, learning rate, warm-up, alpha, gamma): the learning rate without warm-up, then
+# warm-up and alpha, then gamma; KL and DKL have no number of their own.
 TRIED = [
     *((loss, rate, 0.0, 5.0, 0.5) for loss in LOSSES for rate in (0.05, 0.1, 0.2)),
     *(("ikl", 0.1, 0.0, alpha, 0.5) for alpha in (2.5, 10.0)),
