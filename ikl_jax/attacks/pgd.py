@@ -88,7 +88,10 @@ def pgd(
         start = geometry.into(start, x, epsilon, geometry_of, bounds)
     if unroll is None:
         unroll = steps if jax.default_backend() == "cpu" else 1
-    x_adv, _ = jax.lax.scan(step, start, None, length=steps, unroll=max(unroll, 1))
+    unroll = max(unroll, 1)
+    # For scan 0 means no loop; at a single step, 1 would leave a loop of one.
+    unroll = unroll if unroll < steps else 0
+    x_adv, _ = jax.lax.scan(step, start, None, length=steps, unroll=unroll)
     return jax.lax.stop_gradient(x_adv)
 
 
