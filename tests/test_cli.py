@@ -85,7 +85,7 @@ def test_a_run_leaves_what_the_docs_say(finished):
     assert evaluated[-1]["eval_robust_accuracy"] == result["robust_accuracy"]["pgd5"]
     assert all(np.isfinite(list(line.values())).all() for line in lines)
     assert "epoch   2/2" in done.stdout
-    assert "pgd5 (eps 0.12)" in done.stdout
+    assert "pgd5" in done.stdout
     assert done.stderr == ""
     assert (workdir / "examples.png").read_bytes().startswith(b"\x89PNG")
     assert list((workdir / "tensorboard").iterdir())

@@ -37,7 +37,7 @@ def table(results: dict[str, dict]) -> Table:
         }
     )
     columns = ["run", "data", "steps", "seconds", "natural"]
-    columns += [f"{name} (eps {epsilon:.3g})" for name, epsilon in attacks]
+    columns += [f"{name}\nat {epsilon:.3g}" for name, epsilon in attacks]
     shown = Table()
     for column in columns:
         shown.add_column(
@@ -51,7 +51,7 @@ def table(results: dict[str, dict]) -> Table:
             for attack, epsilon in attacks
         ]
         shown.add_row(
-            name,
+            pathlib.Path(name).name,
             f"{result['dataset']} ({result['evaluated_on']})",
             str(result["steps"]),
             f"{result['seconds']:.0f}",
