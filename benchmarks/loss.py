@@ -11,13 +11,17 @@ IKL with the weights that it takes from the targets itself.
 
 import argparse
 import functools
+import pathlib
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import optax
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
 import ikl_jax
 from ikl_jax.types import Array
