@@ -129,6 +129,7 @@ def test_evaluate_and_compare(finished):
     assert l2.returncode == 0, l2.stderr
     plain = run(f"--workdir={workdir}", module="train.evaluate")
     assert plain.returncode == 0, plain.stderr
+    assert plain.stderr == ""
 
     evaluations = json.loads((workdir / "evaluation.json").read_text())
     repeated = evaluations["pgd7x2 at 0.12, averaged weights"]

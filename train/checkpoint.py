@@ -13,7 +13,11 @@ KEPT = 2
 
 
 class Checkpoints:
-    """The newest checkpoints in `workdir/checkpoints`."""
+    """The newest checkpoints in `workdir/checkpoints`.
+
+    With `read_only` nothing there is created or cleaned up: another process may be
+    saving. (Orbax's own option of that name warns at every use.)
+    """
 
     def __init__(self, workdir: pathlib.Path, *, read_only: bool = False) -> None:
         self._manager = ocp.CheckpointManager(
@@ -21,7 +25,7 @@ class Checkpoints:
             options=ocp.CheckpointManagerOptions(
                 max_to_keep=None if read_only else KEPT,
                 cleanup_tmp_directories=not read_only,
-                read_only=read_only,
+                create=not read_only,
             ),
         )
 
