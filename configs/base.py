@@ -20,8 +20,11 @@ def get_config(argument: str = "") -> Config:
     config.seed = 0
     config.epochs = 30
     config.batch_size = 64  # over all devices
+    config.mesh = (-1, 1)  # devices as (data, model); -1: those that are left
+    config.fsdp = False  # large leaves of the state divided over `data`
     config.log_every = 10  # steps between lines of metrics.jsonl
     config.checkpoint_every = 1  # epochs
+    config.keep_checkpoints = 2
 
     config.model = section()
     config.model.name = "cnn"  # cnn | wide_resnet_DEPTH_WIDTH

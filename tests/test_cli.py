@@ -66,7 +66,7 @@ def test_a_run_leaves_what_the_docs_say(finished):
     workdir, done = finished
     names = {path.name for path in workdir.iterdir()}
     assert names == {
-        "config.json", "metrics.jsonl", "tensorboard", "checkpoints",
+        "config.json", "metrics.jsonl", "tensorboard", "checkpoints", "best",
         "result.json", "examples.png",
     }  # fmt: skip
     result = result_of(workdir)

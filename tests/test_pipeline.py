@@ -63,9 +63,9 @@ def test_going_on_from_a_saved_position(threads):
 
 def test_evaluation_batches_are_in_order_and_padded():
     read = list(pipeline.evaluation_batches(numbered(), 16, 40))
-    assert [len(batch["label"]) for batch in read] == [16, 16, 16]
-    valid = np.concatenate([batch["valid"] for batch in read])
-    kept = np.concatenate([batch["label"] for batch in read])[valid]
+    assert [len(batch["label"]) for batch, _ in read] == [16, 16, 16]
+    valid = np.concatenate([valid for _, valid in read])
+    kept = np.concatenate([batch["label"] for batch, _ in read])[valid]
     np.testing.assert_array_equal(kept, np.arange(40))
 
 
@@ -89,7 +89,8 @@ def test_a_batch_larger_than_the_data():
 
 def test_pad_crop_shifts_and_fills_with_black():
     images = np.arange(1, 17, dtype=np.uint8).reshape(1, 4, 4, 1).repeat(400, 0)
-    cropped = augment.pad_crop(images, 1, np.random.default_rng(0))
+    shifts = augment.random_shifts(400, 1, np.random.default_rng(0))
+    cropped = augment.pad_crop(images, 1, shifts)
     padded = np.pad(images[0, ..., 0], 1)
     windows = {
         padded[i : i + 4, j : j + 4].tobytes() for i in range(3) for j in range(3)
@@ -99,7 +100,30 @@ def test_pad_crop_shifts_and_fills_with_black():
 
 def test_flip_mirrors_half_of_the_images():
     images = np.arange(8, dtype=np.uint8).reshape(1, 2, 4, 1).repeat(1000, 0)
-    flipped = augment.flip(images, np.random.default_rng(0))
+    mirrored = augment.random_mirrors(1000, np.random.default_rng(0))
+    flipped = augment.flip(images, mirrored)
     changed = (flipped != images).any((1, 2, 3))
     np.testing.assert_array_equal(flipped[changed], images[changed][:, :, ::-1])
     assert 400 < changed.sum() < 600
+
+
+@pytest.mark.parametrize("drop_remainder", [True, False])
+def test_two_processes_read_the_rows_of_one(drop_remainder):
+    """Augmented alike, and with a state that does not say how many processes read."""
+    changed = dict(crop_padding=2, flip=True, drop_remainder=drop_remainder)
+    config = base.get_config().data
+    config.update(changed)
+    halves = [
+        pipeline.training_batches(
+            numbered(), config, batch_size=8, seed=0,
+            rows=lambda size, part=part: np.array_split(np.arange(size), 2)[part],
+        )
+        for part in range(2)
+    ]  # fmt: skip
+    whole = batches(**changed)
+    for _ in range(14):
+        expected, parts = next(whole), [next(half) for half in halves]
+        for name, array in expected.items():
+            together = np.concatenate([part[name] for part in parts])
+            np.testing.assert_array_equal(together, array)
+        assert halves[0].get_state() == halves[1].get_state() == whole.get_state()

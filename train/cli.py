@@ -13,6 +13,7 @@ from train.errors import UserError
 
 USAGE = 2
 FAILED = 1
+REQUEUE = 75  # sysexits.h's "temporary failure": start the same command again
 INTERRUPTED = 130
 
 
@@ -28,12 +29,40 @@ def main(argv: Sequence[str] | None = None) -> int:
         "workdir", None, "The run's folder; the same again resumes.", flag_values=values
     )
 
-    def train() -> None:
-        from train import loop  # JAX is not loaded for a mistyped flag
+    _define_processes(values)
 
-        loop.train(values.config, pathlib.Path(values.workdir), Console())
+    def train() -> None:
+        from train import loop, processes  # JAX is not loaded for a mistyped flag
+
+        processes.start(
+            distributed=values.distributed,
+            coordinator=values.coordinator,
+            num_processes=values.num_processes,
+            process_id=values.process_id,
+            heartbeat_timeout=values.heartbeat_timeout,
+        )
+        console = Console(quiet=not processes.is_main())
+        loop.train(values.config, pathlib.Path(values.workdir), console)
 
     return run(values, argv, required=("config", "workdir"), call=train)
+
+
+def _define_processes(values: flags.FlagValues) -> None:
+    """Flags for a run of several processes; see docs/pods.md."""
+    flags.DEFINE_bool(
+        "distributed", False, "Join the other processes of this TPU pod, SLURM or "
+        "Kubernetes job.", flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_string(
+        "coordinator", None, "HOST:PORT of process 0, where no cluster tells.",
+        flag_values=values,
+    )  # fmt: skip
+    for name, default, text in (
+        ("num_processes", None, "Of the run, with --coordinator."),
+        ("process_id", None, "Of this process, from 0, with --coordinator."),
+        ("heartbeat_timeout", 100, "Seconds until a silent process counts as dead."),
+    ):
+        flags.DEFINE_integer(name, default, text, flag_values=values)
 
 
 def run(
@@ -45,8 +74,8 @@ def run(
 ) -> int:
     """Parses `argv` into `values` and calls; returns the exit code.
 
-    0 when done, 1 for what failed, 2 for a command line that cannot be used, both
-    with one sentence on stderr.
+    0 when done, 1 for what failed, 2 for a command line that cannot be used, 75 when
+    told to stop by SIGTERM; all but the first with one sentence on stderr.
     """
     # Grain reads absl's global flags; only our own are parsed.
     flags.FLAGS.mark_as_parsed()
@@ -62,13 +91,25 @@ def run(
         return _complain(_innermost(error), USAGE)
     except OSError as error:  # of ml_collections, which lists what it tried
         return _complain(f"cannot load the config: {str(error).split(']')[-1]}", USAGE)
+    from train import processes
+    from train.preemption import Preempted
+
+    code = FAILED
     try:
         call()
+        return 0
     except UserError as error:
-        return _complain(error, FAILED)
+        _complain(error, code)
+    except Preempted:
+        return _complain("stopped by SIGTERM; the same command goes on", REQUEUE)
+    except Exception as error:
+        if not processes.several():
+            raise
+        _complain(f"another process may be gone: {_innermost(error)}", code)
     except KeyboardInterrupt:
-        return _complain("interrupted", INTERRUPTED)
-    return 0
+        code = _complain("interrupted", INTERRUPTED)
+    processes.leave(code)
+    return code
 
 
 def _parse(values: flags.FlagValues, argv: list[str], required: Sequence[str]) -> None:

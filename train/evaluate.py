@@ -7,7 +7,7 @@ import dataclasses
 import pathlib
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -15,6 +15,10 @@ from ikl_jax import checks
 from ikl_jax.attacks import geometry
 from train import cli, files
 from train.errors import UserError, explained
+
+if TYPE_CHECKING:
+    from train.run import Run
+    from train.state import Weights
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         define(name, default, text, flag_values=values)
     flags.DEFINE_enum("attack", "pgd", ["pgd"], "The attack.", flag_values=values)
     flags.DEFINE_enum(
-        "weights", None, ["last", "averaged"], "Default: averaged if kept.",
+        "weights", None, ["last", "averaged", "best"], "Default: averaged if kept.",
         flag_values=values,
     )  # fmt: skip
     return cli.run(values, argv, required=("workdir",), call=lambda: _evaluate(values))
@@ -42,7 +46,8 @@ def _evaluate(values: flags.FlagValues) -> None:
     from train.evaluation import Evaluator, Threat
 
     workdir = pathlib.Path(values.workdir)
-    run, state = runs.reopen(workdir)
+    run = runs.reopen(workdir)
+    step, weights, kind = _weights(run, workdir, values.weights)
     threat = Threat.of(run.config)
     overrides = {
         name: values[name].value
@@ -51,17 +56,13 @@ def _evaluate(values: flags.FlagValues) -> None:
     }
     _check({**overrides, "num_examples": values.num_examples})
     threat = dataclasses.replace(threat, **overrides)
-    if values.weights == "averaged" and state.averaged is None:
-        raise UserError("--weights=averaged: this run averages none")
-    weights = state.weights if values.weights == "last" else state.evaluated
     evaluator = Evaluator(
         run.model, run.data.test, threat, run.mesh,
         batch_size=run.config.evaluation.batch_size, seed=run.config.seed,
     )  # fmt: skip
     verdict = evaluator(weights, values.num_examples)
-    kind = values.weights or ("last" if state.averaged is None else "averaged")
     result = {
-        "step": int(state.step),
+        "step": step,
         "weights": kind,
         "evaluated_on": run.config.data.evaluate_on,
         "num_examples": len(verdict.natural),
@@ -75,6 +76,26 @@ def _evaluate(values: flags.FlagValues) -> None:
     files.write_whole(path, files.to_json({**earlier, name: result}))
     for field, value in result.items():
         print(f"{field}: {value}")
+
+
+def _weights(
+    run: "Run", workdir: pathlib.Path, kind: str | None
+) -> tuple[int, "Weights", str]:
+    """The step, the weights and what to call them."""
+    from train import run as runs
+
+    def report(message: str) -> None:
+        print(f"warning: {message}", file=sys.stderr)
+
+    if kind == "best":
+        saved = runs.best_weights(run, workdir, report)
+        return saved.step, saved.tree, kind
+    state = runs.newest_state(run, workdir, report)
+    if kind == "averaged" and state.averaged is None:
+        raise UserError("--weights=averaged: this run averages none")
+    kind = kind or ("last" if state.averaged is None else "averaged")
+    weights = state.weights if kind == "last" else state.evaluated
+    return int(state.step), weights, kind
 
 
 def _check(given: dict[str, Any]) -> None:

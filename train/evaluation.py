@@ -1,6 +1,7 @@
 """Natural and PGD accuracy of weights on a split."""
 
 import dataclasses
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -90,13 +91,27 @@ class Evaluator:
 
     def __init__(
         self, model: nn.Module, split: Split, threat: Threat, mesh: Mesh, *,
-        batch_size: int, seed: int = 0,
+        batch_size: int, seed: int = 0, between: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
+        """`between` is called again and again, so that it can raise to interrupt."""
         self._split, self._threat, self._mesh = split, threat, mesh
-        self._batch_size = min(batch_size, -(-len(split) // mesh.size) * mesh.size)
+        self._between = between
+        divided = mesh.shape["data"]
+        self._batch_size = min(batch_size, -(-len(split) // divided) * divided)
+        everywhere = sharding.replicated(mesh)  # so every process can read it
         self._key = jax.random.key(seed)
         self._model = model
+        self._to_pixels = jax.jit(recipe.to_pixels)
         self._predict = jax.jit(self._prediction)
+        self._right = jax.jit(
+            lambda weights, x, labels: self._prediction(weights, x) == labels,
+            out_shardings=everywhere,
+        )
+        self._first = jax.jit(
+            lambda arrays, count: jax.tree.map(lambda array: array[:count], arrays),
+            static_argnums=1,
+            out_shardings=everywhere,
+        )
         self._all_finite = jax.jit(
             lambda weights, x: jnp.isfinite(
                 recipe.evaluate_logits(model, weights, x)
@@ -109,37 +124,42 @@ class Evaluator:
         """The verdict on the first `limit` examples of the split (None: all)."""
         limit = len(self._split) if limit is None else min(limit, len(self._split))
         natural, robust = [], []
-        for batch in pipeline.evaluation_batches(self._split, self._batch_size, limit):
-            valid = batch.pop("valid")
-            arrays = sharding.put(batch, self._mesh)
-            x, labels = recipe.to_pixels(arrays["image"]), arrays["label"]
-            right = np.asarray(self._predict(weights, x) == labels)
+        for (x, labels, index), valid in self._batches(limit):
+            right = np.asarray(self._right(weights, x, labels))
             natural.append(right[valid])
             for restart in range(self._threat.restarts):
-                x_adv = self._attack(weights, x, labels, arrays["index"], restart)
-                right = right & np.asarray(self._predict(weights, x_adv) == labels)
+                self._between()
+                x_adv = self._attack(weights, x, labels, index, restart)
+                right = right & np.asarray(self._right(weights, x_adv, labels))
             robust.append(right[valid])
         return Verdict(np.concatenate(natural), np.concatenate(robust))
 
     def is_finite(self, weights: Weights) -> bool:
         """Whether the logits of the first batch are numbers."""
-        x, _, _ = self._first_batch()
+        (x, _, _), _ = next(self._batches(len(self._split)))
         return bool(self._all_finite(weights, x))
 
     def examples(self, weights: Weights, count: int = 8) -> Examples:
         """The first `count` examples of the split and a first restart's attack."""
-        x, labels, index = self._first_batch()
+        (x, labels, index), _ = next(self._batches(len(self._split)))
         x_adv = self._attack(weights, x, labels, index, 0)
         predictions = [self._predict(weights, images) for images in (x, x_adv)]
-        every = Examples(*map(np.asarray, (x, x_adv, labels, *predictions)))
-        return Examples(*(array[:count] for array in every))
+        first = self._first((x, x_adv, labels, *predictions), count)
+        return Examples(*map(np.asarray, first))
 
-    def _first_batch(self) -> tuple[Array, Array, Array]:
-        batches = pipeline.evaluation_batches(
-            self._split, self._batch_size, len(self._split)
-        )
-        batch = sharding.put(next(batches), self._mesh)
-        return recipe.to_pixels(batch["image"]), batch["label"], batch["index"]
+    def _batches(
+        self, limit: int
+    ) -> Iterator[tuple[tuple[Array, Array, Array], np.ndarray]]:
+        """Images, labels and indices on the devices, and which rows are no padding."""
+        for batch, valid in pipeline.evaluation_batches(
+            self._split,
+            self._batch_size,
+            limit,
+            lambda size: sharding.local_rows(size, self._mesh),
+        ):
+            arrays = sharding.put(batch, self._mesh, self._batch_size)
+            x = self._to_pixels(arrays["image"])
+            yield (x, arrays["label"], arrays["index"]), valid
 
     def _attack(
         self, weights: Weights, x: Array, labels: Array, index: Array, restart: int

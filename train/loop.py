@@ -1,4 +1,4 @@
-"""The only loop: resume, step, log, evaluate, save, and stop on a non-finite loss."""
+"""The only loop: resume, step, log, evaluate, save, and stop when told or in need."""
 
 import dataclasses
 import math
@@ -6,7 +6,7 @@ import pathlib
 import platform
 import time
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import flax
 import grain
@@ -15,17 +15,19 @@ import numpy as np
 from rich.console import Console
 
 import ikl_jax
-from train import compare, files, pictures, settings, sharding
+from train import compare, files, pictures, processes, settings, sharding
 from train.checkpoint import Checkpoints
 from train.data import pipeline
+from train.data.fingerprint import fingerprint
 from train.errors import UserError
 from train.evaluation import Evaluator, Threat, Verdict
+from train.preemption import Preempted, Watch
 from train.progress import Display
 from train.recipes.recipe import Metrics, Step
-from train.run import Run, build
+from train.run import BEST, CHECKPOINTS, Run, build
 from train.state import TrainState
 from train.types import Config
-from train.writers import MetricsWriter, logged
+from train.writers import MetricsWriter, NoWriter, logged
 
 
 def train(config: Config, workdir: pathlib.Path, console: Console) -> dict:
@@ -36,120 +38,249 @@ def train(config: Config, workdir: pathlib.Path, console: Console) -> dict:
 
     Raises:
       UserError: the config or the workdir cannot be used, or the loss is not finite.
+      Preempted: told to stop; the same call goes on from there.
     """
+    settings.agree(config)
     run = build(config)
-    settings.claim(workdir, config)
+    processes.on_main(lambda: settings.claim(workdir, config))
     finished = workdir / "result.json"
-    if finished.exists():
+    result = files.read_json(finished) if finished.exists() else None
+    if result is not None and result["epochs"] == config.epochs:
         console.print(f"{workdir} is finished", highlight=False)
-        result = files.read_json(finished)
     else:
         result = _train(run, workdir, console)
-        files.write_whole(finished, files.to_json(result))
+        if processes.is_main():
+            files.write_whole(finished, files.to_json(result))
+        processes.barrier("finished")
     console.print(compare.table({str(workdir): result}))
     return result
 
 
 @dataclasses.dataclass(frozen=True)
-class _Outputs:
-    """Where a run's numbers go."""
+class _Parts:
+    """What a run works with, besides its state."""
 
+    run: Run
+    batches: grain.DatasetIterator
+    evaluator: Evaluator
     checkpoints: Checkpoints
-    writer: MetricsWriter
+    best: Checkpoints
+    writer: MetricsWriter | NoWriter
     display: Display
+    watch: Watch
     seconds: Callable[[], float]
+    data: str
+
+    def save(self, state: TrainState, **position: Any) -> None:
+        """Starts to save the state and where in the run it stands."""
+        step = int(state.step)
+        told = {**position, "batches": self.batches.get_state(), "data": self.data}
+        self.checkpoints.save(step, state, told)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Start:
+    """Where a run goes on.
+
+    Attributes:
+      state: at the end of an epoch, that epoch is closed (averages, class means).
+      pending: metrics of the steps since the last line of the log.
+      evaluated: whether nothing is left to do for the epoch that has just ended.
+      best: robust accuracy of the best evaluation so far.
+    """
+
+    state: TrainState
+    pending: list[dict[str, float]]
+    evaluated: bool
+    best: float
 
 
 def _train(run: Run, workdir: pathlib.Path, console: Console) -> dict:
-    config = run.config
-    evaluator = Evaluator(
-        run.model, run.data.test, Threat.of(config), run.mesh,
-        batch_size=config.evaluation.batch_size, seed=config.seed,
-    )  # fmt: skip
-    batches = pipeline.training_batches(
-        run.data.train, config.data, batch_size=config.batch_size, seed=config.seed
-    )
-    checkpoints = Checkpoints(workdir)
-    # 1. Start from the newest checkpoint, else from the beginning.
-    state = run.initial_state()
-    if checkpoints.latest_step() is not None:
-        state = checkpoints.restore(state, batches)
-        console.print(f"resuming {workdir} at step {int(state.step)}", highlight=False)
-    step = int(state.step)
-    earlier = [line.get("seconds", 0.0) for line in logged(workdir, until=step)]
-    seconds = _stopwatch(max(earlier, default=0.0))
-    writer = MetricsWriter(workdir, step)
-    display = Display(console, total=run.total_steps, done=step, epochs=config.epochs)
-    outputs = _Outputs(checkpoints, writer, display, seconds)
-    try:
-        with display:
-            state = _epochs(run, state, batches, evaluator, outputs)
-        verdict = evaluator(state.evaluated)
-        writer.write(run.total_steps, _evaluated(verdict))
-    finally:
-        checkpoints.close()
-        writer.close()
-    picture = workdir / "examples.png"
-    pictures.save(picture, evaluator.examples(state.evaluated), Threat.of(config))
+    config, data = run.config, fingerprint(run.data)
+    with Watch() as watch:
+        evaluator = Evaluator(
+            run.model, run.data.test, Threat.of(config), run.mesh,
+            batch_size=config.evaluation.batch_size, seed=config.seed,
+            between=watch.check,
+        )  # fmt: skip
+        batches = pipeline.training_batches(
+            run.data.train, config.data, batch_size=config.batch_size,
+            seed=config.seed, rows=run.local_rows,
+        )  # fmt: skip
+        checkpoints = Checkpoints(workdir / CHECKPOINTS, keep=config.keep_checkpoints)
+        best = Checkpoints(workdir / BEST, keep=1)
+        # 1. Start from the newest whole checkpoint, else from the beginning.
+        start = _start(run, workdir, checkpoints, batches, data, console)
+        step = int(start.state.step)
+        earlier = [line.get("seconds", 0.0) for line in logged(workdir, until=step)]
+        seconds = _stopwatch(max(earlier, default=0.0))
+        processes.barrier("log read")
+        writer = (
+            MetricsWriter(workdir, step, again=not start.evaluated)
+            if processes.is_main()
+            else NoWriter()
+        )
+        display = Display(
+            console, total=run.total_steps, done=step, epochs=config.epochs
+        )
+        parts = _Parts(
+            run, batches, evaluator, checkpoints, best, writer, display, watch,
+            seconds, data,
+        )  # fmt: skip
+        try:
+            with display:
+                state = _epochs(start, parts)
+                checkpoints.wait()
+                best.wait()
+            verdict = evaluator(state.evaluated)
+            writer.write(run.total_steps, _evaluated(verdict))
+        except Preempted:
+            checkpoints.wait()
+            best.wait()
+            raise
+        finally:
+            checkpoints.close()
+            best.close()
+            writer.close()
+    examples = evaluator.examples(state.evaluated)
+    if processes.is_main():
+        pictures.save(workdir / "examples.png", examples, Threat.of(config))
     return _result(run, state, verdict, seconds())
 
 
-def _epochs(
+def _start(
     run: Run,
-    state: TrainState,
+    workdir: pathlib.Path,
+    checkpoints: Checkpoints,
     batches: grain.DatasetIterator,
-    evaluator: Evaluator,
-    outputs: _Outputs,
-) -> TrainState:
-    """All epochs from the state's on; checkpoints, so starts too, are at their ends."""
-    config = run.config
-    everywhere = sharding.replicated(run.mesh)
-    step_fn = jax.jit(run.recipe.step, out_shardings=everywhere, donate_argnums=0)
-    end_epoch = jax.jit(
-        run.recipe.end_epoch, out_shardings=everywhere, donate_argnums=0
+    data: str,
+    console: Console,
+) -> _Start:
+    """The newest checkpoint's, with `batches` set to its position, or the first."""
+    state = run.initial_state()
+    saved = checkpoints.restore(state, report=console.print)
+    if saved is None:
+        return _Start(state, [], True, -math.inf)
+    position = saved.position
+    if position["data"] != data:
+        raise UserError(
+            f"{workdir}: the data set has changed since step {saved.step} was saved; "
+            f"it was {position['data']}, now it is {data}"
+        )
+    if saved.step > run.total_steps:
+        raise UserError(
+            f"{workdir} is at step {saved.step} already, beyond epochs="
+            f"{run.config.epochs}, which is {run.total_steps} steps"
+        )
+    batches.set_state(position["batches"])
+    console.print(f"resuming {workdir} at step {saved.step}", highlight=False)
+    return _Start(
+        saved.tree, position["pending"], position["evaluated"], position["best"]
     )
-    first = int(state.step) // run.steps_per_epoch + 1
-    for epoch in range(first, config.epochs + 1):
+
+
+def _epochs(start: _Start, parts: _Parts) -> TrainState:
+    """All epochs from the start's on."""
+    run, state, best = parts.run, start.state, start.best
+    step_fn = _step_function(run)
+    end_epoch = jax.jit(
+        run.recipe.end_epoch, out_shardings=run.state_shardings, donate_argnums=0
+    )
+    finished = int(state.step) // run.steps_per_epoch
+    if not start.evaluated:
+        best = _close(state, finished, {}, best, parts)
+    pending = start.pending
+    for epoch in range(finished + 1, run.config.epochs + 1):
         # 2. Steps, logged; stops if a metric is not finite.
-        state, metrics = _steps(run, step_fn, state, batches, epoch, outputs)
+        state, metrics = _steps(step_fn, state, epoch, pending, best, parts)
+        pending = []
+        # 3. The epoch's end: averages and class means, evaluation, checkpoint.
         state = end_epoch(state)
-        step, last = epoch * run.steps_per_epoch, epoch == config.epochs
-        # 3. Evaluate, on part of the split.
-        every = config.evaluation.every
-        if every and epoch % every == 0 and not last:
-            verdict = evaluator(state.evaluated, config.evaluation.during_training)
-            outputs.writer.write(step, _evaluated(verdict))
-            metrics = metrics | _evaluated(verdict)
-        outputs.display.epoch(step, epoch, metrics)
-        # 4. Save, unless the last step has left nothing worth it.
-        if not evaluator.is_finite(state.weights):
-            _stop("the logits are", {}, step, outputs.checkpoints)
-        if epoch % config.checkpoint_every == 0 or last:
-            outputs.checkpoints.save(state, batches)
+        best = _close(state, epoch, metrics, best, parts)
     return state
 
 
+def _step_function(run: Run) -> Step:
+    """The recipe's step, compiled once for each size of batch, and never again.
+
+    What it needs is on the devices: a copy from the host in it is an error.
+    """
+    jitted = jax.jit(
+        run.recipe.step,
+        out_shardings=(run.state_shardings, sharding.replicated(run.mesh)),
+        donate_argnums=0,
+    )
+    programs: dict[int, Step] = {}
+
+    def step(state: TrainState, batch: Any) -> tuple[TrainState, Metrics]:
+        size = len(batch["label"])
+        if size not in programs:
+            programs[size] = jitted.lower(state, batch).compile()
+        with jax.transfer_guard("disallow"):
+            return programs[size](state, batch)
+
+    return step
+
+
+def _close(
+    state: TrainState,
+    epoch: int,
+    metrics: dict[str, float],
+    best: float,
+    parts: _Parts,
+) -> float:
+    """Evaluates and saves after an epoch; returns the best robust accuracy so far."""
+    run, config = parts.run, parts.run.config
+    step, last = epoch * run.steps_per_epoch, epoch == config.epochs
+    if not parts.evaluator.is_finite(state.weights):
+        _stop("the logits are", {}, step, parts.checkpoints)
+    every = config.evaluation.every
+    if every and epoch % every == 0 and not last:
+        try:
+            verdict = parts.evaluator(
+                state.evaluated, config.evaluation.during_training
+            )
+        except Preempted:
+            parts.save(state, pending=[], evaluated=False, best=best)
+            raise
+        parts.writer.write(step, _evaluated(verdict))
+        metrics = metrics | _evaluated(verdict)
+        if verdict.robust_accuracy > best:
+            best = verdict.robust_accuracy
+            parts.best.save(step, state.evaluated, _evaluated(verdict))
+    parts.display.epoch(step, epoch, metrics)
+    if epoch % config.checkpoint_every == 0 or last:
+        parts.save(state, pending=[], evaluated=True, best=best)
+    return best
+
+
 def _steps(
-    run: Run,
     step_fn: Step,
     state: TrainState,
-    batches: grain.DatasetIterator,
     epoch: int,
-    outputs: _Outputs,
+    pending: list[Any],
+    best: float,
+    parts: _Parts,
 ) -> tuple[TrainState, dict[str, float]]:
-    """One epoch of steps; returns the means since the last but one line of the log."""
-    pending: list[Metrics] = []
-    means: dict[str, float] = {}
+    """The rest of an epoch's steps; returns the means of the last line of the log."""
+    run, means = parts.run, {}
     end = epoch * run.steps_per_epoch
-    for step in range(end - run.steps_per_epoch + 1, end + 1):
-        state, metrics = step_fn(state, sharding.put(next(batches), run.mesh))
+    sizes = pipeline.batch_sizes(run.data.train, run.config)
+    for step in range(int(state.step) + 1, end + 1):
+        if parts.watch.requested(step):
+            kept = [_fetched(metrics) for metrics in pending]
+            parts.save(state, pending=kept, evaluated=True, best=best)
+            raise Preempted
+        size = sizes[(step - 1) % run.steps_per_epoch]
+        batch = sharding.put(next(parts.batches), run.mesh, size)
+        state, metrics = step_fn(state, batch)
         pending.append(metrics)
-        outputs.display.step(step, epoch)
+        parts.display.step(step, epoch)
         if step % run.config.log_every == 0 or step == end:
             means, pending = _means(pending), []
-            _check_finite(means, step, outputs.checkpoints)
-            outputs.writer.write(step, {**means, "seconds": outputs.seconds()})
-            outputs.display.metrics(means)
+            _check_finite(means, step, parts.checkpoints)
+            parts.writer.write(step, {**means, "seconds": parts.seconds()})
+            parts.display.metrics(means)
     return state, means
 
 
@@ -158,8 +289,12 @@ def _stopwatch(before: float) -> Callable[[], float]:
     return lambda: before + time.monotonic() - start
 
 
+def _fetched(metrics: Metrics) -> dict[str, float]:
+    return {name: float(value) for name, value in jax.device_get(metrics).items()}
+
+
 def _means(pending: list[Metrics]) -> dict[str, float]:
-    fetched = jax.device_get(pending)
+    fetched = [_fetched(metrics) for metrics in pending]
     return {
         name: float(np.mean([metrics[name] for metrics in fetched]))
         for name in fetched[0]
@@ -175,8 +310,8 @@ def _stop(
     what: str, means: dict[str, float], step: int, checkpoints: Checkpoints
 ) -> NoReturn:
     shown = ", ".join(f"{name} {value:g}" for name, value in means.items())
-    last = checkpoints.latest_step()
-    saved = f"step {last} is saved" if last is not None else "nothing is saved yet"
+    steps = checkpoints.steps()
+    saved = f"step {steps[-1]} is saved" if steps else "nothing is saved yet"
     raise UserError(
         f"{what} not finite at step {step} {f'({shown})' if shown else ''}; {saved}. "
         "Look at optimizer.learning_rate (too high?), loss.strength, loss.alpha, "

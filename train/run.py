@@ -2,21 +2,26 @@
 
 import dataclasses
 import pathlib
-from functools import partial
+from functools import cached_property, partial
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh
 
 from ikl_jax import models
+from ikl_jax.types import PyTree
 from train import settings, sharding
-from train.checkpoint import Checkpoints
+from train.checkpoint import Checkpoints, Report, Saved
 from train.data import pipeline, sources
 from train.errors import UserError, explained
 from train.recipes import RECIPES, Recipe, Task
 from train.state import TrainState
 from train.types import Config
+
+# Folders of a workdir: to continue from, and the weights that were evaluated best.
+CHECKPOINTS, BEST = "checkpoints", "best"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +33,7 @@ class Run:
     model: nn.Module
     recipe: Recipe
     mesh: Mesh
+    num_classes: int
     steps_per_epoch: int
 
     @property
@@ -35,9 +41,23 @@ class Run:
         return self.config.epochs * self.steps_per_epoch
 
     def initial_state(self) -> TrainState:
-        """The state before the first step, on every device."""
-        init = jax.jit(self.recipe.init, out_shardings=sharding.replicated(self.mesh))
+        """The state before the first step, in its place on the mesh."""
+        init = jax.jit(self.recipe.init, out_shardings=self.state_shardings)
         return init(jax.random.key(self.config.seed))
+
+    @cached_property
+    def state_shardings(self) -> PyTree:
+        """A `NamedSharding` for each leaf of the train state."""
+        return sharding.state_shardings(
+            self.mesh,
+            jax.eval_shape(self.recipe.init, jax.random.key(0)),
+            num_classes=self.num_classes,
+            fsdp=self.config.fsdp,
+        )
+
+    def local_rows(self, size: int) -> np.ndarray:
+        """The rows of a batch that this process reads."""
+        return sharding.local_rows(size, self.mesh)
 
 
 def build(config: Config) -> Run:
@@ -47,17 +67,18 @@ def build(config: Config) -> Run:
       UserError: something in it is unknown, impossible or missing.
     """
     settings.validate(config)
-    mesh = sharding.create_mesh()
+    mesh = sharding.create_mesh(config.mesh)
     sharding.check_batch("evaluation.batch_size", config.evaluation.batch_size, mesh)
     data = sources.open_source(config.data)
     sizes = pipeline.batch_sizes(data.train, config)
     for size in set(sizes):
         sharding.check_batch("batch_size", size, mesh)
+    sharding.check_classes(data.num_classes, mesh)
     model = _create_model(config, data, sizes)
     steps_per_epoch = len(sizes)
     task = Task(config, model, data.num_classes, data.image_shape, steps_per_epoch)
     recipe = RECIPES[config.recipe](task)
-    return Run(config, data, model, recipe, mesh, steps_per_epoch)
+    return Run(config, data, model, recipe, mesh, data.num_classes, steps_per_epoch)
 
 
 def _create_model(
@@ -75,19 +96,35 @@ def _create_model(
     return model
 
 
-def reopen(workdir: pathlib.Path) -> tuple[Run, TrainState]:
-    """An earlier run and its newest state.
+def reopen(workdir: pathlib.Path) -> Run:
+    """An earlier run, on the devices that there are now, whatever its mesh was.
 
     Raises:
       UserError: there is none.
     """
-    run = build(settings.load(workdir))
-    if not (workdir / "checkpoints").is_dir():
-        raise UserError(f"{workdir} holds no checkpoint yet")
-    checkpoints = Checkpoints(workdir, read_only=True)
-    try:
-        if checkpoints.latest_step() is None:
-            raise UserError(f"{workdir} holds no checkpoint yet")
-        return run, checkpoints.restore(run.initial_state())
-    finally:
-        checkpoints.close()
+    config = settings.load(workdir)
+    config.mesh = (-1, 1)
+    return build(config)
+
+
+def newest_state(run: Run, workdir: pathlib.Path, report: Report) -> TrainState:
+    """The state to continue from; raises `UserError` if nothing is saved."""
+    return _restored(workdir / CHECKPOINTS, run.initial_state(), report).tree
+
+
+def best_weights(run: Run, workdir: pathlib.Path, report: Report) -> Saved:
+    """The weights of the best evaluation; raises `UserError` if there was none."""
+    return _restored(workdir / BEST, run.initial_state().evaluated, report)
+
+
+def _restored(folder: pathlib.Path, template: PyTree, report: Report) -> Saved:
+    saved = None
+    if folder.is_dir():
+        checkpoints = Checkpoints(folder, keep=1, read_only=True)
+        try:
+            saved = checkpoints.restore(template, report)
+        finally:
+            checkpoints.close()
+    if saved is None:
+        raise UserError(f"{folder.parent} holds no checkpoint yet: no {folder.name}/")
+    return saved

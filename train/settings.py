@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from ikl_jax import checks
 from ikl_jax.attacks import geometry
-from train import files, optim, recipes
+from train import files, optim, processes, recipes
 from train.errors import UserError, explained
 from train.recipes import adversarial, divergences
 from train.types import Config
@@ -27,8 +27,14 @@ CHOICES = {
     "averaging.every": ("none", "step", "epoch"),
     "averaging.batch_norm": ("averaged", "copied"),
 }
+# Prefixes of the fields that a run may be continued with other values of.
+MAY_CHANGE = (
+    "epochs", "mesh", "fsdp", "log_every", "checkpoint_every", "keep_checkpoints",
+    "data.threads", "data.data_dir", "evaluation.",
+)  # fmt: skip
 POSITIVE = (
-    "epochs", "batch_size", "log_every", "checkpoint_every", "data.threads",
+    "epochs", "batch_size", "log_every", "checkpoint_every", "keep_checkpoints",
+    "data.threads",
     "loss.weight_temperature", "model.bn_groups",
     "evaluation.batch_size", "evaluation.restarts", "evaluation.during_training",
 )  # fmt: skip
@@ -98,7 +104,10 @@ def load(workdir: pathlib.Path) -> Config:
 
 
 def claim(workdir: pathlib.Path, config: Config) -> None:
-    """Makes `workdir` this config's: writes config.json, or checks the one there."""
+    """Makes `workdir` this config's: writes config.json, or checks the one there.
+
+    Fields of `MAY_CHANGE` are taken over from the new config.
+    """
     path = workdir / "config.json"
     try:
         if not path.exists():
@@ -109,20 +118,44 @@ def claim(workdir: pathlib.Path, config: Config) -> None:
             return
     except OSError as error:
         raise UserError(f"cannot use the workdir: {error}") from error
-    differences = list(_differences(files.read_json(path), config))
-    if differences:
+    changed = differences(files.read_json(path), json.loads(config.to_json()))
+    fixed = [
+        f"{field} is {before!r} there and {now!r} here"
+        for field, (before, now) in changed.items()
+        if not field.startswith(MAY_CHANGE)
+    ]
+    if fixed:
         raise UserError(
-            f"{workdir} holds another config's run: {'; '.join(differences)}. "
+            f"{workdir} holds another config's run: {'; '.join(fixed)}. "
             "Use another --workdir, or delete this one"
         )
+    if changed:
+        files.write_whole(path, to_json(config))
 
 
-def _differences(before: dict[str, Any], config: Config) -> Iterator[str]:
-    old = dict(_flat(before))
-    new = dict(_flat(json.loads(config.to_json())))
-    for field in sorted(old.keys() | new.keys()):
-        if old.get(field) != new.get(field):
-            yield f"{field} is {old.get(field)!r} there and {new.get(field)!r} here"
+def differences(
+    before: dict[str, Any], now: dict[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    """The dotted fields that differ between two configs, with both values."""
+    old, new = dict(_flat(before)), dict(_flat(now))
+    return {
+        field: (old.get(field), new.get(field))
+        for field in sorted(old.keys() | new.keys())
+        if old.get(field) != new.get(field)
+    }
+
+
+def agree(config: Config) -> None:
+    """Raises `UserError` unless every process has the first one's config."""
+    mine = config.to_json()
+    theirs = processes.broadcast(mine)
+    changed = differences(json.loads(theirs), json.loads(mine))
+    if not processes.everywhere(not changed):
+        shown = "; ".join(
+            f"{field} is {first!r} on process 0 and {here!r} here"
+            for field, (first, here) in changed.items()
+        )
+        raise UserError(f"the processes have different configs: {shown or 'see there'}")
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -9,13 +9,24 @@ from tensorboardX import SummaryWriter
 from train import files
 
 NAME = "metrics.jsonl"
+EVALUATED = "eval_robust_accuracy"  # in the lines of evaluations
 
 
 class MetricsWriter:
-    """Appends to `metrics.jsonl` and to TensorBoard's events in `workdir`."""
+    """Appends to `metrics.jsonl` and to TensorBoard's events in `workdir`.
 
-    def __init__(self, workdir: pathlib.Path, resumed_step: int) -> None:
-        kept = logged(workdir, until=resumed_step)  # a killed run may have gone on
+    Lines after `resumed_step` go: a killed run may have gone on. With `again`, so do
+    that step's evaluations, which will be made again.
+    """
+
+    def __init__(
+        self, workdir: pathlib.Path, resumed_step: int, *, again: bool = False
+    ) -> None:
+        kept = [
+            line
+            for line in logged(workdir, until=resumed_step)
+            if not (again and line["step"] == resumed_step and EVALUATED in line)
+        ]
         files.write_whole(
             workdir / NAME, "".join(json.dumps(line) + "\n" for line in kept)
         )
@@ -33,6 +44,16 @@ class MetricsWriter:
     def close(self) -> None:
         self._lines.close()
         self._events.close()
+
+
+class NoWriter:
+    """Writes nothing: all processes but the first compute the same metrics."""
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
 
 def logged(workdir: pathlib.Path, *, until: int) -> list[dict[str, float]]:

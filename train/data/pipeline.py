@@ -6,7 +6,7 @@ can be entered anywhere (its state is one number, which checkpoints keep), and n
 threads nor restarts change it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import grain
 import numpy as np
@@ -16,18 +16,37 @@ from train.data.sources import Split
 from train.errors import UserError
 from train.types import Batch, Config
 
+Rows = Callable[[int], np.ndarray]  # of a batch of a size, those of one process
+
+
+def all_rows(size: int) -> np.ndarray:
+    return np.arange(size)
+
 
 def training_batches(
-    split: Split, config: Config, *, batch_size: int, seed: int
+    split: Split,
+    config: Config,
+    *,
+    batch_size: int,
+    seed: int,
+    rows: Rows = all_rows,
 ) -> grain.DatasetIterator:
-    """Batches without end; each epoch is a new permutation of the split."""
+    """Batches without end; each epoch is a new permutation of the split.
+
+    `rows` says which of a batch of some size this process reads. The order and the
+    augmentation are those of the whole batch, so that they do not depend on the number
+    of processes, and neither does the iterator's state.
+    """
 
     def read(indices: np.ndarray, rng: np.random.Generator) -> Batch:
-        batch = split.take(indices)
-        if config.crop_padding:
-            batch["image"] = augment.pad_crop(batch["image"], config.crop_padding, rng)
+        count, mine = len(indices), rows(len(indices))
+        batch = split.take(indices[mine])
+        if padding := config.crop_padding:
+            shifts = augment.random_shifts(count, padding, rng)[:, mine]
+            batch["image"] = augment.pad_crop(batch["image"], padding, shifts)
         if config.flip:
-            batch["image"] = augment.flip(batch["image"], rng)
+            mirrored = augment.random_mirrors(count, rng)[mine]
+            batch["image"] = augment.flip(batch["image"], mirrored)
         return batch
 
     indices = grain.MapDataset.range(len(split)).seed(seed).shuffle()
@@ -57,13 +76,16 @@ def batch_sizes(split: Split, config: Config) -> list[int]:
     return [batch_size] * whole + [rest] * bool(keeps_rest)
 
 
-def evaluation_batches(split: Split, batch_size: int, limit: int) -> Iterator[Batch]:
+def evaluation_batches(
+    split: Split, batch_size: int, limit: int, rows: Rows = all_rows
+) -> Iterator[tuple[Batch, np.ndarray]]:
     """The first `limit` examples in order, the last batch padded to the full size.
 
-    Adds `index`, the position within the split, and `valid`, False where padded.
+    Each comes as this process's `rows`, with their `index` within the split, and as
+    `[batch_size]`, False where the whole batch is padded.
     """
     for start in range(0, limit, batch_size):
         index = np.arange(start, start + batch_size)
-        valid = index < limit
-        batch = split.take(np.minimum(index, limit - 1))
-        yield batch | {"index": index, "valid": valid}
+        mine = index[rows(batch_size)]
+        batch = split.take(np.minimum(mine, limit - 1))
+        yield batch | {"index": mine}, index < limit
