@@ -4,9 +4,9 @@
 
 The step is that of `train_step.py`. Its convolutions (forward, and the gradients with
 respect to images and to kernels) are read from the traced program with their counts,
-compiled one at a time and timed on random arrays, in turns with the whole step. The sum
-is about what the step would take if everything else cost nothing, with the compiler's
-convolutions as they are.
+compiled one at a time and timed on random arrays, in turns with the whole step. Where
+their sum is near the step's time, little else is left to save; it is no lower bound,
+since the step may run several at once and keeps their arrays in the cache.
 """
 
 import argparse

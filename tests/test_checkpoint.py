@@ -15,8 +15,9 @@ from rich.console import Console
 from configs import digits_ikl_at
 from tests.conftest import ROOT, small_images
 from tests.test_cli import QUICK, command, environment, metrics_of, train
-from train import checkpoint, loop, run, sharding
+from train import checkpoint, evaluate, loop, run, settings, sharding
 from train.errors import UserError
+from train.preemption import Preempted, Watch
 
 STEADY = (  # an attack whose steps do not depend on the signs of tiny gradients
     "--config.attack.loss=cross_entropy", "--config.attack.norm=l2",
@@ -78,8 +79,9 @@ def test_a_damaged_checkpoint_is_set_aside_for_an_older_one(tmp_path, damage):
     assert checkpoints.steps() == [1, 2]
     damage(tmp_path / "run" / "1" / "state")
     damage(tmp_path / "run" / "2" / "state")
-    with pytest.raises(UserError, match=r"none of the checkpoints \[1, 2\]"):
-        checkpoints.restore(tree, said.append)
+    for _ in range(2):  # never taken for a run that has not begun
+        with pytest.raises(UserError, match=r"none of the checkpoints \[1, 2\]"):
+            checkpoints.restore(tree, said.append)
     checkpoints.close()
 
 
@@ -152,9 +154,9 @@ def test_restored_on_another_mesh_and_trained_on(tmp_path):
     assert any("data" in spec for spec in divided)
     assert loop.train(config, tmp_path, Console(quiet=True))["steps"] == 44
     config.epochs = 1
-    (tmp_path / "result.json").unlink()
     with pytest.raises(UserError, match="at step 44 already, beyond epochs=1"):
         loop.train(config, tmp_path, Console(quiet=True))
+    assert settings.load(tmp_path).epochs == 2
 
 
 def test_a_data_set_that_has_changed(tmp_path):
@@ -198,12 +200,70 @@ def test_sigterm_saves_in_the_middle_of_an_epoch_and_loses_nothing(tmp_path):
     assert metrics_of(stopped) == metrics_of(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("calls", [3, 6])
+def test_stopped_in_an_evaluation(tmp_path, monkeypatch, calls):
+    """The one after the first epoch, and the last; each has three batches."""
+    config = digits_ikl_at.get_config("quick")
+    config.evaluation.batch_size = 128
+    loop.train(config, tmp_path / "whole", Console(quiet=True))
+    asked = []
+
+    def check(_: Watch) -> None:
+        asked.append(None)
+        if len(asked) == calls:
+            raise Preempted
+
+    monkeypatch.setattr(Watch, "check", check)
+    with pytest.raises(Preempted):
+        loop.train(config, tmp_path / "stopped", Console(quiet=True))
+    monkeypatch.undo()
+    assert not (tmp_path / "stopped" / "result.json").exists()
+    loop.train(config, tmp_path / "stopped", Console(quiet=True))
+    assert metrics_of(tmp_path / "stopped") == metrics_of(tmp_path / "whole")
+
+
+def test_killed_between_the_last_evaluation_and_the_result(tmp_path):
+    config = digits_ikl_at.get_config("quick")
+    loop.train(config, tmp_path, Console(quiet=True))
+    before = metrics_of(tmp_path)
+    (tmp_path / "result.json").unlink()
+    loop.train(config, tmp_path, Console(quiet=True))
+    assert metrics_of(tmp_path) == before
+
+
+def test_a_run_of_an_older_version(tmp_path, capsys):
+    (tmp_path / "config.json").write_text('{"recipe": "adversarial"}')
+    assert evaluate.main(["evaluate", f"--workdir={tmp_path}"]) == 1
+    assert "the config lacks data.evaluate_on" in capsys.readouterr().err
+
+
+def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path):
+    """Stood in for by a limit on the size of files, which a checkpoint's exceed."""
+    more = "--config.epochs=3"
+    train(tmp_path, "--config.epochs=1")
+    cacheless = {k: v for k, v in environment().items() if "CACHE" not in k}
+    full = subprocess.run(
+        ["bash", "-c", 'ulimit -f 16 && exec "$@"', "full",
+         *command(f"--config={QUICK}", f"--workdir={tmp_path}", more)],
+        cwd=ROOT, env=cacheless, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert full.returncode == 1
+    (error,) = [line for line in full.stderr.splitlines() if line.startswith("error: ")]
+    assert "cannot save to" in error
+    resumed = train(tmp_path, more)
+    assert "at step 22" in resumed.stdout
+
+
 def together(workdir, *overrides, each=((), ())):
     """Two processes of four devices each; what they return and print to stderr."""
+    return outcome(started(workdir, *overrides, each=each), timeout=200)
+
+
+def started(workdir, *overrides, each=((), ())):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    processes = [
+    return [
         subprocess.Popen(
             command(
                 f"--config={QUICK}", f"--workdir={workdir}",
@@ -216,8 +276,12 @@ def together(workdir, *overrides, each=((), ())):
         )
         for index in range(2)
     ]  # fmt: skip
+
+
+def outcome(processes, *, timeout):
+    """Their exit codes and what they printed to stderr; none is left running."""
     try:
-        errors = [process.communicate(timeout=200)[1] for process in processes]
+        errors = [process.communicate(timeout=timeout)[1] for process in processes]
     finally:
         for process in processes:
             process.kill()
@@ -233,6 +297,21 @@ def test_two_processes_train_as_one_device(tmp_path):
     for expected, line in zip(one, two, strict=True):
         if "loss" in expected:
             assert line["loss"] == pytest.approx(expected["loss"], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_one_of_two_processes_dies(tmp_path):
+    """The other says so and ends within the heartbeat timeout and a margin."""
+    workdir = tmp_path / "run"
+    processes = started(workdir, "--config.epochs=200")
+    metrics, deadline = workdir / "metrics.jsonl", time.monotonic() + 120
+    while not metrics.exists() or metrics.read_text().count("\n") < 5:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    processes[1].kill()
+    codes, errors = outcome(processes, timeout=60)
+    assert codes[0] == 1
+    assert "error: another process may be gone" in errors[0]
 
 
 def test_processes_with_different_configs(tmp_path):

@@ -2,8 +2,8 @@
 
 A checkpoint is a pytree of arrays and a JSON object, its `position`. Files can be
 damaged in ways that nothing below notices (a flipped bit restores as another number).
-So each carries a digest of every leaf, and one that cannot be read or does not match is
-set aside for the next older.
+So each carries a digest of every leaf, and where one cannot be read or does not match,
+the next older is used.
 """
 
 import json
@@ -81,10 +81,14 @@ class Checkpoints:
     def restore(self, template: PyTree, report: Report) -> Saved | None:
         """The newest checkpoint that is whole, placed like `template`; None: no any.
 
+        Newer ones are set aside once it is read. If none can be, the reason may be
+        another than damage, and all stay where they are.
+
         Raises:
           UserError: there are checkpoints, but none that can be read.
         """
         steps = self.steps()
+        unreadable = []
         for step in reversed(steps):
             problem = ""
             try:
@@ -92,13 +96,15 @@ class Checkpoints:
             except Exception as error:  # Orbax raises even bare `Exception`s
                 problem, saved = _first_line(error), None
             if processes.everywhere(saved is not None):
+                self._set_aside(unreadable)
                 return saved
+            unreadable.append(step)
+            problem = problem or "it cannot be read on another process"
             report(f"checkpoint {step} in {self._folder} is damaged: {problem}")
-            self._set_aside(step)
         if steps:
             raise UserError(
-                f"none of the checkpoints {steps} in {self._folder} can be read; put "
-                "them back, or delete the workdir to start again"
+                f"none of the checkpoints {steps} in {self._folder} can be read by "
+                "this config and version; nothing was changed there"
             )
         return None
 
@@ -126,14 +132,14 @@ class Checkpoints:
             raise ValueError(f"the checksum of {(wrong or ['a leaf'])[0]} differs")
         return Saved(step, tree, position)
 
-    def _set_aside(self, step: int) -> None:
-        if self._read_only:
+    def _set_aside(self, steps: list[int]) -> None:
+        if self._read_only or not steps:
             return
         if processes.is_main():
-            source = self._folder / str(step)
             target = self._folder.parent / f"{self._folder.name}_damaged"
             target.mkdir(exist_ok=True)
-            source.rename(_unused(target / str(step)))
+            for step in steps:
+                (self._folder / str(step)).rename(_unused(target / str(step)))
         processes.barrier("set aside")
         self._manager.reload()
 
@@ -149,7 +155,11 @@ class Checkpoints:
             raise self._failure(error) from error
 
     def close(self) -> None:
-        self._manager.close()
+        """Waits as `wait` does, and raises what it does."""
+        try:
+            self._manager.close()
+        except Exception as error:
+            raise self._failure(error) from error
 
     def _failure(self, error: Exception) -> UserError:
         kept = self.steps()

@@ -2,6 +2,7 @@
 
 import pathlib
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -91,25 +92,35 @@ def run(
         return _complain(_innermost(error), USAGE)
     except OSError as error:  # of ml_collections, which lists what it tried
         return _complain(f"cannot load the config: {str(error).split(']')[-1]}", USAGE)
+    code = _call(call)
+    if code in (FAILED, INTERRUPTED):
+        from train import processes
+
+        processes.leave(code)
+    return code
+
+
+def _call(call: Callable[[], None]) -> int:
     from train import processes
     from train.preemption import Preempted
 
-    code = FAILED
     try:
         call()
-        return 0
     except UserError as error:
-        _complain(error, code)
+        return _complain(error, FAILED)
+    except OSError as error:  # a disk that is full or gone, a file that is not ours
+        return _complain(error, FAILED)
     except Preempted:
         return _complain("stopped by SIGTERM; the same command goes on", REQUEUE)
+    except KeyboardInterrupt:
+        return _complain("interrupted", INTERRUPTED)
     except Exception as error:
         if not processes.several():
             raise
-        _complain(f"another process may be gone: {_innermost(error)}", code)
-    except KeyboardInterrupt:
-        code = _complain("interrupted", INTERRUPTED)
-    processes.leave(code)
-    return code
+        # Not only a process that is gone ends here, so nothing is left out.
+        traceback.print_exc()
+        return _complain(f"another process may be gone: {_innermost(error)}", FAILED)
+    return 0
 
 
 def _parse(values: flags.FlagValues, argv: list[str], required: Sequence[str]) -> None:

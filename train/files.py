@@ -1,17 +1,33 @@
 """Small files, written whole or not at all."""
 
+import contextlib
 import json
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 from train.errors import UserError
 
 
 def write_whole(path: pathlib.Path, text: str) -> None:
-    """Replaces `path` in one step: a kill leaves the old content or the new."""
+    """Replaces `path` in one step: a kill leaves the old content or the new.
+
+    Raises:
+      UserError: it cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
+    with written(path):
+        temporary.write_text(text)
+        temporary.replace(path)
+
+
+@contextlib.contextmanager
+def written(path: pathlib.Path) -> Iterator[None]:
+    """Says of an `OSError` within which file could not be written."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error}") from error
 
 
 def read_json(path: pathlib.Path) -> Any:

@@ -111,12 +111,15 @@ def _train(run: Run, workdir: pathlib.Path, console: Console) -> dict:
         best = Checkpoints(workdir / BEST, keep=1)
         # 1. Start from the newest whole checkpoint, else from the beginning.
         start = _start(run, workdir, checkpoints, batches, data, console)
+        processes.on_main(lambda: settings.record(workdir, config))
         step = int(start.state.step)
+        # An evaluation that will be made again is not to be logged twice.
+        again = not start.evaluated or step == run.total_steps
         earlier = [line.get("seconds", 0.0) for line in logged(workdir, until=step)]
         seconds = _stopwatch(max(earlier, default=0.0))
         processes.barrier("log read")
         writer = (
-            MetricsWriter(workdir, step, again=not start.evaluated)
+            MetricsWriter(workdir, step, again=again)
             if processes.is_main()
             else NoWriter()
         )
@@ -268,7 +271,7 @@ def _steps(
     sizes = pipeline.batch_sizes(run.data.train, run.config)
     for step in range(int(state.step) + 1, end + 1):
         if parts.watch.requested(step):
-            kept = [_fetched(metrics) for metrics in pending]
+            kept = _fetched(pending)
             parts.save(state, pending=kept, evaluated=True, best=best)
             raise Preempted
         size = sizes[(step - 1) % run.steps_per_epoch]
@@ -289,12 +292,12 @@ def _stopwatch(before: float) -> Callable[[], float]:
     return lambda: before + time.monotonic() - start
 
 
-def _fetched(metrics: Metrics) -> dict[str, float]:
-    return {name: float(value) for name, value in jax.device_get(metrics).items()}
+def _fetched(pending: list[Metrics]) -> list[dict[str, float]]:
+    return jax.tree.map(float, jax.device_get(pending))
 
 
 def _means(pending: list[Metrics]) -> dict[str, float]:
-    fetched = [_fetched(metrics) for metrics in pending]
+    fetched = _fetched(pending)
     return {
         name: float(np.mean([metrics[name] for metrics in fetched]))
         for name in fetched[0]

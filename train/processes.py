@@ -48,7 +48,6 @@ def start(
             num_processes=num_processes,
             process_id=process_id,
             heartbeat_timeout_seconds=heartbeat_timeout,
-            initialization_timeout=heartbeat_timeout,
         )
     except (RuntimeError, ValueError) as error:
         raise UserError(f"the other processes cannot be joined: {error}") from error

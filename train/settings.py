@@ -85,8 +85,10 @@ def validate(config: Config) -> None:
 
 
 def get(config: Config, field: str) -> Any:
-    """The value of a dotted field."""
+    """The value of a dotted field; `UserError` if there is none."""
     for part in field.split("."):
+        if part not in config:
+            raise UserError(f"the config lacks {field}, which configs/base.py has")
         config = config[part]
     return config
 
@@ -106,7 +108,7 @@ def load(workdir: pathlib.Path) -> Config:
 def claim(workdir: pathlib.Path, config: Config) -> None:
     """Makes `workdir` this config's: writes config.json, or checks the one there.
 
-    Fields of `MAY_CHANGE` are taken over from the new config.
+    Other values of the fields in `MAY_CHANGE` pass; `record` writes them.
     """
     path = workdir / "config.json"
     try:
@@ -114,7 +116,7 @@ def claim(workdir: pathlib.Path, config: Config) -> None:
             if workdir.is_dir() and any(workdir.iterdir()):
                 raise UserError(f"{workdir} holds files that are not a run's")
             workdir.mkdir(parents=True, exist_ok=True)
-            files.write_whole(path, to_json(config))
+            record(workdir, config)
             return
     except OSError as error:
         raise UserError(f"cannot use the workdir: {error}") from error
@@ -129,8 +131,11 @@ def claim(workdir: pathlib.Path, config: Config) -> None:
             f"{workdir} holds another config's run: {'; '.join(fixed)}. "
             "Use another --workdir, or delete this one"
         )
-    if changed:
-        files.write_whole(path, to_json(config))
+
+
+def record(workdir: pathlib.Path, config: Config) -> None:
+    """Writes the config that a claimed workdir's run goes on with."""
+    files.write_whole(workdir / "config.json", to_json(config))
 
 
 def differences(

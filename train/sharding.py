@@ -9,6 +9,7 @@ The step is one program over the whole mesh, divided by the compiler (`jit` with
 `NamedSharding`): batch statistics and gradients are those of the global batch.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -105,6 +106,7 @@ def _axes(
     return axes
 
 
+@functools.lru_cache
 def local_rows(size: int, mesh: Mesh) -> np.ndarray:
     """The rows of a batch of `size` that this process's devices hold, in order."""
     shards = over_batch(mesh).addressable_devices_indices_map((size,))

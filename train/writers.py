@@ -30,14 +30,16 @@ class MetricsWriter:
         files.write_whole(
             workdir / NAME, "".join(json.dumps(line) + "\n" for line in kept)
         )
-        self._lines = (workdir / NAME).open("a")
+        self._path = workdir / NAME
+        self._lines = self._path.open("a")
         self._events = SummaryWriter(
             str(workdir / "tensorboard"), purge_step=resumed_step + 1
         )
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
-        self._lines.write(json.dumps({"step": step, **metrics}) + "\n")
-        self._lines.flush()
+        with files.written(self._path):
+            self._lines.write(json.dumps({"step": step, **metrics}) + "\n")
+            self._lines.flush()
         for name, value in metrics.items():
             self._events.add_scalar(name, value, step)
 
