@@ -39,7 +39,7 @@ class Block(nn.Module):
     bn_groups: int
 
     @nn.compact
-    def __call__(self, x: Array, train: bool) -> Array:
+    def __call__(self, x: Array, *, train: bool) -> Array:
         norm = partial(BatchNorm, self.bn_groups, dtype=self.dtype)
         activated = nn.relu(norm(name="norm1")(x, train=train))
         out = _Conv3x3(
@@ -67,8 +67,6 @@ class WideResNet(nn.Module):
       num_classes: C.
       dtype: of the computation; parameters and statistics stay float32.
       bn_groups: parts of the batch that BatchNorm treats as batches of their own.
-      remat: whether blocks are computed again in the backward pass, so that only their
-        inputs are kept for it; same parameters, same results.
     """
 
     depth: int
@@ -76,7 +74,6 @@ class WideResNet(nn.Module):
     num_classes: int = 10
     dtype: jnp.dtype = jnp.float32
     bn_groups: int = 1
-    remat: bool = False
 
     def __post_init__(self) -> None:
         if self.depth < 10 or (self.depth - 4) % 6:
@@ -87,17 +84,16 @@ class WideResNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool = False) -> Array:
-        block_class = nn.remat(Block, static_argnums=(2,)) if self.remat else Block
         x = _Conv3x3(16, dtype=self.dtype, name="stem")(x.astype(self.dtype))
         for group, (channels, stride) in enumerate(((16, 1), (32, 2), (64, 2)), 1):
             for block in range((self.depth - 4) // 6):
-                x = block_class(
+                x = Block(
                     channels * self.width,
                     stride if block == 0 else 1,
                     self.dtype,
                     self.bn_groups,
                     name=f"group{group}_block{block}",
-                )(x, train)
+                )(x, train=train)
         norm = BatchNorm(self.bn_groups, dtype=self.dtype, name="norm")
         x = nn.relu(norm(x, train=train))
         x = jnp.mean(x, axis=(1, 2))
