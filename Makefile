@@ -14,7 +14,7 @@ demo: $(VENV)/.installed
 	@echo "Images, perturbations and predictions: $(RUNS)/digits_ikl_at/examples.png"
 
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 test-slow: $(VENV)/.installed
 	$(BIN)/python -m pytest -q -m slow

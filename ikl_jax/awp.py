@@ -49,7 +49,7 @@ def perturb(params: PyTree, grads: PyTree, gamma: Scalar) -> PyTree:
             return leaf
         dtype = jnp.promote_types(leaf.dtype, jnp.float32)
         direction = _unit(grad.astype(dtype))
-        step = gamma * jnp.linalg.norm(leaf.astype(dtype).ravel()) * direction
+        step = gamma * jnp.linalg.norm(leaf.astype(dtype)) * direction
         return (leaf.astype(dtype) + step).astype(leaf.dtype)
 
     return jax.tree_util.tree_map_with_path(move, params, grads)
@@ -59,5 +59,5 @@ def _unit(grad: Array) -> Array:
     """grad / ||grad||, or zero for a zero gradient; squares cannot underflow."""
     largest = jnp.max(jnp.abs(grad))
     scaled = grad / jnp.where(largest > 0, largest, 1.0)
-    norm = jnp.linalg.norm(scaled.ravel())
+    norm = jnp.linalg.norm(scaled)
     return scaled / jnp.where(norm > 0, norm, 1.0)

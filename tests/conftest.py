@@ -15,8 +15,11 @@ ROOT = pathlib.Path(__file__).parent.parent
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Compiled programs are kept beside the checkout, so that a second run is quicker.
-jax.config.update("jax_compilation_cache_dir", str(ROOT / ".cache" / "jax"))
+# Compiled programs are kept beside the checkout, so that a second run is quicker. An
+# entry is not written in one piece, so what runs side by side does not share a folder,
+# nor do tests with the commands that they start, some of which they kill.
+CACHE = ROOT / ".cache" / "jax" / os.environ.get("PYTEST_XDIST_WORKER", "alone")
+jax.config.update("jax_compilation_cache_dir", str(CACHE / "tests"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 

@@ -1,58 +1,20 @@
 """Recipes through the real command line, on real data, as a user runs them."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT, write_idx
-
-DIGITS = "configs/digits_ikl_at.py"
-QUICK = f"{DIGITS}:quick"
-
-
-def command(*arguments, module="train"):
-    return [sys.executable, "-m", module, *arguments]
-
-
-def environment(devices=1):
-    cache = {
-        "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
-    }
-    flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
-    return os.environ | cache | flags | {"COLUMNS": "200"}
-
-
-def run(*arguments, module="train", devices=1):
-    return subprocess.run(
-        command(*arguments, module=module), cwd=ROOT, env=environment(devices),
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-
-
-def train(workdir, *overrides, config=QUICK, devices=1):
-    done = run(
-        f"--config={config}", f"--workdir={workdir}", *overrides, devices=devices
-    )
-    assert done.returncode == 0, done.stderr
-    return done
-
-
-def result_of(workdir):
-    return json.loads((workdir / "result.json").read_text())
-
-
-def metrics_of(workdir):
-    """The lines of metrics.jsonl, without the times."""
-    text = (workdir / "metrics.jsonl").read_text()
-    lines = [json.loads(line) for line in text.splitlines()]
-    return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
+from tests.commands import (
+    DIGITS,
+    QUICK,
+    metrics_of,
+    result_of,
+    run,
+    train,
+)
+from tests.conftest import write_idx
 
 
 @pytest.fixture(scope="module")
@@ -144,38 +106,6 @@ def test_evaluate_and_compare(finished):
     compared = run(str(workdir), module="train.compare")
     assert compared.returncode == 0
     assert "digits (test)" in compared.stdout
-
-
-def wait_for(condition, process, seconds=120):
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < limit
-        time.sleep(0.02)
-
-
-def test_a_killed_run_resumes_to_the_identical_result(tmp_path):
-    """SIGKILL after the first checkpoint; then the same command."""
-    long = ("--config.epochs=8", "--config.checkpoint_every=2")
-    train(tmp_path / "whole", *long)
-    arguments = command(f"--config={QUICK}", f"--workdir={tmp_path / 'killed'}", *long)
-    process = subprocess.Popen(
-        arguments, cwd=ROOT, env=environment(), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    checkpoints = tmp_path / "killed" / "checkpoints"
-    wait_for(lambda: (checkpoints / "44").is_dir(), process)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert not (tmp_path / "killed" / "result.json").exists()
-
-    resumed = train(tmp_path / "killed", *long)
-    assert "resuming" in resumed.stdout
-    assert metrics_of(tmp_path / "killed") == metrics_of(tmp_path / "whole")
-    whole, killed = (result_of(tmp_path / name) for name in ("whole", "killed"))
-    for result in (whole, killed):
-        del result["seconds"]
-    assert killed == whole
 
 
 def test_supervised_training(tmp_path):

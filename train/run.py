@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 
 from ikl_jax import models
 from ikl_jax.types import PyTree
-from train import settings, sharding
+from train import classes, settings, sharding
 from train.checkpoint import Checkpoints, Report, Saved
 from train.data import pipeline, sources
 from train.errors import UserError, explained
@@ -33,7 +33,7 @@ class Run:
     model: nn.Module
     recipe: Recipe
     mesh: Mesh
-    num_classes: int
+    num_logits: int
     steps_per_epoch: int
 
     @property
@@ -51,7 +51,7 @@ class Run:
         return sharding.state_shardings(
             self.mesh,
             jax.eval_shape(self.recipe.init, jax.random.key(0)),
-            num_classes=self.num_classes,
+            num_classes=self.num_logits,
             fsdp=self.config.fsdp,
         )
 
@@ -73,22 +73,25 @@ def build(config: Config) -> Run:
     sizes = pipeline.batch_sizes(data.train, config)
     for size in set(sizes):
         sharding.check_batch("batch_size", size, mesh)
-    sharding.check_classes(data.num_classes, mesh)
-    model = _create_model(config, data, sizes)
+    width = classes.padded_width(data.num_classes, config.model.classes_multiple_of)
+    sharding.check_classes(width, mesh)
+    model = _create_model(config, data, width, sizes)
     steps_per_epoch = len(sizes)
     task = Task(config, model, data.num_classes, data.image_shape, steps_per_epoch)
     recipe = RECIPES[config.recipe](task)
-    return Run(config, data, model, recipe, mesh, data.num_classes, steps_per_epoch)
+    return Run(config, data, model, recipe, mesh, width, steps_per_epoch)
 
 
 def _create_model(
-    config: Config, data: sources.DataSet, batch_sizes: list[int]
+    config: Config, data: sources.DataSet, num_logits: int, batch_sizes: list[int]
 ) -> nn.Module:
     """The model, traced once on each batch size so that what cannot be, fails here."""
     groups = config.model.bn_groups
     options = {"bn_groups": groups} if groups > 1 else {}
     with explained():
-        model = models.create(config.model.name, data.num_classes, **options)
+        model = models.create(config.model.name, num_logits, **options)
+        if num_logits > data.num_classes:
+            model = classes.PaddedClasses(model, data.num_classes)
         forward = partial(model.init_with_output, jax.random.key(0), train=True)
         for size in set(batch_sizes):
             images = jax.ShapeDtypeStruct((size, *data.image_shape), jnp.float32)

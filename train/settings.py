@@ -35,7 +35,7 @@ MAY_CHANGE = (
 POSITIVE = (
     "epochs", "batch_size", "log_every", "checkpoint_every", "keep_checkpoints",
     "data.threads",
-    "loss.weight_temperature", "model.bn_groups",
+    "loss.weight_temperature", "model.bn_groups", "model.classes_multiple_of",
     "evaluation.batch_size", "evaluation.restarts", "evaluation.during_training",
 )  # fmt: skip
 NON_NEGATIVE = (

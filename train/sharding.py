@@ -68,7 +68,7 @@ def check_classes(num_classes: int, mesh: Mesh) -> None:
     if num_classes % mesh.shape["model"]:
         raise UserError(
             f"mesh: the model axis of {mesh.shape['model']} must divide the "
-            f"{num_classes} classes"
+            f"{num_classes} classes; model.classes_multiple_of pads them"
         )
 
 
@@ -76,6 +76,8 @@ def state_shardings(
     mesh: Mesh, state: PyTree, *, num_classes: int, fsdp: bool
 ) -> PyTree:
     """Where each leaf of a train state lives; `state` may be abstract.
+
+    `num_classes` is the width of what is divided over `model`.
 
     Parameters, the optimiser's copies and averages of them follow one rule, which sees
     a leaf's shape alone, so they lie alike.

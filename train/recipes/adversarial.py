@@ -112,7 +112,7 @@ def _loss(task: recipe.Task) -> Callable[..., tuple[Array, Outcome]]:
                 batch_stats = updated
         natural, adversarial = logits["natural"], logits["adversarial"]
         cross_entropy = recipe.cross_entropy(
-            natural, labels, config.loss.label_smoothing
+            natural, labels, task.num_classes, config.loss.label_smoothing
         )
         divergence = jnp.mean(divergence_fn(adversarial, natural, class_weights))
         total = cross_entropy + config.loss.strength * divergence

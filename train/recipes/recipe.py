@@ -11,7 +11,7 @@ import optax
 
 from ikl_jax import ClassMeans
 from ikl_jax.types import Array, PyTree
-from train import averaging, optim
+from train import averaging, classes, optim
 from train.state import TrainState, Weights
 from train.types import Config
 
@@ -35,7 +35,11 @@ class Recipe(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What a recipe is built from."""
+    """What a recipe is built from.
+
+    Attributes:
+      model: yields at least `num_classes` logits; see `train.classes` for more.
+    """
 
     config: Config
     model: nn.Module
@@ -70,7 +74,7 @@ class Task:
         image = jnp.zeros((1, *self.image_shape))
         variables = self.model.init(init_key, image, train=False)
         weights = Weights(variables["params"], variables.get("batch_stats", {}))
-        means = ClassMeans.create(self.num_classes) if uses_class_means else None
+        means = self._class_means() if uses_class_means else None
         # A copy: two leaves of one buffer could not both be donated to the step.
         copy = jax.tree.map(jnp.copy, weights)
         state = TrainState.create(
@@ -87,6 +91,11 @@ class Task:
             averaged=None if self.config.averaging.every == "none" else copy,
         )
         return state.replace(step=jnp.zeros((), jnp.int32))
+
+    def _class_means(self) -> ClassMeans:
+        multiple_of = self.config.model.classes_multiple_of
+        width = classes.padded_width(self.num_classes, multiple_of)
+        return classes.uniform_means(self.num_classes, width)
 
 
 def to_pixels(image: Array) -> Array:
@@ -107,10 +116,14 @@ def train_logits(model: nn.Module, weights: Weights, x: Array) -> tuple[Array, P
     return logits, updated.get("batch_stats", {})
 
 
-def cross_entropy(logits: Array, labels: Array, label_smoothing: float) -> Array:
+def cross_entropy(
+    logits: Array, labels: Array, num_classes: int, label_smoothing: float
+) -> Array:
     """Its mean; smoothing gives every class, the label's too, its share."""
     targets = jax.nn.one_hot(labels, logits.shape[-1])
-    targets = optax.smooth_labels(targets, label_smoothing)
+    share = label_smoothing / num_classes
+    uniform = jnp.where(classes.is_class(logits.shape, num_classes), share, 0.0)
+    targets = (1 - label_smoothing) * targets + uniform
     return jnp.mean(optax.losses.softmax_cross_entropy(logits, targets))
 
 

@@ -18,7 +18,7 @@ def build(task: recipe.Task) -> recipe.Recipe:
         def loss_fn(params: PyTree) -> tuple[Array, tuple[Array, PyTree]]:
             weights = Weights(params, state.batch_stats)
             logits, batch_stats = recipe.train_logits(task.model, weights, x)
-            loss = recipe.cross_entropy(logits, labels, smoothing)
+            loss = recipe.cross_entropy(logits, labels, task.num_classes, smoothing)
             return loss, (logits, batch_stats)
 
         gradient = jax.value_and_grad(loss_fn, has_aux=True)
