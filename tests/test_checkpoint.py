@@ -1,5 +1,9 @@
 """Checkpoints that are damaged, and runs that are stopped, changed or spread out."""
 
+import shutil
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from configs import digits_ikl_at
-from tests.conftest import small_images
+from tests.commands import environment, result_of, train
+from tests.conftest import ROOT, small_images
 from train import checkpoint, loop, run, settings, sharding
 from train.errors import UserError
 
@@ -112,16 +117,17 @@ def test_digests_see_every_bit_and_no_mesh():
 
 def test_restored_on_another_mesh_and_trained_on(tmp_path):
     config = digits_ikl_at.get_config("quick")
-    config.epochs = 1
+    config.epochs, config.model.classes_multiple_of = 1, 4
     loop.train(config, tmp_path, Console(quiet=True))
     before = run.newest_state(run.build(config), tmp_path, print)
-    config.mesh, config.fsdp, config.epochs = (4, 2), True, 2
+    config.mesh, config.fsdp, config.epochs = (2, 4), True, 2
     again = run.build(config)
     after = run.newest_state(again, tmp_path, print)
     for ours, theirs in zip(
         jax.tree.leaves(after.params), jax.tree.leaves(before.params), strict=True
     ):
         np.testing.assert_array_equal(ours, theirs)
+    assert after.class_means.mean.shape == (12, 12)
     assert after.class_means.mean.sharding.spec == jax.P(None, "model")
     divided = [leaf.sharding.spec for leaf in jax.tree.leaves(after.params)]
     assert any("data" in spec for spec in divided)
@@ -149,3 +155,37 @@ def test_a_data_set_that_has_changed(tmp_path):
     config.epochs = 2
     with pytest.raises(UserError, match="the data set has changed since step"):
         loop.train(config, tmp_path / "run", Console(quiet=True))
+
+
+RESTORED = """
+import pathlib, sys
+from train import checkpoint, run
+
+workdir = pathlib.Path(sys.argv[1])
+state = run.newest_state(run.reopen(workdir), workdir, sys.exit)
+print(int(state.step), sorted(checkpoint.digests(state).items()))
+"""
+
+
+@pytest.mark.slow
+def test_saved_on_8_devices_and_gone_on_with_on_4_2_and_1(tmp_path):
+    train(tmp_path / "8", "--config.epochs=1", devices=8)
+
+    def restored(devices):
+        done = subprocess.run(
+            [sys.executable, "-c", RESTORED, tmp_path / "8"],
+            cwd=ROOT, env=environment(devices), capture_output=True, text=True,
+            timeout=200, check=True,
+        )  # fmt: skip
+        return done.stdout
+
+    expected = restored(8)
+    assert expected.startswith("22 ")
+    assert "params" in expected
+    for devices in (4, 2, 1):
+        assert restored(devices) == expected
+        workdir = tmp_path / str(devices)
+        shutil.copytree(tmp_path / "8", workdir)
+        done = train(workdir, devices=devices)
+        assert "at step 22" in done.stdout
+        assert result_of(workdir)["steps"] == 44

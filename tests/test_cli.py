@@ -1,7 +1,6 @@
 """Recipes through the real command line, on real data, as a user runs them."""
 
 import json
-import time
 
 import numpy as np
 import pytest
