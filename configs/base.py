@@ -20,6 +20,7 @@ def get_config(argument: str = "") -> Config:
     config.seed = 0
     config.epochs = 30
     config.batch_size = 64  # over all devices
+    config.accumulate = 1  # equal parts of each batch, one after another; docs/pods.md
     config.mesh = (-1, 1)  # devices as (data, model); -1: those that are left
     config.fsdp = False  # large leaves of the state divided over `data`
     config.log_every = 10  # steps between lines of metrics.jsonl
@@ -34,6 +35,8 @@ def get_config(argument: str = "") -> Config:
     # The classifier and the class means get columns of no class up to a multiple of
     # this, so that the mesh's `model` axis can divide them.
     config.model.classes_multiple_of = 1
+    config.model.dtype = "float32"  # float32 | bfloat16: of the computation in it
+    config.model.remat = False  # forget what is within blocks, compute it again
 
     config.data = section()
     config.data.source = "digits"  # digits | idx:DIR | npz:FILE | tfds:NAME

@@ -2,20 +2,19 @@
 
 import dataclasses
 import pathlib
-from functools import cached_property, partial
+from collections.abc import Iterable
+from functools import cached_property
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from ikl_jax import models
 from ikl_jax.types import PyTree
-from train import classes, settings, sharding
+from train import classes, model, settings, sharding
 from train.checkpoint import Checkpoints, Report, Saved
 from train.data import pipeline, sources
-from train.errors import UserError, explained
+from train.errors import UserError
 from train.recipes import RECIPES, Recipe, Task
 from train.state import TrainState
 from train.types import Config
@@ -71,42 +70,43 @@ def build(config: Config) -> Run:
     sharding.check_batch("evaluation.batch_size", config.evaluation.batch_size, mesh)
     data = sources.open_source(config.data)
     sizes = pipeline.batch_sizes(data.train, config)
-    for size in set(sizes):
-        sharding.check_batch("batch_size", size, mesh)
+    _check_batches(config, sizes, mesh)
     width = classes.padded_width(data.num_classes, config.model.classes_multiple_of)
     sharding.check_classes(width, mesh)
-    model = _create_model(config, data, width, sizes)
+    network = model.create(config, data.num_classes)
+    model.check(network, config, data.image_shape, sizes)
     steps_per_epoch = len(sizes)
-    task = Task(config, model, data.num_classes, data.image_shape, steps_per_epoch)
+    task = Task(
+        config, network, data.num_classes, data.image_shape, steps_per_epoch, mesh
+    )
     recipe = RECIPES[config.recipe](task)
-    return Run(config, data, model, recipe, mesh, width, steps_per_epoch)
+    return Run(config, data, network, recipe, mesh, width, steps_per_epoch)
 
 
-def _create_model(
-    config: Config, data: sources.DataSet, num_logits: int, batch_sizes: list[int]
-) -> nn.Module:
-    """The model, traced once on each batch size so that what cannot be, fails here."""
-    groups = config.model.bn_groups
-    options = {"bn_groups": groups} if groups > 1 else {}
-    with explained():
-        model = models.create(config.model.name, num_logits, **options)
-        if num_logits > data.num_classes:
-            model = classes.PaddedClasses(model, data.num_classes)
-        forward = partial(model.init_with_output, jax.random.key(0), train=True)
-        for size in set(batch_sizes):
-            images = jax.ShapeDtypeStruct((size, *data.image_shape), jnp.float32)
-            jax.eval_shape(forward, images)
-    return model
+def _check_batches(config: Config, batch_sizes: Iterable[int], mesh: Mesh) -> None:
+    """Each batch comes in equal parts, and each part in equal shares of the devices."""
+    parts = config.accumulate
+    name = "batch_size" if parts == 1 else f"batch_size / {parts} (accumulate)"
+    for size in sorted(set(batch_sizes)):
+        if size % parts:
+            raise UserError(
+                f"batch_size must be a multiple of accumulate={parts}, got a batch of "
+                f"{size}"
+            )
+        sharding.check_batch(name, size // parts, mesh)
 
 
 def reopen(workdir: pathlib.Path) -> Run:
     """An earlier run, on the devices that there are now, whatever its mesh was.
+
+    It is to be evaluated, not trained: its batches need not come in parts.
 
     Raises:
       UserError: there is none.
     """
     config = settings.load(workdir)
     config.mesh = (-1, 1)
+    config.accumulate = 1
     return build(config)
 
 

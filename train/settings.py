@@ -9,13 +9,14 @@ from ml_collections import ConfigDict
 
 from ikl_jax import checks
 from ikl_jax.attacks import geometry
-from train import files, optim, processes, recipes
+from train import files, model, optim, processes, recipes
 from train.errors import UserError, explained
 from train.recipes import adversarial, divergences
 from train.types import Config
 
 CHOICES = {
     "recipe": recipes.RECIPES,
+    "model.dtype": model.DTYPES,
     "data.evaluate_on": ("test", "validation"),
     "optimizer.schedule": optim.SCHEDULES,
     "loss.name": divergences.DIVERGENCES,
@@ -29,12 +30,13 @@ CHOICES = {
 }
 # Prefixes of the fields that a run may be continued with other values of.
 MAY_CHANGE = (
-    "epochs", "mesh", "fsdp", "log_every", "checkpoint_every", "keep_checkpoints",
-    "data.threads", "data.data_dir", "evaluation.",
+    "epochs", "mesh", "fsdp", "accumulate", "model.remat", "log_every",
+    "checkpoint_every", "keep_checkpoints", "data.threads", "data.data_dir",
+    "evaluation.",
 )  # fmt: skip
 POSITIVE = (
-    "epochs", "batch_size", "log_every", "checkpoint_every", "keep_checkpoints",
-    "data.threads",
+    "epochs", "batch_size", "accumulate", "log_every", "checkpoint_every",
+    "keep_checkpoints", "data.threads",
     "loss.weight_temperature", "model.bn_groups", "model.classes_multiple_of",
     "evaluation.batch_size", "evaluation.restarts", "evaluation.during_training",
 )  # fmt: skip
@@ -80,8 +82,20 @@ def validate(config: Config) -> None:
             "attack.start must be uniform, or gaussian with attack.start_scale > 0, "
             f"got {attack.start} (start_scale {attack.start_scale})"
         )
+    if _accumulates_sampled_gkl(config):
+        raise UserError(
+            f"accumulate={config.accumulate} cannot give GKL's loss of the whole batch "
+            "where weights are the sample's own (loss.weights=sample, or loss.name=kl "
+            "or dkl with attack.loss=gkl): accumulate must be 1"
+        )
     if config.data.evaluate_on == "validation" and not config.data.validation_size:
         raise UserError("data.evaluate_on=validation needs data.validation_size > 0")
+
+
+def _accumulates_sampled_gkl(config: Config) -> bool:
+    names = (config.loss.name, config.attack.loss)
+    sampled = "gkl" in names and not divergences.uses_class_means(config.loss)
+    return sampled and config.accumulate > 1 and config.recipe == "adversarial"
 
 
 def get(config: Config, field: str) -> Any:

@@ -15,7 +15,7 @@ class CNN(nn.Module):
       num_classes: C.
       features: channels of the two convolutions.
       hidden: width of the hidden layer.
-      dtype: of the computation; parameters stay float32.
+      dtype: of the computation; parameters and the last layer stay float32.
     """
 
     num_classes: int = 10
@@ -34,4 +34,4 @@ class CNN(nn.Module):
             x = nn.relu(x)
         x = x.reshape(len(x), -1)
         x = nn.relu(nn.Dense(self.hidden, dtype=self.dtype)(x))
-        return nn.Dense(self.num_classes, dtype=self.dtype)(x).astype(jnp.float32)
+        return nn.Dense(self.num_classes, dtype=jnp.float32)(x)

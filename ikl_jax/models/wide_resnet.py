@@ -39,7 +39,7 @@ class Block(nn.Module):
     bn_groups: int
 
     @nn.compact
-    def __call__(self, x: Array, *, train: bool) -> Array:
+    def __call__(self, x: Array, train: bool) -> Array:
         norm = partial(BatchNorm, self.bn_groups, dtype=self.dtype)
         activated = nn.relu(norm(name="norm1")(x, train=train))
         out = _Conv3x3(
@@ -65,8 +65,12 @@ class WideResNet(nn.Module):
       depth: 6 n + 4 for n blocks a group.
       width: multiple of 16, 32 and 64 channels.
       num_classes: C.
-      dtype: of the computation; parameters and statistics stay float32.
+      dtype: of the computation; parameters, statistics and the classifier stay
+        float32.
       bn_groups: parts of the batch that BatchNorm treats as batches of their own.
+      remat: a block's activations are not kept for its gradient but computed again;
+        memory then grows with the blocks' inputs alone. Results and the names of
+        parameters do not change.
     """
 
     depth: int
@@ -74,6 +78,7 @@ class WideResNet(nn.Module):
     num_classes: int = 10
     dtype: jnp.dtype = jnp.float32
     bn_groups: int = 1
+    remat: bool = False
 
     def __post_init__(self) -> None:
         if self.depth < 10 or (self.depth - 4) % 6:
@@ -85,17 +90,18 @@ class WideResNet(nn.Module):
     @nn.compact
     def __call__(self, x: Array, *, train: bool = False) -> Array:
         x = _Conv3x3(16, dtype=self.dtype, name="stem")(x.astype(self.dtype))
+        # Counted with `self` as 0: `train` is no array to trace.
+        block_type = nn.remat(Block, static_argnums=(2,)) if self.remat else Block
         for group, (channels, stride) in enumerate(((16, 1), (32, 2), (64, 2)), 1):
             for block in range((self.depth - 4) // 6):
-                x = Block(
+                x = block_type(
                     channels * self.width,
                     stride if block == 0 else 1,
                     self.dtype,
                     self.bn_groups,
                     name=f"group{group}_block{block}",
-                )(x, train=train)
+                )(x, train)
         norm = BatchNorm(self.bn_groups, dtype=self.dtype, name="norm")
         x = nn.relu(norm(x, train=train))
-        x = jnp.mean(x, axis=(1, 2))
-        x = nn.Dense(self.num_classes, dtype=self.dtype, name="classifier")(x)
-        return x.astype(jnp.float32)
+        x = jnp.mean(x.astype(jnp.float32), axis=(1, 2))
+        return nn.Dense(self.num_classes, dtype=jnp.float32, name="classifier")(x)

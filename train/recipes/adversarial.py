@@ -12,71 +12,78 @@ import jax.numpy as jnp
 import optax
 
 import ikl_jax
+from ikl_jax import ClassMeans
 from ikl_jax.attacks import geometry
 from ikl_jax.types import Array, PyTree
 from train.recipes import divergences, recipe
+from train.recipes.accumulation import Accumulation, Outcome
 from train.state import TrainState, Weights
 from train.types import Config
 
 Start = tuple[Array | None, Array | None]  # x_init and key of `attacks.pgd`
 
 
-class Outcome(NamedTuple):
-    """What the training loss leaves behind besides its value."""
+class Part(NamedTuple):
+    """Some examples of a step's batch.
 
-    natural: Array
-    adversarial: Array
-    batch_stats: PyTree
-    cross_entropy: Array
-    divergence: Array
+    Attributes:
+      image: uint8 `[B, H, W, K]`.
+      label: `[B]`.
+      key: `[B]`, each example's own, so that no part's attack depends on the others.
+      x_adv: `[B, H, W, K]` in [0, 1], once it is crafted.
+    """
+
+    image: Array
+    label: Array
+    key: Array
+    x_adv: Array | None = None
+
+    @property
+    def x(self) -> Array:
+        return recipe.to_pixels(self.image)
 
 
 def build(task: recipe.Task) -> recipe.Recipe:
     config = task.config
     craft = _attack(task)
     loss_fn = _loss(task)
+    accumulation = Accumulation.of(task)
     uses_class_means = divergences.uses_class_means(config.loss)
 
     def step(state: TrainState, batch: Any) -> tuple[TrainState, recipe.Metrics]:
-        x, labels = recipe.to_pixels(batch["image"]), batch["label"]
-        means = state.class_means
-        class_weights = None if means is None else means.weights_for(labels)
+        means, labels = state.class_means, batch["label"]
         epoch = jnp.asarray(state.step) // task.steps_per_epoch
         epsilon = ramp(config.attack, epoch)
-        x_adv = craft(state, x, labels, class_weights, epsilon)
+        scales = _scales(config, means, labels) if accumulation.count > 1 else NO_SCALES
+        keys = geometry.example_keys(state.step_key(), len(labels))
+        parts = accumulation.split(Part(batch["image"], labels, keys))
+        x_adv = accumulation.map(
+            lambda part: craft(state, part, epsilon, scales.attack), parts
+        )
+        parts = parts._replace(x_adv=x_adv)
 
-        def loss(params: PyTree) -> tuple[Array, Outcome]:
-            return loss_fn(params, state.batch_stats, x, x_adv, labels, class_weights)
+        def loss(
+            params: PyTree, part: Part, sums: ClassMeans | None
+        ) -> tuple[Array, Outcome]:
+            return loss_fn(params, state, part, sums, scales.loss)
 
         attacked = state.params
         if config.awp.gamma:
-            grads, _ = jax.grad(loss, has_aux=True)(state.params)
+            grads, _ = accumulation.gradient(loss, state.params, parts)
             gamma = jnp.where(epoch >= config.awp.start_epoch, config.awp.gamma, 0.0)
             attacked = ikl_jax.awp.perturb(state.params, grads, gamma)
-        (value, outcome), grads = jax.value_and_grad(loss, has_aux=True)(attacked)
+        grads, outcome = accumulation.gradient(loss, attacked, parts, means)
 
         decayed = attacked if config.awp.decay_perturbed else state.params
         updates, opt_state = state.tx.update(grads, state.opt_state, decayed)
-        if means is not None:
-            means = means.accumulate(
-                outcome.natural, labels, temperature=config.loss.weight_temperature
-            )
         state = state.replace(
             step=state.step + 1,
             params=optax.apply_updates(state.params, updates),
             opt_state=opt_state,
             batch_stats=outcome.batch_stats,
-            class_means=means,
+            class_means=outcome.class_means,
         )
-        metrics = {
-            "loss": value,
-            "cross_entropy": outcome.cross_entropy,
-            "divergence": outcome.divergence,
-            "natural_accuracy": recipe.accuracy(outcome.natural, labels),
-            "robust_accuracy": recipe.accuracy(outcome.adversarial, labels),
-            "epsilon": epsilon,
-        }
-        return state, metrics
+        return state, outcome.metrics | {"epsilon": epsilon}
 
     return task.finish(step, uses_class_means=uses_class_means)
 
@@ -90,37 +97,60 @@ def ramp(config: Config, epoch: Array) -> Array:
 def _loss(task: recipe.Task) -> Callable[..., tuple[Array, Outcome]]:
     config = task.config
     divergence_fn = divergences.create(config.loss.name, config.loss)
-    updates = config.batch_norm.updates
-    others = [name for name in ("adversarial", "natural") if name not in updates]
+    temperature = config.loss.weight_temperature
+    passes = _passes(task)
 
     def loss(
         params: PyTree,
-        batch_stats: PyTree,
-        x: Array,
-        x_adv: Array,
-        labels: Array,
-        class_weights: Array | None,
+        state: TrainState,
+        part: Part,
+        sums: ClassMeans | None,
+        scale: Array | None,
     ) -> tuple[Array, Outcome]:
-        inputs = {"natural": x, "adversarial": x_adv}
+        natural, adversarial, batch_stats = passes(
+            Weights(params, state.batch_stats), part
+        )
+        cross_entropy = recipe.cross_entropy(
+            natural, part.label, task.num_classes, config.loss.label_smoothing
+        )
+        class_weights = _class_weights(state.class_means, part.label)
+        divergence = jnp.mean(divergence_fn(adversarial, natural, class_weights, scale))
+        total = cross_entropy + config.loss.strength * divergence
+        metrics = {
+            "loss": total,
+            "cross_entropy": cross_entropy,
+            "divergence": divergence,
+            "natural_accuracy": recipe.accuracy(natural, part.label),
+            "robust_accuracy": recipe.accuracy(adversarial, part.label),
+        }
+        if sums is not None:
+            sums = sums.accumulate(natural, part.label, temperature=temperature)
+        return total, Outcome(metrics, batch_stats, sums)
+
+    return loss
+
+
+def _passes(task: recipe.Task) -> Callable[..., tuple[Array, Array, PyTree]]:
+    """Natural and adversarial logits, and the running statistics after both."""
+    updates = task.config.batch_norm.updates
+    others = [name for name in ("adversarial", "natural") if name not in updates]
+
+    def passes(weights: Weights, part: Part) -> tuple[Array, Array, PyTree]:
+        inputs = {"natural": part.x, "adversarial": part.x_adv}
         logits = {}
         for name in (*others, *updates):
-            weights = Weights(params, batch_stats)
             logits[name], updated = recipe.train_logits(
                 task.model, weights, inputs[name]
             )
             if name in updates:
-                batch_stats = updated
-        natural, adversarial = logits["natural"], logits["adversarial"]
-        cross_entropy = recipe.cross_entropy(
-            natural, labels, task.num_classes, config.loss.label_smoothing
-        )
-        divergence = jnp.mean(divergence_fn(adversarial, natural, class_weights))
-        total = cross_entropy + config.loss.strength * divergence
-        return total, Outcome(
-            natural, adversarial, batch_stats, cross_entropy, divergence
-        )
+                weights = Weights(weights.params, updated)
+        return logits["natural"], logits["adversarial"], weights.batch_stats
 
-    return loss
+    return passes
+
+
+def _class_weights(means: ClassMeans | None, labels: Array) -> Array | None:
+    return None if means is None else means.weights_for(labels)
 
 
 def _attack(task: recipe.Task) -> Callable[..., Array]:
@@ -129,19 +159,19 @@ def _attack(task: recipe.Task) -> Callable[..., Array]:
     objective = _objective(config)
 
     def craft(
-        state: TrainState,
-        x: Array,
-        labels: Array,
-        class_weights: Array | None,
-        epsilon: Array,
+        state: TrainState, part: Part, epsilon: Array, scale: Array | None
     ) -> Array:
         def logits_fn(x: Array) -> Array:
             return logits_of(task.model, state.weights, x)
 
+        x = part.x
         natural = jax.lax.stop_gradient(logits_fn(x))
-        x_init, key = STARTS[config.start](config, x, state.step_key())
+        class_weights = _class_weights(state.class_means, part.label)
+        x_init, key = STARTS[config.start](config, x, part.key)
         return ikl_jax.attacks.pgd(
-            lambda x: objective(logits_fn(x), natural, labels, class_weights),
+            lambda x: objective(
+                logits_fn(x), natural, part.label, class_weights, scale
+            ),
             x,
             epsilon=epsilon,
             step_size=config.relative_step_size * epsilon,
@@ -155,14 +185,29 @@ def _attack(task: recipe.Task) -> Callable[..., Array]:
 
 
 def _objective(config: Config) -> Callable[..., Array]:
-    """What the attack increases: `(adversarial, natural, labels, weights)` to `[B]`."""
+    """What the attack increases: a divergence with labels before the weights."""
     if config.loss == "cross_entropy":
-        return lambda adversarial, natural, labels, weights: (
+        return lambda adversarial, natural, labels, weights, scale: (
             optax.losses.softmax_cross_entropy_with_integer_labels(adversarial, labels)
         )
     divergence = divergences.create(config.loss, config)
-    return lambda adversarial, natural, labels, weights: divergence(
-        adversarial, natural, weights
+    return lambda adversarial, natural, labels, weights, scale: divergence(
+        adversarial, natural, weights, scale
+    )
+
+
+class Scales(NamedTuple):
+    """`divergences.scale` of the attack and of the loss."""
+
+    attack: Array | None
+    loss: Array | None
+
+
+def _scales(config: Config, means: ClassMeans | None, labels: Array) -> Scales:
+    weights = _class_weights(means, labels)
+    return Scales(
+        divergences.scale(config.attack.loss, config.attack, weights),
+        divergences.scale(config.loss.name, config.loss, weights),
     )
 
 
@@ -172,6 +217,7 @@ def _gaussian_start(config: Config, x: Array, key: Array) -> Start:
     return x + config.start_scale * noise, None
 
 
+NO_SCALES = Scales(None, None)
 # BatchNorm in the attack: running statistics, or the batch's without keeping them.
 LOGITS = {
     "running": recipe.evaluate_logits,

@@ -1,16 +1,33 @@
 """The four divergences behind one signature: names and numbers become a function."""
 
 from collections.abc import Callable
+from typing import Protocol
+
+import jax.numpy as jnp
 
 import ikl_jax
 from ikl_jax.types import Array
 from train.types import Config
 
-Divergence = Callable[[Array, Array, Array | None], Array]
+
+class Divergence(Protocol):
+    """Logits, their target and the wMSE's weights to one value per example.
+
+    `scale` is None for a whole batch, and `scale` of that batch for a part of it.
+    """
+
+    def __call__(
+        self,
+        logits: Array,
+        target: Array,
+        weights: Array | None,
+        scale: Array | None = None,
+        /,
+    ) -> Array: ...
 
 
 def create(name: str, config: Config) -> Divergence:
-    """`(logits, target_logits, weights)` to one value per example.
+    """The divergence of that name.
 
     Args:
       name: kl | dkl | ikl | gkl.
@@ -20,36 +37,66 @@ def create(name: str, config: Config) -> Divergence:
     return DIVERGENCES[name](config)
 
 
+def scale(name: str, config: Config, weights: Array | None) -> Array | None:
+    """What GKL divides the weights of a part of a batch by; `weights` of all of it.
+
+    None for the others, where an example's loss does not depend on its batch. GKL's
+    does, by the mean of the squared sums of the weights. Where weights are the sample's
+    own, that would be known only after a pass over all parts.
+
+    Raises:
+      ValueError: GKL without weights.
+    """
+    if name != "gkl":
+        return None
+    if weights is None:
+        raise ValueError("gkl with the sample's own weights needs the whole batch")
+    total = jnp.sum(jnp.power(weights, config.gamma), axis=-1)
+    size = jnp.sqrt(jnp.mean(jnp.square(total)))
+    return jnp.where(size > 0, size, 1.0)  # weights that are all zero stay zero
+
+
 def uses_class_means(config: Config) -> bool:
     """Whether `config.loss` takes its weights from the class means."""
     return config.weights == "class_means" and config.name in ("ikl", "gkl")
 
 
 def _kl(_: Config) -> Divergence:
-    return lambda logits, target, weights: ikl_jax.kl_divergence(logits, target)
+    return lambda logits, target, weights, scale=None: ikl_jax.kl_divergence(
+        logits, target
+    )
 
 
 def _dkl(config: Config) -> Divergence:
-    return lambda logits, target, weights: ikl_jax.dkl_loss(
+    return lambda logits, target, weights, scale=None: ikl_jax.dkl_loss(
         logits, target, alpha=config.alpha, beta=config.beta
     )
 
 
 def _ikl(config: Config) -> Divergence:
-    return lambda logits, target, weights: ikl_jax.ikl_loss(
+    return lambda logits, target, weights, scale=None: ikl_jax.ikl_loss(
         logits, target, weights, alpha=config.alpha, beta=config.beta
     )
 
 
 def _gkl(config: Config) -> Divergence:
-    return lambda logits, target, weights: ikl_jax.gkl_loss(
-        logits,
-        target,
-        weights,
-        alpha=config.alpha,
-        beta=config.beta,
-        gamma=config.gamma,
-    )
+    alpha, beta, gamma = config.alpha, config.beta, config.gamma
+
+    def divergence(
+        logits: Array,
+        target: Array,
+        weights: Array | None,
+        scale: Array | None = None,
+    ) -> Array:
+        if weights is None or scale is None:
+            return ikl_jax.gkl_loss(
+                logits, target, weights, alpha=alpha, beta=beta, gamma=gamma
+            )
+        # Weights enter the squared error twice: it is divided by the scale's square.
+        weights = jnp.power(weights, gamma) / scale
+        return ikl_jax.ikl_loss(logits, target, weights, alpha=alpha, beta=beta)
+
+    return divergence
 
 
 DIVERGENCES: dict[str, Callable[[Config], Divergence]] = {

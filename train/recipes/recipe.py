@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 
 from ikl_jax import ClassMeans
 from ikl_jax.types import Array, PyTree
@@ -37,8 +38,9 @@ class Recipe(NamedTuple):
 class Task:
     """What a recipe is built from.
 
-    Attributes:
-      model: yields at least `num_classes` logits; see `train.classes` for more.
+    `model` is as `train.model.create` makes it: it may yield more logits than there are
+    classes, and where it has BatchNorm, its groups are those of one part of an
+    accumulated batch. `mesh` None: one device.
     """
 
     config: Config
@@ -46,6 +48,7 @@ class Task:
     num_classes: int
     image_shape: tuple[int, int, int]
     steps_per_epoch: int
+    mesh: Mesh | None = None
 
     def finish(self, step: Step, *, uses_class_means: bool) -> Recipe:
         """The recipe around a step that updates parameters and statistics."""

@@ -2,29 +2,32 @@
 
 from typing import Any
 
-import jax
-
+from ikl_jax import ClassMeans
 from ikl_jax.types import Array, PyTree
 from train.recipes import recipe
+from train.recipes.accumulation import Accumulation, Outcome
 from train.state import TrainState, Weights
 
 
 def build(task: recipe.Task) -> recipe.Recipe:
     smoothing = task.config.loss.label_smoothing
+    accumulation = Accumulation.of(task)
 
     def step(state: TrainState, batch: Any) -> tuple[TrainState, recipe.Metrics]:
-        x, labels = recipe.to_pixels(batch["image"]), batch["label"]
-
-        def loss_fn(params: PyTree) -> tuple[Array, tuple[Array, PyTree]]:
+        def loss_fn(
+            params: PyTree, part: Any, means: ClassMeans | None
+        ) -> tuple[Array, Outcome]:
+            x, labels = recipe.to_pixels(part["image"]), part["label"]
             weights = Weights(params, state.batch_stats)
             logits, batch_stats = recipe.train_logits(task.model, weights, x)
             loss = recipe.cross_entropy(logits, labels, task.num_classes, smoothing)
-            return loss, (logits, batch_stats)
+            accuracy = recipe.accuracy(logits, labels)
+            metrics = {"loss": loss, "natural_accuracy": accuracy}
+            return loss, Outcome(metrics, batch_stats, means)
 
-        gradient = jax.value_and_grad(loss_fn, has_aux=True)
-        (loss, (logits, batch_stats)), grads = gradient(state.params)
-        state = state.apply_gradients(grads=grads, batch_stats=batch_stats)
-        metrics = {"loss": loss, "natural_accuracy": recipe.accuracy(logits, labels)}
-        return state, metrics
+        parts = accumulation.split({name: batch[name] for name in ("image", "label")})
+        grads, outcome = accumulation.gradient(loss_fn, state.params, parts)
+        state = state.apply_gradients(grads=grads, batch_stats=outcome.batch_stats)
+        return state, outcome.metrics
 
     return task.finish(step, uses_class_means=False)

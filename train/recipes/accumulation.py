@@ -1,0 +1,123 @@
+"""One step's batch in equal parts, one after another: time in place of memory.
+
+What a step computes for the whole batch does not change, except for rounding: losses,
+gradients and metrics are means over the parts, class means go on adding up, and a part
+is made of whole groups of BatchNorm's, so that each normalises by its own examples.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from ikl_jax import ClassMeans
+from ikl_jax.types import Array, PyTree
+from train import model
+from train.recipes.recipe import Metrics, Task
+
+
+class Outcome(NamedTuple):
+    """What a loss leaves behind besides its value.
+
+    Attributes:
+      metrics: means over the examples.
+      batch_stats: the running statistics to go on with.
+      class_means: those given, and the examples' predictions.
+    """
+
+    metrics: Metrics
+    batch_stats: PyTree
+    class_means: ClassMeans | None
+
+
+# `(params, part, class_means)` to the mean over the part's examples, and the rest.
+Loss = Callable[[PyTree, Any, ClassMeans | None], tuple[Array, Outcome]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Accumulation:
+    """How a batch is cut into parts, and what is done with each of them.
+
+    Attributes:
+      count: of the parts.
+      blocks: runs of neighbouring rows that make up a part. As many as the axis `data`
+        has devices, each device takes its share of every part from its own rows.
+      mesh: where the batch lives; None: on one device.
+    """
+
+    count: int
+    blocks: int = 1
+    mesh: Mesh | None = None
+
+    @classmethod
+    def of(cls, task: Task) -> "Accumulation":
+        """By `config.accumulate`; blocks are made of whole groups of BatchNorm's."""
+        devices = 1 if task.mesh is None else task.mesh.shape["data"]
+        groups = model.bn_groups(task.model) or devices
+        return cls(task.config.accumulate, math.gcd(devices, groups), task.mesh)
+
+    def split(self, batch: PyTree) -> PyTree:
+        """Leaves `[B, ...]` to parts `[count, B / count, ...]`; the first row first."""
+        return jax.tree.map(self._split, batch)
+
+    def map(self, fn: Callable[[Any], PyTree], parts: PyTree) -> PyTree:
+        """`fn` of each part, stacked."""
+        return self._scan(lambda _, part: (None, fn(part)), None, parts)[1]
+
+    def gradient(
+        self,
+        loss: Loss,
+        params: PyTree,
+        parts: PyTree,
+        class_means: ClassMeans | None = None,
+    ) -> tuple[PyTree, Outcome]:
+        """The gradient of `loss` over all parts, and the outcome of all of them.
+
+        The running statistics are those of the first part, as BatchNorm keeps those of
+        its first group.
+        """
+
+        def add(
+            carry: tuple[PyTree, ClassMeans | None], part: Any
+        ) -> tuple[Any, tuple[Metrics, PyTree]]:
+            total, means = carry
+            grads, outcome = jax.grad(loss, has_aux=True)(params, part, means)
+            total = jax.tree.map(jnp.add, total, grads)
+            return (total, outcome.class_means), (outcome.metrics, outcome.batch_stats)
+
+        start = jax.tree.map(jnp.zeros_like, params), class_means
+        (total, means), (metrics, batch_stats) = self._scan(add, start, parts)
+        return jax.tree.map(lambda grad: grad / self.count, total), Outcome(
+            jax.tree.map(lambda values: jnp.mean(values, axis=0), metrics),
+            jax.tree.map(lambda values: values[0], batch_stats),
+            means,
+        )
+
+    def _split(self, rows: Array) -> Array:
+        if self.count == 1:
+            return rows[None]
+        entry = rows.shape[1:]
+        blocks = rows.reshape(self.blocks, self.count, -1, *entry)
+        parts = jnp.swapaxes(blocks, 0, 1).reshape(self.count, -1, *entry)
+        if self.mesh is None:
+            return parts
+        divided = NamedSharding(self.mesh, PartitionSpec(None, "data"))
+        return jax.lax.with_sharding_constraint(parts, divided)
+
+    def _scan(
+        self, fn: Callable[[Any, Any], tuple[Any, Any]], start: Any, parts: PyTree
+    ) -> tuple[Any, Any]:
+        return jax.lax.scan(fn, start, parts, unroll=unrolled(self.count))
+
+
+def unrolled(count: int) -> int:
+    """How many of `count` parts one iteration of the compiled loop takes.
+
+    All of them on CPU, where XLA runs gradients of convolutions inside a loop up to 28
+    times slower; one elsewhere, so that the program does not grow with their number.
+    """
+    return count if jax.default_backend() == "cpu" else 1
