@@ -35,6 +35,37 @@ BAD = {
         1,
         "bn_groups must divide the batch of 64, got 3",
     ),
+    "dtype": (["--config.model.dtype=float16"], 1, "unknown model.dtype 'float16'"),
+    "remat": (
+        ["--config.model.remat=True"], 1,
+        "model.remat must be False for cnn, which has no blocks to recompute, got True",
+    ),
+    "no parts": (["--config.accumulate=0"], 1, "accumulate must be > 0, got 0"),
+    "parts": (
+        ["--config.accumulate=3"], 1,
+        "batch_size must be a multiple of accumulate=3, got a batch of 64",
+    ),
+    "parts on devices": (
+        ["--config.accumulate=16"], 1,
+        "batch_size / 16 (accumulate) must be a multiple of the 8 devices, got 4",
+    ),
+    "parts of a remainder": (
+        ["--config.accumulate=2", "--config.data.drop_remainder=False"], 1,
+        "a multiple of accumulate=2, got a batch of 29",
+    ),
+    "parts without groups": (
+        ["--config.model.name=wide_resnet_10_1", "--config.accumulate=2"], 1,
+        "model.bn_groups must be a multiple of accumulate=2, got 1",
+    ),
+    "parts of gkl": (
+        ["--config.accumulate=2", "--config.loss.name=gkl", "--config.loss.weights=sample"],
+        1,
+        "accumulate=2 cannot give GKL's loss of the whole batch",
+    ),
+    "parts of gkl's attack": (
+        ["--config.accumulate=2", "--config.loss.name=kl", "--config.attack.loss=gkl"], 1,
+        "accumulate must be 1",
+    ),
     "remainder": (
         ["--config.data.drop_remainder=False"], 1, "a multiple of the 8 devices, got 29",
     ),
@@ -157,6 +188,16 @@ def test_images_that_the_model_cannot_take(tmp_path, capsys):
     assert cli.main(["train", *arguments, f"--workdir={tmp_path / 'run'}"]) == 1
     assert "cnn needs images of 4 x 4 or more, got (3, 3)" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_what_changes_no_result_may_change_between_starts(tmp_path):
+    config = digits_ikl_at.get_config("quick")
+    settings.claim(tmp_path / "run", config)
+    config.accumulate, config.model.remat = 2, True
+    settings.claim(tmp_path / "run", config)
+    config.model.dtype = "bfloat16"
+    with pytest.raises(UserError, match=r"model\.dtype is 'float32' there"):
+        settings.claim(tmp_path / "run", config)
 
 
 def test_configs_know_their_arguments():

@@ -162,6 +162,55 @@ def test_bfloat16_computes_with_float32_parameters(name, shape):
     np.testing.assert_allclose(logits, exact, atol=0.05 * float(jnp.abs(exact).max()))
 
 
+@pytest.mark.parametrize("name", ["cnn", "wide_resnet_10_1"])
+def test_logits_are_not_rounded_to_bfloat16(name):
+    model = models.create(name, 5, dtype=jnp.bfloat16)
+    x = jax.random.uniform(jax.random.key(0), (4, 8, 8, 1))
+    logits = model.apply(model.init(jax.random.key(1), x), x)
+    assert np.any(logits != logits.astype(jnp.bfloat16).astype(jnp.float32))
+
+
+def residual_bytes(model, variables, x):
+    """What the forward pass keeps for the gradient to the parameters."""
+
+    def loss(params):
+        logits, _ = model.apply(
+            {**variables, "params": params}, x, train=True, mutable=["batch_stats"]
+        )
+        return jnp.sum(logits)
+
+    kept = jax.eval_shape(lambda p: jax.vjp(loss, p)[1], variables["params"])
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))
+
+
+def test_remat_keeps_less_and_gives_the_same():
+    plain = models.create("wide_resnet_10_1", 5)
+    recomputed = models.create("wide_resnet_10_1", 5, remat=True)
+    x = jax.random.uniform(jax.random.key(0), (4, 12, 12, 3))
+    variables = plain.init(jax.random.key(1), x)
+    same = recomputed.init(jax.random.key(1), x)
+    assert jax.tree.structure(variables) == jax.tree.structure(same)
+    sizes = [residual_bytes(model, variables, x) for model in (plain, recomputed)]
+    assert sizes[1] < 0.5 * sizes[0]
+
+    def gradient(model):
+        def loss(params, x):
+            logits, updated = model.apply(
+                {**variables, "params": params}, x, train=True, mutable=["batch_stats"]
+            )
+            return jnp.sum(jnp.sin(logits)), updated
+
+        return jax.jit(jax.grad(loss, (0, 1), has_aux=True))(variables["params"], x)
+
+    pairs = zip(
+        *(jax.tree.leaves(gradient(model)) for model in (recomputed, plain)),
+        strict=True,
+    )
+    for ours, expected in pairs:
+        size = float(jnp.abs(expected).max())
+        np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-4 * size)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

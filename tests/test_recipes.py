@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import ikl_jax
+import train.model
 from configs import base
-from ikl_jax import models
 from tests import reference
 from tests.conftest import small_images
 from train.recipes import RECIPES, Task, adversarial, recipe
@@ -15,9 +15,10 @@ from train.state import Weights
 
 STEPS_PER_EPOCH = 3
 MODEL = "cnn"
+X = jnp.zeros((1, 12, 12, 1))
 
 
-def make(model=MODEL, name="adversarial", **changed):
+def make(model=MODEL, name="adversarial", mesh=None, **changed):
     config = base.get_config()
     config.recipe = name
     config.model.name = model
@@ -30,7 +31,8 @@ def make(model=MODEL, name="adversarial", **changed):
             config[section][key] = value
         else:
             config[section] = value
-    task = Task(config, models.create(model, 4), 4, (12, 12, 1), STEPS_PER_EPOCH)
+    network = train.model.create(config, 4)
+    task = Task(config, network, 4, (12, 12, 1), STEPS_PER_EPOCH, mesh)
     return RECIPES[name](task), task
 
 
@@ -71,6 +73,27 @@ def test_the_loss_falls(name):
         losses.append(float(metrics["loss"]))
     assert np.mean(losses[-5:]) < 0.8 * losses[0]
     assert metrics["natural_accuracy"] > 0.8
+
+
+def test_bfloat16_learns_and_what_is_kept_stays_float32():
+    losses = {}
+    for dtype in ("float32", "bfloat16"):
+        recipe_, _ = make(name="supervised", model__dtype=dtype)
+        state, step = recipe_.init(jax.random.key(0)), jax.jit(recipe_.step)
+        trail = [step(state, batch(64))[1]["loss"]]
+        for _ in range(60):
+            state, metrics = step(state, batch(64))
+        losses[dtype] = float(trail[0]), float(metrics["loss"])
+    np.testing.assert_allclose(losses["bfloat16"][0], losses["float32"][0], rtol=0.01)
+    assert losses["bfloat16"][1] < 0.8 * losses["bfloat16"][0]
+
+    recipe_, task = make(model="wide_resnet_10_1", model__dtype="bfloat16")
+    state = jax.eval_shape(recipe_.init, jax.random.key(0))
+    after_one, metrics = jax.eval_shape(recipe_.step, state, batch())
+    kept = jax.tree.leaves((after_one.replace(key=None, step=None), metrics))
+    assert {str(leaf.dtype) for leaf in kept} <= {"float32", "int32"}
+    program = str(jax.make_jaxpr(task.model.apply)(state.weights.variables, X))
+    assert "bf16" in program
 
 
 def test_training_by_dkl_is_training_by_kl():

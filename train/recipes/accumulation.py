@@ -111,7 +111,16 @@ class Accumulation:
     def _scan(
         self, fn: Callable[[Any, Any], tuple[Any, Any]], start: Any, parts: PyTree
     ) -> tuple[Any, Any]:
-        return jax.lax.scan(fn, start, parts, unroll=unrolled(self.count))
+        unroll = unrolled(self.count)
+        if unroll == 1 or self.count == 1:
+            return jax.lax.scan(fn, start, parts, unroll=unroll)
+
+        def in_turn(carry: Any, part: Any) -> tuple[Any, Any]:
+            # Without a loop, nothing else keeps a part from being begun, and its
+            # activations from being held, before the one before it is done.
+            return fn(*jax.lax.optimization_barrier((carry, part)))
+
+        return jax.lax.scan(in_turn, start, parts, unroll=unroll)
 
 
 def unrolled(count: int) -> int:
@@ -120,4 +129,4 @@ def unrolled(count: int) -> int:
     All of them on CPU, where XLA runs gradients of convolutions inside a loop up to 28
     times slower; one elsewhere, so that the program does not grow with their number.
     """
-    return count if jax.default_backend() == "cpu" else 1
+    return count if jax.default_backend() == "cpu" or count == 1 else 1
