@@ -111,9 +111,12 @@ class Accumulation:
     def _scan(
         self, fn: Callable[[Any, Any], tuple[Any, Any]], start: Any, parts: PyTree
     ) -> tuple[Any, Any]:
+        if self.count == 1:  # of which scan would make a loop of one
+            carry, out = fn(start, jax.tree.map(lambda rows: rows[0], parts))
+            return carry, jax.tree.map(lambda entry: entry[None], out)
         unroll = unrolled(self.count)
-        if unroll == 1 or self.count == 1:
-            return jax.lax.scan(fn, start, parts, unroll=unroll)
+        if unroll == 1:
+            return jax.lax.scan(fn, start, parts)
 
         def in_turn(carry: Any, part: Any) -> tuple[Any, Any]:
             # Without a loop, nothing else keeps a part from being begun, and its
@@ -129,4 +132,4 @@ def unrolled(count: int) -> int:
     All of them on CPU, where XLA runs gradients of convolutions inside a loop up to 28
     times slower; one elsewhere, so that the program does not grow with their number.
     """
-    return count if jax.default_backend() == "cpu" or count == 1 else 1
+    return count if jax.default_backend() == "cpu" else 1
