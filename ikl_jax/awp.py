@@ -59,5 +59,5 @@ def _unit(grad: Array) -> Array:
     """grad / ||grad||, or zero for a zero gradient; squares cannot underflow."""
     largest = jnp.max(jnp.abs(grad))
     scaled = grad / jnp.where(largest > 0, largest, 1.0)
-    norm = jnp.linalg.norm(scaled)
+    norm = jnp.linalg.norm(scaled)  # to ravel a divided array would be to gather it
     return scaled / jnp.where(norm > 0, norm, 1.0)

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -90,7 +89,7 @@ class Evaluator:
     """Compiled once, for any weights of one model."""
 
     def __init__(
-        self, model: nn.Module, split: Split, threat: Threat, mesh: Mesh, *,
+        self, model: recipe.Model, split: Split, threat: Threat, mesh: Mesh, *,
         batch_size: int, seed: int = 0, between: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         """`between` is called again and again, so that it can raise to interrupt."""

@@ -5,7 +5,6 @@ import pathlib
 from collections.abc import Iterable
 from functools import cached_property
 
-import flax.linen as nn
 import jax
 import numpy as np
 from jax.sharding import Mesh
@@ -16,6 +15,7 @@ from train.checkpoint import Checkpoints, Report, Saved
 from train.data import pipeline, sources
 from train.errors import UserError
 from train.recipes import RECIPES, Recipe, Task
+from train.recipes.recipe import Model
 from train.state import TrainState
 from train.types import Config
 
@@ -29,7 +29,7 @@ class Run:
 
     config: Config
     data: sources.DataSet
-    model: nn.Module
+    model: Model
     recipe: Recipe
     mesh: Mesh
     num_logits: int
@@ -76,6 +76,8 @@ def build(config: Config) -> Run:
     network = model.create(config, data.num_classes)
     model.check(network, config, data.image_shape, sizes)
     steps_per_epoch = len(sizes)
+    if config.fsdp:
+        network = sharding.GatheredModel(network, mesh, width)
     task = Task(
         config, network, data.num_classes, data.image_shape, steps_per_epoch, mesh
     )

@@ -3,16 +3,20 @@
 The axis `data` divides the batch. The axis `model` divides what is as wide as the
 classes: the classifier and the class means. Everything else is computed alike along
 `model`, so it is 1 unless classes x classes does not fit a device. With `fsdp`, large
-leaves of the state are kept divided over `data` as well and gathered when used.
+leaves of the state are kept divided over `data` as well and gathered when used; not so
+the class means, whose rows the labels of each batch choose.
 
 The step is one program over the whole mesh, divided by the compiler (`jit` with
 `NamedSharding`): batch statistics and gradients are those of the global batch.
 """
 
+import dataclasses
 import functools
 import math
 from collections.abc import Sequence
+from typing import Any
 
+import flax.linen as nn
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
@@ -90,6 +94,30 @@ def state_shardings(
     return jax.tree.map(place, state)
 
 
+@dataclasses.dataclass(frozen=True)
+class GatheredModel:
+    """A model that gathers its parameters over `data` whenever it is applied.
+
+    With fsdp the compiler, left to choose, would rather divide activations and logits
+    as the parameters are, which moves what grows with batch x classes.
+    """
+
+    model: nn.Module
+    mesh: Mesh
+    num_classes: int
+
+    def init(self, *args: Any, **kwargs: Any) -> Any:
+        return self.model.init(*args, **kwargs)
+
+    def apply(self, variables: Any, *args: Any, **kwargs: Any) -> Any:
+        params = variables["params"]
+        whole = state_shardings(
+            self.mesh, params, num_classes=self.num_classes, fsdp=False
+        )
+        params = jax.lax.with_sharding_constraint(params, whole)
+        return self.model.apply({**variables, "params": params}, *args, **kwargs)
+
+
 def _axes(
     shape: tuple[int, ...], mesh: Mesh, num_classes: int, fsdp: bool
 ) -> list[str | None]:
@@ -97,7 +125,9 @@ def _axes(
     wide = len(shape) == 2 and shape[-1] == num_classes
     if wide and mesh.shape["model"] > 1:
         axes[-1] = "model"
-    if fsdp and mesh.shape["data"] > 1 and math.prod(shape) >= FSDP_SIZE:
+    # Class means divided over `data` as well would cost collectives of batch x classes.
+    divided = fsdp and mesh.shape["data"] > 1 and shape != (num_classes, num_classes)
+    if divided and math.prod(shape) >= FSDP_SIZE:
         free = [
             axis
             for axis, size in enumerate(shape)

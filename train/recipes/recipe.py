@@ -2,9 +2,8 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
@@ -18,6 +17,14 @@ from train.types import Config
 
 Metrics = dict[str, Array]
 Step = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
+
+
+class Model(Protocol):
+    """What recipes use of a Linen module."""
+
+    def init(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    def apply(self, variables: Any, /, *args: Any, **kwargs: Any) -> Any: ...
 
 
 class Recipe(NamedTuple):
@@ -44,7 +51,7 @@ class Task:
     """
 
     config: Config
-    model: nn.Module
+    model: Model
     num_classes: int
     image_shape: tuple[int, int, int]
     steps_per_epoch: int
@@ -106,12 +113,12 @@ def to_pixels(image: Array) -> Array:
     return image.astype(jnp.float32) / 255
 
 
-def evaluate_logits(model: nn.Module, weights: Weights, x: Array) -> Array:
+def evaluate_logits(model: Model, weights: Weights, x: Array) -> Array:
     """Logits with BatchNorm's running statistics."""
     return cast(Array, model.apply(weights.variables, x, train=False))
 
 
-def train_logits(model: nn.Module, weights: Weights, x: Array) -> tuple[Array, PyTree]:
+def train_logits(model: Model, weights: Weights, x: Array) -> tuple[Array, PyTree]:
     """Logits with BatchNorm's statistics of this batch, and the new running ones."""
     logits, updated = model.apply(
         weights.variables, x, train=True, mutable=["batch_stats"]
