@@ -1,0 +1,240 @@
+"""What one training step costs on a mesh, read from its compiled program.
+
+    python benchmarks/compiled_step.py --devices 8 --model_axis 1
+
+The adversarial recipe's whole step with the published settings for CIFAR-100, compiled
+ahead of time for virtual CPU devices, with the shardings and the donated state of
+`train/`; no array of it is ever made. One line of JSON, a `Cost`. A process has one
+number of devices, so `scaling.py` starts one for each row of its table.
+"""
+
+import argparse
+import dataclasses
+import json
+import pathlib
+import sys
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+
+from benchmarks import hlo
+from configs import base
+from ikl_jax import models
+from train import sharding
+from train.errors import UserError, explained
+from train.recipes import RECIPES, Recipe, Task
+
+IMAGE_SHAPE, TRAINING_IMAGES = (32, 32, 3), 50_000
+# The authors', but for bn_groups: statistics here are those of the whole batch.
+SETTINGS = {
+    "epochs": 200,
+    "optimizer.learning_rate": 0.2,
+    "optimizer.schedule": "cosine_per_epoch",
+    "optimizer.decay_vectors": True,
+    "loss.name": "ikl",
+    "loss.alpha": 20.0,
+    "loss.beta": 4.0,
+    "loss.weights": "class_means",
+    "attack.loss": "ikl",
+    "attack.relative_step_size": 0.5,
+    "attack.epsilon_ramp_epochs": 200,
+    "awp.gamma": 0.005,
+    "awp.start_epoch": 9,
+    "awp.decay_perturbed": True,
+    "averaging.every": "epoch",
+    "averaging.decay": 0.9,
+    "averaging.warmup": False,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What the step is compiled for.
+
+    Attributes:
+      devices: their number.
+      model_axis: how many of them lie along the mesh's axis `model`.
+      fsdp: whether the state is divided over `data`.
+      model: name of the architecture.
+      classes: C.
+      batch_size: of the whole batch.
+      attack_steps: of PGD.
+
+    Raises:
+      UserError: a number is below 1.
+    """
+
+    devices: int = 1
+    model_axis: int = 1
+    fsdp: bool = False
+    model: str = "wide_resnet_34_10"
+    classes: int = 100
+    batch_size: int = 128
+    attack_steps: int = 5
+
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            if type(value) is int and value < 1:
+                raise UserError(f"{name} must be >= 1, got {value}")
+
+    def create_model(self) -> nn.Module:
+        with explained():
+            return models.create(self.model, self.classes)
+
+    def create_recipe(self, mesh: Mesh) -> Recipe:
+        config = base.get_config()
+        config.update_from_flattened_dict(SETTINGS)
+        config.attack.steps = self.attack_steps
+        model = self.create_model()
+        if self.fsdp:
+            model = sharding.GatheredModel(model, mesh, self.classes)
+        steps_per_epoch = -(-TRAINING_IMAGES // self.batch_size)
+        task = Task(config, model, self.classes, IMAGE_SHAPE, steps_per_epoch)
+        return RECIPES["adversarial"](task)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """Of one step; all but `parameters` and `forward_flops` are one device's.
+
+    Attributes:
+      setting: what it is the cost of.
+      parameters: of the model.
+      forward_flops: of one image's forward pass.
+      flops: what the compiler counts, multiplication and addition one each.
+      argument_bytes: state and batch; the new state takes the old one's place.
+      temporary_bytes: what the compiler plans besides.
+      collective_bytes: kind of collective to the bytes of the arrays it works on.
+    """
+
+    setting: Setting
+    parameters: int
+    forward_flops: float
+    flops: float
+    argument_bytes: int
+    temporary_bytes: int
+    collective_bytes: dict[str, int]
+
+    @property
+    def forward_passes(self) -> float:
+        """The FLOPs of all devices, in forward passes of the batch."""
+        batch = self.setting.batch_size * self.forward_flops
+        return self.setting.devices * self.flops / batch
+
+    @classmethod
+    def from_json(cls, line: str) -> "Cost":
+        fields = json.loads(line)
+        return cls(**{**fields, "setting": Setting(**fields["setting"])})
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self))
+
+
+def create_mesh(setting: Setting) -> Mesh:
+    """The mesh of a setting.
+
+    Raises:
+      UserError: it does not fit the devices, or does not divide the batch or classes.
+    """
+    mesh = sharding.create_mesh((-1, setting.model_axis))
+    sharding.check_batch("batch_size", setting.batch_size, mesh)
+    sharding.check_classes(setting.classes, mesh)
+    return mesh
+
+
+def compile_step(setting: Setting, mesh: Mesh) -> jax.stages.Compiled:
+    """The step as `train/loop.py` compiles it, for arrays that need not exist."""
+    recipe = setting.create_recipe(mesh)
+    state = jax.eval_shape(recipe.init, jax.random.key(0))
+    places = sharding.state_shardings(
+        mesh, state, num_classes=setting.classes, fsdp=setting.fsdp
+    )
+    step = jax.jit(
+        recipe.step,
+        out_shardings=(places, sharding.replicated(mesh)),
+        donate_argnums=0,
+    )
+    return step.lower(placed(state, places), abstract_batch(setting, mesh)).compile()
+
+
+def measure(setting: Setting) -> Cost:
+    """Compiles the step and reads what it costs."""
+    compiled = compile_step(setting, create_mesh(setting))
+    memory: Any = compiled.memory_analysis()
+    parameters, forward_flops = forward_pass(setting)
+    return Cost(
+        setting=setting,
+        parameters=parameters,
+        forward_flops=forward_flops,
+        flops=flops_of(compiled),
+        argument_bytes=memory.argument_size_in_bytes,
+        temporary_bytes=memory.temp_size_in_bytes,
+        collective_bytes=hlo.bytes_by_kind(hlo.collectives(text_of(compiled))),
+    )
+
+
+def forward_pass(setting: Setting) -> tuple[int, float]:
+    """The model's parameters, and the FLOPs of one image with running statistics."""
+    model = setting.create_model()
+    image = jax.ShapeDtypeStruct((1, *IMAGE_SHAPE), jnp.float32)
+    variables = jax.eval_shape(model.init, jax.random.key(0), image)
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    return parameters, flops_of(jax.jit(model.apply).lower(variables, image).compile())
+
+
+def text_of(compiled: jax.stages.Compiled) -> str:
+    text = compiled.as_text()
+    assert text is not None  # on every backend of XLA's
+    return text
+
+
+def flops_of(compiled: jax.stages.Compiled) -> float:
+    analysis: Any = compiled.cost_analysis()
+    return analysis["flops"]
+
+
+def placed(tree: Any, places: Any) -> Any:
+    def place(leaf: jax.ShapeDtypeStruct, to: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=to)
+
+    return jax.tree.map(place, tree, places)
+
+
+def abstract_batch(setting: Setting, mesh: Mesh) -> dict[str, jax.ShapeDtypeStruct]:
+    shapes = {
+        "image": ((setting.batch_size, *IMAGE_SHAPE), jnp.uint8),
+        "label": ((setting.batch_size,), jnp.int32),
+    }
+    return {
+        name: jax.ShapeDtypeStruct(shape, dtype, sharding=sharding.over_batch(mesh))
+        for name, (shape, dtype) in shapes.items()
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for field in dataclasses.fields(Setting):
+        if field.type is bool:
+            parser.add_argument(f"--{field.name}", action="store_true")
+        else:
+            parser.add_argument(
+                f"--{field.name}", type=field.type, default=field.default
+            )
+    try:
+        setting = Setting(**vars(parser.parse_args()))
+        jax.config.update("jax_platforms", "cpu")
+        jax.config.update("jax_num_cpu_devices", setting.devices)
+        print(measure(setting).to_json())
+    except UserError as error:
+        parser.exit(1, f"{error}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""What a training step costs on meshes of several sizes, by compiling it for each.
+
+    python benchmarks/scaling.py
+    python benchmarks/scaling.py --rows_per_device 16
+    python benchmarks/scaling.py --devices 8 64 --classes 21844 --model_axis 4
+
+The step is that of `compiled_step.py`, compiled for virtual CPU devices, a process for
+each number of them; nothing is run, so no accelerator is needed. All columns are one
+device's share of one step: FLOPs as the compiler counts them (in brackets those of all
+devices, in forward passes of the batch), bytes of what the step is given, bytes that
+the CPU's compiler plans besides, and bytes of the arrays that collectives work on.
+Kinds of collectives that are not shown do not occur.
+
+A batch that the axis `data` does not divide is rounded up to one that it does.
+"""
+
+import argparse
+import dataclasses
+import pathlib
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+
+from benchmarks.compiled_step import Cost, Setting
+from train.errors import UserError
+
+MEASURE = pathlib.Path(__file__).parent / "compiled_step.py"
+
+
+def settings(arguments: argparse.Namespace) -> list[Setting]:
+    """One for each number of devices.
+
+    Raises:
+      UserError: a number is not possible.
+    """
+    result = []
+    for devices in arguments.devices:
+        setting = Setting(
+            devices=devices,
+            model_axis=arguments.model_axis,
+            fsdp=arguments.fsdp,
+            model=arguments.model,
+            classes=arguments.classes,
+            batch_size=arguments.batch_size,
+            attack_steps=arguments.attack_steps,
+        )
+        data = max(devices // setting.model_axis, 1)
+        rows = arguments.rows_per_device
+        if rows is None:
+            rows = -(-setting.batch_size // data)
+        result.append(dataclasses.replace(setting, batch_size=rows * data))
+    return result
+
+
+def measured(setting: Setting, timeout: float) -> Cost:
+    """Measures in a process of its own.
+
+    Raises:
+      UserError: it failed, or took longer than `timeout` seconds.
+    """
+    options = []
+    for name, value in dataclasses.asdict(setting).items():
+        if value is not False:
+            options += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    try:
+        done = subprocess.run(
+            [sys.executable, str(MEASURE), *options],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+    except subprocess.TimeoutExpired:
+        raise UserError(
+            f"{setting.devices} devices: not compiled within {timeout:g} seconds; "
+            "raise --timeout, or take fewer --attack_steps or a smaller --model"
+        ) from None
+    if done.returncode:
+        problem = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise UserError(f"{setting.devices} devices: {problem}")
+    return Cost.from_json(done.stdout.splitlines()[-1])
+
+
+def header(kinds: list[str]) -> str:
+    names = [
+        "devices",
+        "batch",
+        "GFLOPs",
+        "given (MB)",
+        "temporary (MB)",
+        *(f"{kind} (MB)" for kind in kinds),
+    ]
+    return f"| {' | '.join(names)} |\n|{'---|' * len(names)}"
+
+
+def row(cost: Cost, kinds: list[str]) -> str:
+    setting = cost.setting
+    mesh = f"{setting.devices // setting.model_axis} × {setting.model_axis}"
+    cells = [
+        str(setting.devices) if setting.model_axis == 1 else mesh,
+        str(setting.batch_size),
+        f"{cost.flops / 1e9:,.0f} ({cost.forward_passes:.1f})",
+        *(
+            f"{size / 1e6:,.1f}"
+            for size in (
+                cost.argument_bytes,
+                cost.temporary_bytes,
+                *(cost.collective_bytes[kind] for kind in kinds),
+            )
+        ),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def table(costs: list[Cost]) -> str:
+    """Markdown, a row for each cost."""
+    kinds = [
+        kind
+        for kind in costs[0].collective_bytes
+        if any(cost.collective_bytes[kind] for cost in costs)
+    ]
+    return "\n".join([header(kinds), *(row(cost, kinds) for cost in costs)])
+
+
+def create_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    default = Setting()
+    parser.add_argument("--model", default=default.model)
+    parser.add_argument("--classes", type=int, default=default.classes)
+    parser.add_argument("--batch_size", type=int, default=default.batch_size)
+    parser.add_argument(
+        "--rows_per_device", type=int, help="a batch of so many times the axis data"
+    )
+    parser.add_argument("--attack_steps", type=int, default=default.attack_steps)
+    parser.add_argument("--devices", type=int, nargs="+", default=[1, 2, 4, 8, 32, 256])
+    parser.add_argument(
+        "--model_axis", type=int, default=1, help="devices along the axis model"
+    )
+    parser.add_argument(
+        "--fsdp", action="store_true", help="divide the state over the axis data"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=600.0, help="seconds for each row"
+    )
+    return parser
+
+
+def main() -> None:
+    parser = create_parser()
+    arguments = parser.parse_args()
+    costs = []
+    try:
+        for setting in settings(arguments):
+            costs.append(measured(setting, arguments.timeout))
+            print(f"{setting.devices} devices compiled", file=sys.stderr)
+    except UserError as error:
+        print(error, file=sys.stderr)
+    if costs:
+        megabytes = 4 * costs[0].parameters / 1e6
+        print(f"{arguments.model}: {costs[0].parameters:,} parameters,", end=" ")
+        print(f"{megabytes:.1f} MB\n\n{table(costs)}")
+    if len(costs) < len(arguments.devices):
+        parser.exit(1)
+
+
+if __name__ == "__main__":
+    main()
