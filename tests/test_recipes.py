@@ -1,5 +1,7 @@
 """The training steps: what moves, by how much, and what is left alone."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ import train.model
 from configs import base
 from tests import reference
 from tests.conftest import small_images
+from train import sharding
 from train.recipes import RECIPES, Task, adversarial, recipe
 from train.state import Weights
 
@@ -355,3 +358,21 @@ def test_results_do_not_depend_on_the_number_of_devices():
     assert_trees_close(sharded.params, expected.params, atol=1e-4)
     assert_trees_close(sharded.batch_stats, expected.batch_stats, atol=1e-5)
     assert_trees_close(sharded.class_means, expected.class_means, atol=1e-5)
+
+
+def test_dividing_the_state_changes_no_step():
+    calm = dict(norm="l2", loss="cross_entropy", epsilon=0.5)
+    changed = {f"attack__{name}": value for name, value in calm.items()}
+    recipe_, task = make(awp__gamma=0.005, **changed)
+    expected, _ = after(recipe_)
+    mesh = sharding.create_mesh((4, 2))
+    model = sharding.GatheredModel(task.model, mesh, task.num_classes)
+    divided = RECIPES["adversarial"](dataclasses.replace(task, model=model))
+    state = divided.init(jax.random.key(0))
+    places = sharding.state_shardings(mesh, state, num_classes=4, fsdp=True)
+    data = jax.device_put(batch(), sharding.over_batch(mesh))
+    step = jax.jit(divided.step, out_shardings=(places, sharding.replicated(mesh)))
+    ours, _ = step(jax.device_put(state, places), data)
+    assert any("data" in leaf.sharding.spec for leaf in jax.tree.leaves(ours.params))
+    assert_trees_close(ours.params, expected.params, atol=1e-5)
+    assert_trees_close(ours.class_means, expected.class_means, atol=1e-5)
