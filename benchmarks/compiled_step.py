@@ -24,10 +24,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
 from benchmarks import hlo
 from configs import base
-from ikl_jax import models
-from train import sharding
-from train.errors import UserError, explained
+from train import classes, model, sharding
+from train.errors import UserError
 from train.recipes import RECIPES, Recipe, Task
+from train.types import Config
 
 IMAGE_SHAPE, TRAINING_IMAGES = (32, 32, 3), 50_000
 # The authors', but for bn_groups: statistics here are those of the whole batch.
@@ -61,7 +61,7 @@ class Setting:
       model_axis: how many of them lie along the mesh's axis `model`.
       fsdp: whether the state is divided over `data`.
       model: name of the architecture.
-      classes: C.
+      classes: C; padded to a multiple of `model_axis`.
       batch_size: of the whole batch.
       attack_steps: of PGD.
 
@@ -82,19 +82,31 @@ class Setting:
             if type(value) is int and value < 1:
                 raise UserError(f"{name} must be >= 1, got {value}")
 
-    def create_model(self) -> nn.Module:
-        with explained():
-            return models.create(self.model, self.classes)
+    @property
+    def width(self) -> int:
+        """The classes, padded so that the axis `model` divides them."""
+        return classes.padded_width(self.classes, self.model_axis)
 
-    def create_recipe(self, mesh: Mesh) -> Recipe:
+    def create_config(self) -> Config:
         config = base.get_config()
         config.update_from_flattened_dict(SETTINGS)
         config.attack.steps = self.attack_steps
-        model = self.create_model()
+        config.model.name = self.model
+        config.model.classes_multiple_of = self.model_axis
+        return config
+
+    def create_model(self) -> nn.Module:
+        return model.create(self.create_config(), self.classes)
+
+    def create_recipe(self, mesh: Mesh) -> Recipe:
+        network = self.create_model()
         if self.fsdp:
-            model = sharding.GatheredModel(model, mesh, self.classes)
+            network = sharding.GatheredModel(network, mesh, self.width)
         steps_per_epoch = -(-TRAINING_IMAGES // self.batch_size)
-        task = Task(config, model, self.classes, IMAGE_SHAPE, steps_per_epoch)
+        task = Task(
+            self.create_config(), network, self.classes, IMAGE_SHAPE, steps_per_epoch,
+            mesh,
+        )  # fmt: skip
         return RECIPES["adversarial"](task)
 
 
@@ -139,11 +151,10 @@ def create_mesh(setting: Setting) -> Mesh:
     """The mesh of a setting.
 
     Raises:
-      UserError: it does not fit the devices, or does not divide the batch or classes.
+      UserError: it does not fit the devices, or does not divide the batch.
     """
     mesh = sharding.create_mesh((-1, setting.model_axis))
     sharding.check_batch("batch_size", setting.batch_size, mesh)
-    sharding.check_classes(setting.classes, mesh)
     return mesh
 
 
@@ -152,7 +163,7 @@ def compile_step(setting: Setting, mesh: Mesh) -> jax.stages.Compiled:
     recipe = setting.create_recipe(mesh)
     state = jax.eval_shape(recipe.init, jax.random.key(0))
     places = sharding.state_shardings(
-        mesh, state, num_classes=setting.classes, fsdp=setting.fsdp
+        mesh, state, num_classes=setting.width, fsdp=setting.fsdp
     )
     step = jax.jit(
         recipe.step,
@@ -180,11 +191,12 @@ def measure(setting: Setting) -> Cost:
 
 def forward_pass(setting: Setting) -> tuple[int, float]:
     """The model's parameters, and the FLOPs of one image with running statistics."""
-    model = setting.create_model()
+    network = setting.create_model()
     image = jax.ShapeDtypeStruct((1, *IMAGE_SHAPE), jnp.float32)
-    variables = jax.eval_shape(model.init, jax.random.key(0), image)
+    variables = jax.eval_shape(network.init, jax.random.key(0), image)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
-    return parameters, flops_of(jax.jit(model.apply).lower(variables, image).compile())
+    forward = jax.jit(network.apply).lower(variables, image).compile()
+    return parameters, flops_of(forward)
 
 
 def text_of(compiled: jax.stages.Compiled) -> str:

@@ -2,7 +2,7 @@
 
     python benchmarks/scaling.py
     python benchmarks/scaling.py --rows_per_device 16
-    python benchmarks/scaling.py --devices 8 64 --classes 21844 --model_axis 4
+    python benchmarks/scaling.py --devices 8 64 --classes 21843 --model_axis 4
 
 The step is that of `compiled_step.py`, compiled for virtual CPU devices, a process for
 each number of them; nothing is run, so no accelerator is needed. All columns are one

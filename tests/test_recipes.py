@@ -322,11 +322,11 @@ def test_label_smoothing_mixes_in_every_class():
     logits, labels = jax.random.normal(jax.random.key(0), (5, 4)), jnp.arange(5) % 4
     log_probabilities = np.asarray(jax.nn.log_softmax(logits))
     plain = -log_probabilities[np.arange(5), labels].mean()
-    smooth = recipe.cross_entropy(logits, labels, 0.1)
+    smooth = recipe.cross_entropy(logits, labels, 4, 0.1)
     expected = 0.9 * plain - 0.1 * log_probabilities.mean()
     np.testing.assert_allclose(smooth, expected, rtol=1e-5)
     np.testing.assert_allclose(
-        recipe.cross_entropy(logits, labels, 0.0), plain, rtol=1e-6
+        recipe.cross_entropy(logits, labels, 4, 0.0), plain, rtol=1e-6
     )
 
 

@@ -35,7 +35,7 @@ class PaddedClasses(nn.Module):
     def setup(self) -> None:
         nn.share_scope(self, self.model)
 
-    def __call__(self, x: Array, *, train: bool) -> Array:
+    def __call__(self, x: Array, *, train: bool = False) -> Array:
         logits = self.model(x, train=train)
         return jnp.where(
             is_class(logits.shape, self.num_classes), logits, PADDING_LOGIT
