@@ -39,11 +39,14 @@ def get_config(argument: str = "") -> Config:
     config.model.remat = False  # forget what is within blocks, compute it again
 
     config.data = section()
-    config.data.source = "digits"  # digits | idx:DIR | npz:FILE | tfds:NAME
+    # digits | idx:DIR | npz:FILE | cifar10:DIR | cifar100:DIR | tfds:NAME
+    config.data.source = "digits"
     config.data.data_dir = ""  # where TFDS keeps its data sets; empty: its default
     config.data.train_split = "train"  # names within a tfds source
     config.data.test_split = "test"
     config.data.validation_size = 0  # examples held out of the training part
+    # Of the most to the least frequent class of the training part; 1: as it is.
+    config.data.imbalance_ratio = 1.0
     config.data.evaluate_on = "test"  # test | validation
     config.data.crop_padding = 0  # pixels around a random crop; 0: none
     config.data.flip = False  # mirror half of the images

@@ -75,6 +75,7 @@ BAD = {
     "devices": (["--config.batch_size=63"], 1, "a multiple of the 8 devices, got 63"),
     "evaluation batch": (["--config.evaluation.batch_size=9"], 1, "multiple of the 8 devices"),
     "idx": (["--config.data.source=idx:/nowhere"], 1, "there is no folder '/nowhere'"),
+    "imbalance": (["--config.data.imbalance_ratio=0.5"], 1, "imbalance_ratio must be >= 1, got 0.5"),
     "validation": (
         ["--config.data.evaluate_on=validation"], 1, "needs data.validation_size > 0",
     ),

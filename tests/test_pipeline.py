@@ -5,7 +5,7 @@ import pytest
 
 from configs import base
 from train.data import augment, pipeline
-from train.data.sources import InMemory
+from train.data.splits import InMemory
 from train.errors import UserError
 
 COUNT = 50

@@ -14,7 +14,7 @@ import ikl_jax
 from ikl_jax.types import Array
 from train import sharding
 from train.data import pipeline
-from train.data.sources import Split
+from train.data.splits import Split
 from train.recipes import recipe
 from train.state import Weights
 from train.types import Config

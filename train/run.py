@@ -13,6 +13,7 @@ from ikl_jax.types import PyTree
 from train import classes, model, settings, sharding
 from train.checkpoint import Checkpoints, Report, Saved
 from train.data import pipeline, sources
+from train.data.splits import DataSet
 from train.errors import UserError
 from train.recipes import RECIPES, Recipe, Task
 from train.recipes.recipe import Model
@@ -28,7 +29,7 @@ class Run:
     """Everything built from a config, nothing yet computed or written."""
 
     config: Config
-    data: sources.DataSet
+    data: DataSet
     model: Model
     recipe: Recipe
     mesh: Mesh

@@ -88,6 +88,10 @@ def validate(config: Config) -> None:
             "where weights are the sample's own (loss.weights=sample, or loss.name=kl "
             "or dkl with attack.loss=gkl): accumulate must be 1"
         )
+    if config.data.imbalance_ratio < 1:
+        raise UserError(
+            f"data.imbalance_ratio must be >= 1, got {config.data.imbalance_ratio:g}"
+        )
     if config.data.evaluate_on == "validation" and not config.data.validation_size:
         raise UserError("data.evaluate_on=validation needs data.validation_size > 0")
 

@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 
-from train.data.sources import DataSet, Split
+from train.data.splits import DataSet, Split
 
 SAMPLE = 256  # examples a part that are read for it, spread evenly
 

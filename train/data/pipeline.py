@@ -12,7 +12,7 @@ import grain
 import numpy as np
 
 from train.data import augment
-from train.data.sources import Split
+from train.data.splits import Split
 from train.errors import UserError
 from train.types import Batch, Config
 

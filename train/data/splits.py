@@ -1,0 +1,101 @@
+"""What a data set is to a run: splits that can be read in any order."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+
+from train.errors import UserError
+from train.types import Batch
+
+
+class Split(Protocol):
+    """Examples that can be read in any order."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, indices: np.ndarray) -> Batch:
+        """The examples at `indices`: `image` `[B, H, W, K]` and `label` `[B]`."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class InMemory:
+    """A split held as two arrays."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: np.ndarray) -> Batch:
+        return {"image": self.images[indices], "label": self.labels[indices]}
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """Some of the examples of another split."""
+
+    split: Split
+    indices: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def take(self, indices: np.ndarray) -> Batch:
+        return self.split.take(self.indices[indices])
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSet:
+    """What a run trains and is evaluated on."""
+
+    train: Split
+    test: Split
+    num_classes: int
+    image_shape: tuple[int, int, int]
+
+
+def in_memory(
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    name: str,
+) -> DataSet:
+    """A data set of arrays: images uint8 `[N, H, W, K]` or `[N, H, W]`, labels `[N]`.
+
+    Raises:
+      UserError: they are not that; `name` says in the message which they are.
+    """
+    parts = {"train": train, "test": test}
+    splits = {
+        part: _checked(*arrays, f"{name} ({part})") for part, arrays in parts.items()
+    }
+    shapes = {split.images.shape[1:] for split in splits.values()}
+    if len(shapes) > 1:
+        raise UserError(f"{name}: images differ in shape between the parts: {shapes}")
+    num_classes = 1 + max(int(split.labels.max()) for split in splits.values())
+    return DataSet(splits["train"], splits["test"], num_classes, *shapes)
+
+
+def _checked(images: np.ndarray, labels: np.ndarray, name: str) -> InMemory:
+    if images.ndim == 3:
+        images = images[..., None]
+    for problem in problems(images, labels):
+        raise UserError(f"{name}: {problem}")
+    return InMemory(images, labels.astype(np.int32))
+
+
+def problems(images: np.ndarray, labels: np.ndarray) -> Iterator[str]:
+    """What is wrong with the arrays of a split, if anything is."""
+    if images.dtype != np.uint8 or images.ndim != 4:
+        yield f"images must be uint8 [N, H, W, K], got {images.dtype} {images.shape}"
+    elif not np.issubdtype(labels.dtype, np.integer) or labels.ndim != 1:
+        yield f"labels must be integers [N], got {labels.dtype} {labels.shape}"
+    elif len(images) != len(labels):
+        yield f"{len(images)} images but {len(labels)} labels"
+    elif not len(labels):
+        yield "there are no examples"
+    elif labels.min() < 0:
+        yield f"labels must be >= 0, got {labels.min()}"
