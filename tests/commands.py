@@ -56,7 +56,7 @@ def together(workdir, *overrides, each=((), ())):
     return outcome(started(workdir, *overrides, each=each), timeout=200)
 
 
-def started(workdir, *overrides, each=((), ())):
+def started(workdir, *overrides, each=((), ()), variables=({}, {})):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -68,7 +68,8 @@ def started(workdir, *overrides, each=((), ())):
                 f"--process_id={index}", "--heartbeat_timeout=30",
                 *overrides, *each[index],
             ),
-            cwd=ROOT, env=environment(devices=4) | {"PYTHONWARNINGS": "default"},
+            cwd=ROOT,
+            env=environment(devices=4) | {"PYTHONWARNINGS": "default"} | variables[index],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         )
         for index in range(2)

@@ -57,6 +57,10 @@ BAD = {
         ["--config.model.name=wide_resnet_10_1", "--config.accumulate=2"], 1,
         "model.bn_groups must be a multiple of accumulate=2, got 1",
     ),
+    "padding of gkl": (
+        ["--config.model.classes_multiple_of=4", "--config.loss.name=gkl", "--config.loss.gamma=0.0"],
+        1, "classes_multiple_of must be 1, or gamma above 0",
+    ),
     "parts of gkl": (
         ["--config.accumulate=2", "--config.loss.name=gkl", "--config.loss.weights=sample"],
         1,
@@ -118,10 +122,13 @@ def test_bad_command_lines(arguments, message, capsys):
 
 
 def test_a_folder_that_is_not_a_run(tmp_path, capsys):
+    (tmp_path / ".config.json.tmp").write_text('{"na')  # left by a kill; not the reason
     (tmp_path / "thesis.tex").write_text("mine")
     assert cli.main(["train", f"--config={DIGITS}", f"--workdir={tmp_path}"]) == 1
     assert "holds files that are not a run's" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    (tmp_path / "thesis.tex").unlink()
+    settings.claim(tmp_path, base.get_config())
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
 
 
 def test_evaluating_what_is_not_there(tmp_path, capsys):

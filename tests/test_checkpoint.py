@@ -14,6 +14,8 @@ from configs import digits_ikl_at
 from tests.commands import environment, result_of, train
 from tests.conftest import ROOT, small_images
 from train import checkpoint, loop, run, settings, sharding
+from train.data.fingerprint import fingerprint
+from train.data.splits import DataSet, InMemory, View
 from train.errors import UserError
 
 
@@ -136,6 +138,45 @@ def test_restored_on_another_mesh_and_trained_on(tmp_path):
     with pytest.raises(UserError, match="at step 44 already, beyond epochs=1"):
         loop.train(config, tmp_path, Console(quiet=True))
     assert settings.load(tmp_path).epochs == 2
+
+
+def test_a_run_is_reopened_on_its_mesh_or_one_that_fits(tmp_path):
+    config = digits_ikl_at.get_config("quick")
+    config.mesh, config.batch_size, config.evaluation.batch_size = (2, 4), 60, 100
+    config.model.classes_multiple_of = 4
+    settings.claim(tmp_path / "run", config)
+    reopened = run.reopen(tmp_path / "run")
+    assert tuple(reopened.mesh.shape.values()) == (2, 4)
+    assert reopened.config.evaluation.batch_size == 100
+    config.mesh = (3, 1)
+    settings.record(tmp_path / "run", config)
+    reopened = run.reopen(tmp_path / "run")
+    assert tuple(reopened.mesh.shape.values()) == (8, 1)
+    assert reopened.config.evaluation.batch_size == 96
+
+
+def test_what_was_saved_later_is_forgotten(tmp_path):
+    checkpoints, _ = saved_in(tmp_path / "run", 1, 2, 3)
+    checkpoints.forget_after(1)
+    assert checkpoints.steps() == [1]
+    checkpoints.close()
+
+
+def test_every_example_in_memory_is_in_the_fingerprint():
+    images, labels = small_images(channels=1)
+    images, labels = np.tile(images, (4, 1, 1, 1)), np.tile(labels, 4)
+
+    def text(labels):
+        part = InMemory(images, labels)
+        rows = View(part, np.arange(500))
+        return fingerprint(DataSet(rows, part, 4, (12, 12, 1)))
+
+    expected = text(labels)
+    for changed in (0, 251, 499):
+        other = labels.copy()
+        other[changed] = 3 - other[changed]
+        assert text(other) != expected
+    assert text(labels.copy()) == expected
 
 
 def test_a_data_set_that_has_changed(tmp_path):

@@ -91,6 +91,8 @@ def test_evaluate_and_compare(finished):
     plain = run(f"--workdir={workdir}", module="train.evaluate")
     assert plain.returncode == 0, plain.stderr
     assert plain.stderr == ""
+    best = run(f"--workdir={workdir}", "--weights=best", module="train.evaluate")
+    assert best.returncode == 0, best.stderr
 
     evaluations = json.loads((workdir / "evaluation.json").read_text())
     repeated = evaluations["pgd7x2 at 0.12, averaged weights"]
@@ -101,6 +103,15 @@ def test_evaluate_and_compare(finished):
     again, result = evaluations["pgd5 at 0.12, averaged weights"], result_of(workdir)
     for name in ("natural_accuracy", "robust_accuracy", "num_examples"):
         assert again[name] == result[name]
+    # Those of the only evaluation before the end.
+    best = evaluations["pgd5 at 0.12, best weights"]
+    assert best["step"] == 22
+    (logged,) = (
+        line
+        for line in metrics_of(workdir)
+        if line["step"] == 22 and "eval_robust_accuracy" in line
+    )
+    assert best["robust_accuracy"]["pgd5"] == logged["eval_robust_accuracy"]
 
     compared = run(str(workdir), module="train.compare")
     assert compared.returncode == 0

@@ -117,6 +117,18 @@ def test_sigterm_in_an_evaluation(tmp_path, monkeypatch, whole, calls):
     same_end(tmp_path, whole)
 
 
+def test_sigterm_while_starting(tmp_path, monkeypatch):
+    build = loop.build
+
+    def told(config):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return build(config)
+
+    monkeypatch.setattr(loop, "build", told)
+    with pytest.raises(Preempted):
+        go(tmp_path)
+
+
 def test_sigterm_during_a_save(tmp_path, monkeypatch, whole):
     save = Checkpoints.save
 
@@ -237,6 +249,15 @@ def test_nan_in_a_batch(tmp_path, monkeypatch):
     monkeypatch.setattr(recipe, "to_pixels", with_nan)
     with pytest.raises(
         UserError, match=r"metric is not finite at step 24 .*step 22 is"
+    ):
+        go(tmp_path)
+    # Told to stop before they are looked at, the run does not save them either.
+    requested = Watch.requested
+    monkeypatch.setattr(
+        Watch, "requested", lambda watch, step: step == 24 or requested(watch, step)
+    )
+    with pytest.raises(
+        UserError, match=r"metric is not finite at step 23 .*step 22 is"
     ):
         go(tmp_path)
     monkeypatch.undo()

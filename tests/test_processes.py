@@ -4,9 +4,11 @@ import os
 import signal
 import time
 
+import numpy as np
 import pytest
 
 from tests.commands import metrics_of, outcome, started, together, train
+from tests.conftest import small_images
 
 STEADY = (  # an attack whose steps do not depend on the signs of tiny gradients
     "--config.attack.loss=cross_entropy", "--config.attack.norm=l2",
@@ -27,6 +29,13 @@ def test_two_processes_train_as_one_device(tmp_path):
             assert line["loss"] == pytest.approx(expected["loss"], rel=1e-4)
 
 
+def wait_for_lines(path, count):
+    deadline = time.monotonic() + 200
+    while not path.exists() or path.read_text().count("\n") < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.mark.slow
 def test_one_of_two_processes_dies(tmp_path):
     """The other ends within the heartbeat timeout and a margin, and says why.
@@ -36,10 +45,7 @@ def test_one_of_two_processes_dies(tmp_path):
     """
     workdir = tmp_path / "run"
     processes = started(workdir, "--config.epochs=200")
-    metrics, deadline = workdir / "metrics.jsonl", time.monotonic() + 120
-    while not metrics.exists() or metrics.read_text().count("\n") < 5:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_for_lines(workdir / "metrics.jsonl", 5)
     processes[1].kill()
     codes, errors = outcome(processes, timeout=60)
     noticed = {
@@ -55,3 +61,39 @@ def test_processes_with_different_configs(tmp_path):
     assert all(code not in (0, None) for code in codes)
     assert "seed is 0 on process 0 and 7 here" in errors[1]
     assert not os.path.exists(tmp_path / "run")
+
+
+def test_processes_with_different_data(tmp_path):
+    images, labels = small_images()
+    for process, answers in enumerate((labels, labels[::-1])):
+        np.savez(
+            tmp_path / f"{process}.npz", x_train=images, y_train=answers,
+            x_test=images, y_test=labels,
+        )  # fmt: skip
+    # The same name of a file, which is another on each.
+    homes = [tmp_path / "home0", tmp_path / "home1"]
+    for process, home in enumerate(homes):
+        home.mkdir()
+        (tmp_path / f"{process}.npz").rename(home / "data.npz")
+    source = "--config.data.source=npz:~/data.npz"
+    processes = started(
+        tmp_path / "run", source, variables=[{"HOME": str(home)} for home in homes]
+    )
+    codes, errors = outcome(processes, timeout=100)
+    assert all(code not in (0, None) for code in codes)
+    assert "the processes have different data: 4 classes" in errors[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("told", [0, 1])
+def test_sigterm_to_one_of_two_processes(tmp_path, told):
+    """Both stop at the same step, and exit with the code for a requeue."""
+    workdir = tmp_path / "run"
+    processes = started(workdir, "--config.epochs=8")
+    wait_for_lines(workdir / "metrics.jsonl", 3)
+    processes[told].send_signal(signal.SIGTERM)
+    codes, errors = outcome(processes, timeout=100)
+    assert codes == [75, 75], errors
+    codes, errors = together(workdir, "--config.epochs=8")
+    assert codes == [0, 0], errors
+    assert metrics_of(workdir)[-1]["step"] == 8 * 22

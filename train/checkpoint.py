@@ -58,6 +58,12 @@ class Checkpoints:
     def steps(self) -> list[int]:
         return sorted(self._manager.all_steps())
 
+    def forget_after(self, step: int) -> None:
+        """Deletes what was saved later: of a future that will not be."""
+        for later in self.steps():
+            if later > step:
+                self._manager.delete(later)
+
     def save(self, step: int, tree: PyTree, position: dict[str, Any]) -> None:
         """Starts to save; a step that is there already stays as it is.
 

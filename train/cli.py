@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             num_processes=values.num_processes,
             process_id=values.process_id,
             heartbeat_timeout=values.heartbeat_timeout,
+            start_timeout=values.start_timeout,
         )
         console = Console(quiet=not processes.is_main())
         loop.train(values.config, pathlib.Path(values.workdir), console)
@@ -62,6 +63,7 @@ def _define_processes(values: flags.FlagValues) -> None:
         ("num_processes", None, "Of the run, with --coordinator."),
         ("process_id", None, "Of this process, from 0, with --coordinator."),
         ("heartbeat_timeout", 100, "Seconds until a silent process counts as dead."),
+        ("start_timeout", 300, "Seconds to wait for the other processes."),
     ):
         flags.DEFINE_integer(name, default, text, flag_values=values)
 

@@ -15,10 +15,15 @@ def write_whole(path: pathlib.Path, text: str) -> None:
     Raises:
       UserError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = unfinished(path)
     with written(path):
         temporary.write_text(text)
         temporary.replace(path)
+
+
+def unfinished(path: pathlib.Path) -> pathlib.Path:
+    """What a kill in `write_whole` may leave beside `path`."""
+    return path.with_name(f".{path.name}.tmp")
 
 
 @contextlib.contextmanager

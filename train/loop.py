@@ -1,21 +1,27 @@
 """The only loop: resume, step, log, evaluate, save, and stop when told or in need."""
 
+import contextlib
 import dataclasses
 import math
 import pathlib
-import platform
 import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-import flax
 import grain
 import jax
-import numpy as np
 from rich.console import Console
 
-import ikl_jax
-from train import compare, files, pictures, processes, settings, sharding
+from train import (
+    compare,
+    files,
+    health,
+    pictures,
+    processes,
+    results,
+    settings,
+    sharding,
+)
 from train.checkpoint import Checkpoints
 from train.data import pipeline
 from train.data.fingerprint import fingerprint
@@ -40,18 +46,22 @@ def train(config: Config, workdir: pathlib.Path, console: Console) -> dict:
       UserError: the config or the workdir cannot be used, or the loss is not finite.
       Preempted: told to stop; the same call goes on from there.
     """
-    settings.agree(config)
-    run = build(config)
-    processes.on_main(lambda: settings.claim(workdir, config))
-    finished = workdir / "result.json"
-    result = files.read_json(finished) if finished.exists() else None
-    if result is not None and result["epochs"] == config.epochs:
-        console.print(f"{workdir} is finished", highlight=False)
-    else:
-        result = _train(run, workdir, console)
-        if processes.is_main():
-            files.write_whole(finished, files.to_json(result))
-        processes.barrier("finished")
+    with Watch() as watch:
+        settings.agree(config)
+        run = build(config)
+        processes.on_main(lambda: settings.claim(workdir, config))
+        watch.check()
+        finished = workdir / "result.json"
+        result = files.read_json(finished) if finished.exists() else None
+        if result is not None and result["epochs"] == config.epochs:
+            console.print(f"{workdir} is finished", highlight=False)
+            if settings.changed(workdir, config, "evaluation."):
+                console.print("evaluate it otherwise with python -m train.evaluate")
+        else:
+            result = _train(run, workdir, console, watch)
+            if processes.is_main():
+                files.write_whole(finished, files.to_json(result))
+            processes.barrier("finished")
     console.print(compare.table({str(workdir): result}))
     return result
 
@@ -95,60 +105,73 @@ class _Start:
     best: float
 
 
-def _train(run: Run, workdir: pathlib.Path, console: Console) -> dict:
-    config, data = run.config, fingerprint(run.data)
-    with Watch() as watch:
-        evaluator = Evaluator(
-            run.model, run.data.test, Threat.of(config), run.mesh,
-            batch_size=config.evaluation.batch_size, seed=config.seed,
-            between=watch.check,
-        )  # fmt: skip
-        batches = pipeline.training_batches(
-            run.data.train, config.data, batch_size=config.batch_size,
-            seed=config.seed, rows=run.local_rows,
-        )  # fmt: skip
-        checkpoints = Checkpoints(workdir / CHECKPOINTS, keep=config.keep_checkpoints)
-        best = Checkpoints(workdir / BEST, keep=1)
-        # 1. Start from the newest whole checkpoint, else from the beginning.
-        start = _start(run, workdir, checkpoints, batches, data, console)
-        processes.on_main(lambda: settings.record(workdir, config))
-        step = int(start.state.step)
-        # An evaluation that will be made again is not to be logged twice.
-        again = not start.evaluated or step == run.total_steps
-        earlier = [line.get("seconds", 0.0) for line in logged(workdir, until=step)]
-        seconds = _stopwatch(max(earlier, default=0.0))
-        processes.barrier("log read")
-        writer = (
-            MetricsWriter(workdir, step, again=again)
-            if processes.is_main()
-            else NoWriter()
-        )
-        display = Display(
-            console, total=run.total_steps, done=step, epochs=config.epochs
-        )
-        parts = _Parts(
-            run, batches, evaluator, checkpoints, best, writer, display, watch,
-            seconds, data,
-        )  # fmt: skip
-        try:
-            with display:
-                state = _epochs(start, parts)
-                checkpoints.wait()
-                best.wait()
-            verdict = evaluator(state.evaluated)
-            writer.write(run.total_steps, _evaluated(verdict))
-        except Preempted:
-            checkpoints.wait()
-            best.wait()
-            raise
-        finally:
-            checkpoints.close()
-            best.close()
-            writer.close()
-    examples = evaluator.examples(state.evaluated)
+def _train(run: Run, workdir: pathlib.Path, console: Console, watch: Watch) -> dict:
+    with contextlib.ExitStack() as stack:
+        start, parts = _set_up(run, workdir, console, watch, stack)
+        with parts.display:
+            state = _epochs(start, parts)
+            parts.checkpoints.wait()
+            parts.best.wait()
+        verdict = parts.evaluator(state.evaluated)
+        parts.writer.write(run.total_steps, _evaluated(verdict))
+    examples = parts.evaluator.examples(state.evaluated)
     if processes.is_main():
-        pictures.save(workdir / "examples.png", examples, Threat.of(config))
-    return _result(run, state, verdict, seconds())
+        pictures.save(workdir / "examples.png", examples, Threat.of(run.config))
+    weights = "last" if state.averaged is None else "averaged"
+    return results.of(run, verdict, weights=weights, seconds=parts.seconds())
+
+
+def _set_up(
+    run: Run,
+    workdir: pathlib.Path,
+    console: Console,
+    watch: Watch,
+    stack: contextlib.ExitStack,
+) -> tuple[_Start, _Parts]:
+    """What is needed to go on; `stack` closes it, waiting for what is being saved."""
+    config, data = run.config, fingerprint(run.data)
+    processes.agree("data", data)
+    _say_where(run, console)
+    evaluator = Evaluator(
+        run.model, run.data.test, Threat.of(config), run.mesh,
+        batch_size=config.evaluation.batch_size, seed=config.seed,
+        between=watch.check,
+    )  # fmt: skip
+    batches = pipeline.training_batches(
+        run.data.train, config.data, batch_size=config.batch_size,
+        seed=config.seed, rows=run.local_rows,
+    )  # fmt: skip
+    checkpoints = Checkpoints(workdir / CHECKPOINTS, keep=config.keep_checkpoints)
+    stack.callback(checkpoints.close)
+    best = Checkpoints(workdir / BEST, keep=1)
+    stack.callback(best.close)
+    # 1. Start from the newest whole checkpoint, else from the beginning.
+    start = _start(run, workdir, checkpoints, batches, data, console)
+    step = int(start.state.step)
+    best.forget_after(step)
+    processes.on_main(lambda: settings.record(workdir, config))
+    # An evaluation that will be made again is not to be logged twice.
+    again = not start.evaluated or step == run.total_steps
+    earlier = [line.get("seconds", 0.0) for line in logged(workdir, until=step)]
+    seconds = _stopwatch(max(earlier, default=0.0))
+    processes.barrier("log read")
+    writer = (
+        MetricsWriter(workdir, step, again=again) if processes.is_main() else NoWriter()
+    )
+    stack.callback(writer.close)
+    display = Display(console, total=run.total_steps, done=step, epochs=config.epochs)
+    return start, _Parts(
+        run, batches, evaluator, checkpoints, best, writer, display, watch, seconds,
+        data,
+    )  # fmt: skip
+
+
+def _say_where(run: Run, console: Console) -> None:
+    mesh = ", ".join(f"{axis} {size}" for axis, size in run.mesh.shape.items())
+    console.print(
+        f"{jax.default_backend()} devices: {jax.device_count()} ({mesh})",
+        highlight=False,
+    )
 
 
 def _start(
@@ -160,10 +183,9 @@ def _start(
     console: Console,
 ) -> _Start:
     """The newest checkpoint's, with `batches` set to its position, or the first."""
-    state = run.initial_state()
-    saved = checkpoints.restore(state, report=console.print)
+    saved = checkpoints.restore(run.abstract_state, report=console.print)
     if saved is None:
-        return _Start(state, [], True, -math.inf)
+        return _Start(run.initial_state(), [], True, -math.inf)
     position = saved.position
     if position["data"] != data:
         raise UserError(
@@ -236,7 +258,7 @@ def _close(
     run, config = parts.run, parts.run.config
     step, last = epoch * run.steps_per_epoch, epoch == config.epochs
     if not parts.evaluator.is_finite(state.weights):
-        _stop("the logits are", {}, step, parts.checkpoints)
+        health.stop("the logits are", {}, step, parts.checkpoints)
     every = config.evaluation.every
     if every and epoch % every == 0 and not last:
         try:
@@ -251,6 +273,7 @@ def _close(
         if verdict.robust_accuracy > best:
             best = verdict.robust_accuracy
             parts.best.save(step, state.evaluated, _evaluated(verdict))
+            parts.best.wait()  # before a checkpoint knows of it
     parts.display.epoch(step, epoch, metrics)
     if epoch % config.checkpoint_every == 0 or last:
         parts.save(state, pending=[], evaluated=True, best=best)
@@ -271,20 +294,31 @@ def _steps(
     sizes = pipeline.batch_sizes(run.data.train, run.config)
     for step in range(int(state.step) + 1, end + 1):
         if parts.watch.requested(step):
-            kept = _fetched(pending)
-            parts.save(state, pending=kept, evaluated=True, best=best)
-            raise Preempted
+            _save_and_stop(state, pending, best, parts)
         size = sizes[(step - 1) % run.steps_per_epoch]
         batch = sharding.put(next(parts.batches), run.mesh, size)
         state, metrics = step_fn(state, batch)
         pending.append(metrics)
         parts.display.step(step, epoch)
         if step % run.config.log_every == 0 or step == end:
-            means, pending = _means(pending), []
-            _check_finite(means, step, parts.checkpoints)
+            means, pending = health.means(pending), []
+            health.check_finite(means, step, parts.checkpoints)
             parts.writer.write(step, {**means, "seconds": parts.seconds()})
             parts.display.metrics(means)
     return state, means
+
+
+def _save_and_stop(
+    state: TrainState, pending: list[Any], best: float, parts: _Parts
+) -> NoReturn:
+    """Between two steps; a state that is no use to go on from is not saved."""
+    kept, step = health.fetched(pending), int(state.step)
+    for metrics in kept:
+        health.check_finite(metrics, step, parts.checkpoints)
+    if not parts.evaluator.is_finite(state.weights):
+        health.stop("the logits are", {}, step, parts.checkpoints)
+    parts.save(state, pending=kept, evaluated=True, best=best)
+    raise Preempted
 
 
 def _stopwatch(before: float) -> Callable[[], float]:
@@ -292,62 +326,8 @@ def _stopwatch(before: float) -> Callable[[], float]:
     return lambda: before + time.monotonic() - start
 
 
-def _fetched(pending: list[Metrics]) -> list[dict[str, float]]:
-    return jax.tree.map(float, jax.device_get(pending))
-
-
-def _means(pending: list[Metrics]) -> dict[str, float]:
-    fetched = _fetched(pending)
-    return {
-        name: float(np.mean([metrics[name] for metrics in fetched]))
-        for name in fetched[0]
-    }
-
-
-def _check_finite(means: dict[str, float], step: int, checkpoints: Checkpoints) -> None:
-    if not all(math.isfinite(value) for value in means.values()):
-        _stop("a metric is", means, step, checkpoints)
-
-
-def _stop(
-    what: str, means: dict[str, float], step: int, checkpoints: Checkpoints
-) -> NoReturn:
-    shown = ", ".join(f"{name} {value:g}" for name, value in means.items())
-    steps = checkpoints.steps()
-    saved = f"step {steps[-1]} is saved" if steps else "nothing is saved yet"
-    raise UserError(
-        f"{what} not finite at step {step} {f'({shown})' if shown else ''}; {saved}. "
-        "Look at optimizer.learning_rate (too high?), loss.strength, loss.alpha, "
-        "awp.gamma and the images and labels around that step"
-    )
-
-
 def _evaluated(verdict: Verdict) -> dict[str, float]:
     return {
         "eval_natural_accuracy": verdict.natural_accuracy,
         "eval_robust_accuracy": verdict.robust_accuracy,
-    }
-
-
-def _result(run: Run, state: TrainState, verdict: Verdict, seconds: float) -> dict:
-    config, threat = run.config, Threat.of(run.config)
-    return {
-        "config": config.name,
-        "dataset": config.data.source,
-        "evaluated_on": config.data.evaluate_on,
-        "num_examples": len(verdict.natural),
-        "weights": "averaged" if state.averaged is not None else "last",
-        "epochs": config.epochs,
-        "steps": run.total_steps,
-        "seconds": round(seconds, 2),
-        "epsilon": threat.epsilon,
-        "norm": threat.norm,
-        "natural_accuracy": verdict.natural_accuracy,
-        "robust_accuracy": {threat.name: verdict.robust_accuracy},
-        "versions": {
-            "python": platform.python_version(),
-            "jax": jax.__version__,
-            "flax": flax.__version__,
-            "ikl_jax": ikl_jax.__version__,
-        },
     }

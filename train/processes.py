@@ -20,6 +20,7 @@ def start(
     num_processes: int | None = None,
     process_id: int | None = None,
     heartbeat_timeout: int = 100,
+    start_timeout: int = 300,
 ) -> None:
     """Joins the other processes; before anything touches a device.
 
@@ -30,9 +31,11 @@ def start(
       process_id: of this one, from 0.
       heartbeat_timeout: seconds of silence after which a process counts as dead and
         the others stop.
+      start_timeout: seconds to wait for the others. The JAX runtime then aborts the
+        process (SIGABRT), which nothing here can turn into an exception.
 
     Raises:
-      UserError: the flags are incomplete, or the others cannot be reached.
+      UserError: the flags are incomplete, or no cluster is found.
     """
     given = (coordinator, num_processes, process_id)
     if all(value is None for value in given) and not distributed:
@@ -48,6 +51,7 @@ def start(
             num_processes=num_processes,
             process_id=process_id,
             heartbeat_timeout_seconds=heartbeat_timeout,
+            initialization_timeout=start_timeout,
         )
     except (RuntimeError, ValueError) as error:
         raise UserError(f"the other processes cannot be joined: {error}") from error
@@ -77,10 +81,16 @@ def on_main(call: Callable[[], None]) -> None:
 
 
 def broadcast(text: str) -> str:
-    """The first process's text (its first 16,384 bytes), on every one."""
+    """The first process's text, on every one.
+
+    Raises:
+      ValueError: it has more than 16,384 bytes.
+    """
     if jax.process_count() == 1:
         return text
-    encoded = text.encode()[:MESSAGE_BYTES].ljust(MESSAGE_BYTES, b"\0")
+    encoded = text.encode().ljust(MESSAGE_BYTES, b"\0")
+    if len(encoded) > MESSAGE_BYTES:
+        raise ValueError(f"{len(encoded)} bytes are more than {MESSAGE_BYTES}")
     received = multihost_utils.broadcast_one_to_all(np.frombuffer(encoded, np.uint8))
     return np.asarray(received).tobytes().rstrip(b"\0").decode(errors="ignore")
 
@@ -90,6 +100,15 @@ def everywhere(fact: bool) -> bool:
     if jax.process_count() == 1:
         return fact
     return bool(np.all(multihost_utils.process_allgather(np.asarray(fact))))
+
+
+def agree(name: str, text: str) -> None:
+    """Raises `UserError` unless `text` is the same on every process."""
+    theirs = broadcast(text)
+    if not everywhere(text == theirs):
+        raise UserError(
+            f"the processes have different {name}: {theirs} on process 0, {text} here"
+        )
 
 
 def leave(code: int) -> None:

@@ -46,14 +46,20 @@ class Run:
         return init(jax.random.key(self.config.seed))
 
     @cached_property
+    def abstract_state(self) -> TrainState:
+        """Shapes, dtypes and places of the train state, which need no memory."""
+        state = jax.eval_shape(self.recipe.init, jax.random.key(0))
+        places = sharding.state_shardings(
+            self.mesh, state, num_classes=self.num_logits, fsdp=self.config.fsdp
+        )
+        return jax.tree.map(
+            lambda leaf, place: leaf.update(sharding=place), state, places
+        )
+
+    @property
     def state_shardings(self) -> PyTree:
         """A `NamedSharding` for each leaf of the train state."""
-        return sharding.state_shardings(
-            self.mesh,
-            jax.eval_shape(self.recipe.init, jax.random.key(0)),
-            num_classes=self.num_logits,
-            fsdp=self.config.fsdp,
-        )
+        return jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state)
 
     def local_rows(self, size: int) -> np.ndarray:
         """The rows of a batch that this process reads."""
@@ -100,27 +106,35 @@ def _check_batches(config: Config, batch_sizes: Iterable[int], mesh: Mesh) -> No
 
 
 def reopen(workdir: pathlib.Path) -> Run:
-    """An earlier run, on the devices that there are now, whatever its mesh was.
+    """An earlier run, to be evaluated on the devices that there are now.
 
-    It is to be evaluated, not trained: its batches need not come in parts.
+    On its own mesh if that fits them, else with all along `data`. Batches are made to
+    fit, which changes no verdict.
 
     Raises:
       UserError: there is none.
     """
     config = settings.load(workdir)
-    config.mesh = (-1, 1)
-    config.accumulate = 1
+    settings.validate(config)
+    try:
+        mesh = sharding.create_mesh(settings.get(config, "mesh"))
+    except UserError:
+        config.mesh = (-1, 1)
+        mesh = sharding.create_mesh(config.mesh)
+    config.accumulate, config.model.bn_groups = 1, 1
+    for section in (config, config.evaluation):
+        section.batch_size = sharding.fitting(section.batch_size, mesh)
     return build(config)
 
 
 def newest_state(run: Run, workdir: pathlib.Path, report: Report) -> TrainState:
     """The state to continue from; raises `UserError` if nothing is saved."""
-    return _restored(workdir / CHECKPOINTS, run.initial_state(), report).tree
+    return _restored(workdir / CHECKPOINTS, run.abstract_state, report).tree
 
 
 def best_weights(run: Run, workdir: pathlib.Path, report: Report) -> Saved:
     """The weights of the best evaluation; raises `UserError` if there was none."""
-    return _restored(workdir / BEST, run.initial_state().evaluated, report)
+    return _restored(workdir / BEST, run.abstract_state.evaluated, report)
 
 
 def _restored(folder: pathlib.Path, template: PyTree, report: Report) -> Saved:

@@ -82,6 +82,11 @@ def validate(config: Config) -> None:
             "attack.start must be uniform, or gaussian with attack.start_scale > 0, "
             f"got {attack.start} (start_scale {attack.start_scale})"
         )
+    if _pads_gkl_to_the_power_of_zero(config):
+        raise UserError(
+            "gamma=0 gives GKL's weights of zero, those of padded classes, the weight "
+            "1: model.classes_multiple_of must be 1, or gamma above 0"
+        )
     if _accumulates_sampled_gkl(config):
         raise UserError(
             f"accumulate={config.accumulate} cannot give GKL's loss of the whole batch "
@@ -94,6 +99,13 @@ def validate(config: Config) -> None:
         )
     if config.data.evaluate_on == "validation" and not config.data.validation_size:
         raise UserError("data.evaluate_on=validation needs data.validation_size > 0")
+
+
+def _pads_gkl_to_the_power_of_zero(config: Config) -> bool:
+    used = ((config.loss.name, config.loss), (config.attack.loss, config.attack))
+    flat = any(name == "gkl" and section.gamma == 0 for name, section in used)
+    padded = config.model.classes_multiple_of > 1
+    return flat and padded and config.recipe == "adversarial"
 
 
 def _accumulates_sampled_gkl(config: Config) -> bool:
@@ -131,7 +143,7 @@ def claim(workdir: pathlib.Path, config: Config) -> None:
     path = workdir / "config.json"
     try:
         if not path.exists():
-            if workdir.is_dir() and any(workdir.iterdir()):
+            if workdir.is_dir() and {*workdir.iterdir()} - {files.unfinished(path)}:
                 raise UserError(f"{workdir} holds files that are not a run's")
             workdir.mkdir(parents=True, exist_ok=True)
             record(workdir, config)
@@ -154,6 +166,13 @@ def claim(workdir: pathlib.Path, config: Config) -> None:
 def record(workdir: pathlib.Path, config: Config) -> None:
     """Writes the config that a claimed workdir's run goes on with."""
     files.write_whole(workdir / "config.json", to_json(config))
+
+
+def changed(workdir: pathlib.Path, config: Config, prefix: str) -> bool:
+    """Whether a claimed workdir's config has other values of fields so named."""
+    before = files.read_json(workdir / "config.json")
+    fields = differences(before, json.loads(config.to_json()))
+    return any(field.startswith(prefix) for field in fields)
 
 
 def differences(

@@ -67,6 +67,11 @@ def check_batch(name: str, size: int, mesh: Mesh) -> None:
         )
 
 
+def fitting(size: int, mesh: Mesh) -> int:
+    """The largest batch up to `size` that `check_batch` lets pass, and at least one."""
+    return max(size // mesh.shape["data"], 1) * mesh.shape["data"]
+
+
 def check_classes(num_classes: int, mesh: Mesh) -> None:
     """Raises `UserError` unless the axis `model` divides the classes."""
     if num_classes % mesh.shape["model"]:
