@@ -1,7 +1,4 @@
-"""Architectures, against logits of the published ones with the same weights."""
-
-import json
-import zlib
+"""Architectures and their options; the published logits are in test_torch_weights."""
 
 import flax.linen as nn
 import jax
@@ -10,84 +7,106 @@ import numpy as np
 import pytest
 
 from ikl_jax import models
+from ikl_jax.models import __main__ as listing
 from ikl_jax.models.batch_norm import BatchNorm
-from tests.conftest import GOLDEN
+from ikl_jax.models.layers import channel_shuffle
+from ikl_jax.models.registry import FAMILIES
 
-RECORD = json.loads((GOLDEN / "wide_resnet.json").read_text())
-
-
-def drawn(name, shape):
-    """The golden data's parameter of that torch name."""
-    seed = zlib.crc32((RECORD["salt"] + name).encode())
-    value = np.random.default_rng(seed).standard_normal(shape)
-    if name.endswith("running_mean"):
-        value = 0.1 * value
-    elif name.endswith("running_var"):
-        value = 1 + 0.1 * np.abs(value)
-    elif len(shape) == 4:
-        value = value * np.sqrt(2 / np.prod(shape[1:]))
-    elif len(shape) == 2:
-        value = value / np.sqrt(shape[1])
-    elif name.endswith("weight"):
-        value = 1 + 0.1 * value
-    else:
-        value = 0.1 * value
-    return value.astype(np.float32)
+# One of each kind of block, of those that are listed, and small where there is a choice.
+KINDS = [
+    "wide_resnet_10_1", "wide_resnet_swish_10_1", "cifar_resnet8",
+    "imagenet_resnet18", "cifar_vgg8", "cifar_mobilenetv2", "cifar_shufflev1",
+    "cifar_shufflev2", "imagenet_mobilenetv1",
+]  # fmt: skip
 
 
-def torch_layer(path):
-    """The torch name of a layer of ours, such as group1_block0/norm1."""
-    top = {"stem": "conv1", "norm": "bn1", "classifier": "fc"}
-    if path[0] in top:
-        return top[path[0]]
-    group, block = path[0].removeprefix("group").split("_block")
-    inner = {"norm1": "bn1", "norm2": "bn2", "shortcut": "convShortcut"}
-    return f"block{group}.layer.{block}.{inner.get(path[1], path[1])}"
+def forward(model, size=16, channels=3):
+    """Shapes and dtypes of the logits and of the variables, without computing."""
+    x = jax.ShapeDtypeStruct((2, size, size, channels), jnp.float32)
+    return jax.eval_shape(lambda x: model.init_with_output(jax.random.key(0), x), x)
 
 
-TORCH_NAMES = {
-    "kernel": "weight", "scale": "weight", "bias": "bias",
-    "mean": "running_mean", "var": "running_var",
-}  # fmt: skip
+@pytest.mark.parametrize("name", KINDS)
+def test_any_channels_and_bfloat16_with_float32_parameters(name):
+    model = models.create(name, 5, dtype=jnp.bfloat16, normalize=None)
+    logits, variables = forward(model, channels=2)
+    assert (logits.shape, logits.dtype) == ((2, 5), jnp.float32)
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+    x = jax.ShapeDtypeStruct((2, 16, 16, 2), jnp.float32)
+    program = str(jax.make_jaxpr(model.apply)(variables, x))
+    convolutions = [line for line in program.split("\n") if "conv_general" in line]
+    assert convolutions
+    assert all("bf16[" in line for line in convolutions)
 
 
-def golden_variables(shapes, used):
-    def fill(path, leaf):
-        names = [key.key for key in path][1:]
-        name = f"{torch_layer(names[:-1])}.{TORCH_NAMES[names[-1]]}"
-        used.add(name)
-        order = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}[leaf.ndim]
-        back = {4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}[leaf.ndim]
-        torch_shape = tuple(leaf.shape[i] for i in order)
-        return jnp.asarray(drawn(name, torch_shape).transpose(back))
+@pytest.mark.parametrize(
+    "name", ["cifar_resnet8", "cifar_vgg8", "cifar_mobilenetv2", "cifar_shufflev2"]
+)
+def test_remat_recomputes_blocks_and_keeps_names(name):
+    plain, recomputed = (models.create(name, 5, remat=remat) for remat in (False, True))
+    (_, variables), (_, same) = forward(plain), forward(recomputed)
+    assert jax.tree.structure(variables) == jax.tree.structure(same)
+    x = jax.ShapeDtypeStruct((64, 16, 16, 3), jnp.float32)
+    sizes = [residual_bytes(model, variables, x) for model in (plain, recomputed)]
+    assert sizes[1] < 0.6 * sizes[0]
 
-    return jax.tree_util.tree_map_with_path(fill, shapes)
 
-
-@pytest.mark.parametrize("name", ["wide_resnet_10_2", "wide_resnet_34_10"])
-@pytest.mark.parametrize("mode", ["eval", "train"])
-def test_wide_resnets_equal_the_published_ones(name, mode):
-    record = RECORD["models"][name]
-    channels, height, width = record["input"]
-    seed = zlib.crc32((RECORD["salt"] + name).encode())
-    x = np.random.default_rng(seed).random((2, channels, height, width))
-    x = jnp.asarray(x.astype(np.float32).transpose(0, 2, 3, 1))
-    num_classes = record["parameters"]["fc.bias"][0]
-    model = models.create(name, num_classes)
-    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), x))
-    used = set()
-    variables = golden_variables(shapes, used)
-    assert used == set(record["parameters"])
-    assert record["count"] == sum(leaf.size for leaf in jax.tree.leaves(variables))
-
-    expected = np.load(GOLDEN / "wide_resnet.npz")[f"{name}/{mode}"]
-    train = mode == "train"
-    logits, _ = jax.jit(
-        lambda v, x: model.apply(v, x, train=train, mutable=["batch_stats"])
-    )(variables, x)
-    np.testing.assert_allclose(
-        logits, expected, rtol=0, atol=1e-3 * np.abs(expected).max()
+def test_groups_of_the_batch_are_normalised_by_themselves():
+    model = models.create("cifar_resnet8", 5)
+    x = jax.random.uniform(jax.random.key(0), (4, 16, 16, 3))
+    variables = jax.jit(model.init)(jax.random.key(1), x)
+    run = jax.jit(
+        lambda model, x: model.apply(variables, x, train=True, mutable="batch_stats"),
+        static_argnums=0,
     )
+    logits, updated = run(model.clone(bn_groups=2), x)
+    (first, expected), (second, _) = run(model, x[:2]), run(model, x[2:])
+    np.testing.assert_allclose(logits, jnp.concatenate([first, second]), atol=1e-4)
+    for ours, theirs in zip(*map(jax.tree.leaves, (updated, expected)), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_input_is_normalised(name):
+    model = models.create(name, normalize=((0.4, 0.5, 0.6), (0.2, 0.3, 0.4)))
+    x = jax.random.uniform(jax.random.key(0), (2, 4, 4, 3))
+    by_hand = (np.asarray(x) - [0.4, 0.5, 0.6]) / [0.2, 0.3, 0.4]
+    np.testing.assert_allclose(model.prepared(x), by_hand, rtol=1e-5, atol=1e-5)
+    with pytest.raises(ValueError, match="normalize must have .* 1 channels.* got 3"):
+        forward(model, channels=1)
+
+
+def test_shuffled_channels():
+    x = jnp.arange(6.0)[None]
+    assert channel_shuffle(x, 2).tolist() == [[0, 3, 1, 4, 2, 5]]
+    assert channel_shuffle(x, 3).tolist() == [[0, 2, 4, 1, 3, 5]]
+
+
+def test_every_listed_name_can_be_made():
+    names = [name for family in FAMILIES for name in family.examples]
+    assert len(names) == len(set(names)) == 34
+    for name in names:
+        assert models.create(name, 3).num_classes == 3
+
+
+def test_the_listing(capsys, monkeypatch):
+    shown = {"cifar_vgg8", "imagenet_resnet18"}
+    families = [family for family in FAMILIES if shown & set(family.examples)]
+    monkeypatch.setattr(listing, "FAMILIES", families)
+    listing.main()
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["cifar_vgg8", "3,965,028", "32", "x", "32", "x", "3", "100"] in lines
+    # As torchvision's documentation counts it.
+    assert [
+        "imagenet_resnet18",
+        "11,689,512",
+        "224",
+        "x",
+        "224",
+        "x",
+        "3",
+        "1,000",
+    ] in lines
 
 
 def test_training_updates_the_running_statistics():
@@ -173,14 +192,17 @@ def test_logits_are_not_rounded_to_bfloat16(name):
 def residual_bytes(model, variables, x):
     """What the forward pass keeps for the gradient to the parameters."""
 
-    def loss(params):
-        logits, _ = model.apply(
-            {**variables, "params": params}, x, train=True, mutable=["batch_stats"]
-        )
-        return jnp.sum(logits)
+    def kept(variables, x):
+        def loss(params):
+            logits, _ = model.apply(
+                {**variables, "params": params}, x, train=True, mutable=["batch_stats"]
+            )
+            return jnp.sum(logits)
 
-    kept = jax.eval_shape(lambda p: jax.vjp(loss, p)[1], variables["params"])
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))
+        return jax.vjp(loss, variables["params"])[1]
+
+    leaves = jax.tree.leaves(jax.eval_shape(kept, variables, x))
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
 
 
 def test_remat_keeps_less_and_gives_the_same():
@@ -215,10 +237,31 @@ def test_remat_keeps_less_and_gives_the_same():
     ("call", "message"),
     [
         (lambda: models.create("wide_resnet_10_"), "did you mean 'wide_resnet_10_2'"),
-        (lambda: models.create("resnet18"), "unknown model 'resnet18'.*known: cnn"),
+        (
+            lambda: models.create("resnet18"),
+            "unknown model 'resnet18'; did you mean '.*_resnet18'.*known: cifar",
+        ),
         (lambda: models.create("wide_resnet_12_2"), "depth must be 10, 16, .* got 12"),
         (lambda: models.create("wide_resnet_10_0"), "width must be >= 1, got 0"),
         (lambda: models.create("cnn", 0), "num_classes must be > 0, got 0"),
+        (lambda: models.create("cifar_resnet10"), "did you mean 'cifar_resnet"),
+        (lambda: models.create("cifar_wrn_16_0"), "width must be >= 1, got 0"),
+        (
+            lambda: models.create("cifar_vgg8", normalize=((0.5,), (0.1, 0.2))),
+            "normalize must be .mean, deviation. with a number a channel each, got",
+        ),
+        (
+            lambda: models.create("cifar_vgg8", normalize=((0.5,), (0.0,))),
+            "normalize's deviations must be > 0, got .0.0,.",
+        ),
+        (
+            lambda: forward(models.create("wide_resnet_swish_10_1"), 16, 1),
+            "normalize must have .* 1 channels, or be None, got 3 of each",
+        ),
+        (
+            lambda: forward(models.create("cifar_vgg8"), 7),
+            "VGG needs images of 8 x 8 or more, got .7, 7.",
+        ),
     ],
 )
 def test_bad_names(call, message):

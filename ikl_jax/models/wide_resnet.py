@@ -5,80 +5,69 @@ https://arxiv.org/abs/1605.07146, 2016, in the variant of TRADES and AWP: where 
 block changes the width, its shortcut starts from the activated input.
 """
 
-from functools import partial
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import flax.linen as nn
-import jax.numpy as jnp
 
-from ikl_jax.models.batch_norm import BatchNorm
+from ikl_jax.models.layers import ConvModule, Network, Normalize
 from ikl_jax.types import Array
 
-# Both sides padded by one at stride 2 too, as torch does; "SAME" would pad one side.
-_Conv3x3 = partial(
-    nn.Conv,
-    kernel_size=(3, 3),
-    padding=1,
-    use_bias=False,
-    kernel_init=nn.initializers.variance_scaling(2.0, "fan_out", "normal"),
-)
-_Conv1x1 = partial(
-    nn.Conv,
-    kernel_size=(1, 1),
-    padding=0,
-    use_bias=False,
-    kernel_init=nn.initializers.variance_scaling(2.0, "fan_out", "normal"),
-)
+CIFAR10_NORMALIZE = ((0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616))
 
 
-class Block(nn.Module):
-    """BatchNorm, ReLU, convolution, twice, around a shortcut."""
+class Block(ConvModule, kw_only=True):
+    """BatchNorm, activation, convolution, twice, around a shortcut."""
 
     features: int
     stride: int
-    dtype: jnp.dtype
-    bn_groups: int
+    activation: Callable[[Array], Array]
+    padding: Sequence[tuple[int, int]] | None
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
-        norm = partial(BatchNorm, self.bn_groups, dtype=self.dtype)
-        activated = nn.relu(norm(name="norm1")(x, train=train))
-        out = _Conv3x3(
-            self.features, strides=self.stride, dtype=self.dtype, name="conv1"
-        )(activated)
-        out = nn.relu(norm(name="norm2")(out, train=train))
-        out = _Conv3x3(self.features, dtype=self.dtype, name="conv2")(out)
+        activated = self.activation(self.norm(x, train, name="norm1"))
+        out = self.conv(
+            activated,
+            self.features,
+            3,
+            stride=self.stride,
+            padding=self.padding,
+            name="conv1",
+        )
+        out = self.activation(self.norm(out, train, name="norm2"))
+        out = self.conv(out, self.features, 3, name="conv2")
         if x.shape[-1] != self.features:
-            x = _Conv1x1(
-                self.features, strides=self.stride, dtype=self.dtype, name="shortcut"
-            )(activated)
+            x = self.conv(
+                activated, self.features, 1, stride=self.stride, name="shortcut"
+            )
         return out + x
 
 
-class WideResNet(nn.Module):
+class WideResNet(Network, kw_only=True):
     """Three groups of blocks, at full, half and quarter resolution.
-
-    Input `[B, H, W, K]` in [0, 1]; output float32 `[B, C]`. BatchNorm statistics are
-    those of the batch in training (`train=True`, collection "batch_stats"), and the
-    running averages otherwise.
 
     Attributes:
       depth: 6 n + 4 for n blocks a group.
       width: multiple of 16, 32 and 64 channels.
-      num_classes: C.
-      dtype: of the computation; parameters, statistics and the classifier stay
-        float32.
-      bn_groups: parts of the batch that BatchNorm treats as batches of their own.
-      remat: a block's activations are not kept for its gradient but computed again;
-        memory then grows with the blocks' inputs alone. Results and the names of
-        parameters do not change.
+      activation: after BatchNorm.
+      strided_padding: (before, after) of the rows and columns of the convolutions of
+        stride 2; None: one on each side.
     """
 
     depth: int
     width: int
-    num_classes: int = 10
-    dtype: jnp.dtype = jnp.float32
-    bn_groups: int = 1
-    remat: bool = False
+    activation: Callable[[Array], Array] = nn.relu
+    strided_padding: Sequence[tuple[int, int]] | None = None
+
+    torch_names: ClassVar[tuple[tuple[str, str], ...]] = (
+        (r"stem", "conv1"),
+        (r"norm", "bn1"),
+        (r"classifier", "fc"),
+        (r"group(\d+)_block(\d+)", r"block\1.layer.\2"),
+        (r"norm(\d)", r"bn\1"),
+        (r"shortcut", "convShortcut"),
+    )
 
     def __post_init__(self) -> None:
         if self.depth < 10 or (self.depth - 4) % 6:
@@ -89,19 +78,45 @@ class WideResNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool = False) -> Array:
-        x = _Conv3x3(16, dtype=self.dtype, name="stem")(x.astype(self.dtype))
-        # Counted with `self` as 0: `train` is no array to trace.
-        block_type = nn.remat(Block, static_argnums=(2,)) if self.remat else Block
+        x = self.conv(self.prepared(x), 16, 3, name="stem")
         for group, (channels, stride) in enumerate(((16, 1), (32, 2), (64, 2)), 1):
-            for block in range((self.depth - 4) // 6):
-                x = block_type(
-                    channels * self.width,
-                    stride if block == 0 else 1,
-                    self.dtype,
-                    self.bn_groups,
-                    name=f"group{group}_block{block}",
-                )(x, train)
-        norm = BatchNorm(self.bn_groups, dtype=self.dtype, name="norm")
-        x = nn.relu(norm(x, train=train))
-        x = jnp.mean(x.astype(jnp.float32), axis=(1, 2))
-        return nn.Dense(self.num_classes, dtype=jnp.float32, name="classifier")(x)
+            for index in range((self.depth - 4) // 6):
+                strided = index == 0 and stride == 2
+                block = self.block(
+                    Block,
+                    features=channels * self.width,
+                    stride=stride if strided else 1,
+                    activation=self.activation,
+                    padding=self.strided_padding if strided else None,
+                    name=f"group{group}_block{index}",
+                )
+                x = block(x, train)
+        return self.classified(self.activation(self.norm(x, train, name="norm")))
+
+
+class WideResNetSwish(WideResNet, kw_only=True):
+    """As trained on synthetic data: swish, padded as TensorFlow's "SAME" at stride 2.
+
+    It normalises by CIFAR-10's statistics unless told others, as the published
+    networks do; those for CIFAR-100 do so by that data set's.
+
+    Reference: Gowal et al., "Improving Robustness using Generated Data",
+    https://arxiv.org/abs/2110.09468, 2021.
+    """
+
+    normalize: Normalize | None = CIFAR10_NORMALIZE
+    activation: Callable[[Array], Array] = nn.swish
+    strided_padding: Sequence[tuple[int, int]] | None = ((0, 1), (0, 1))
+
+    torch_names: ClassVar[tuple[tuple[str, str], ...]] = (
+        (r"stem", "init_conv"),
+        (r"norm", "batchnorm"),
+        (r"classifier", "logits"),
+        (r"group1_block(\d+)", r"layer.0.block.\1"),
+        (r"group2_block(\d+)", r"layer.1.block.\1"),
+        (r"group3_block(\d+)", r"layer.2.block.\1"),
+        (r"norm1", "batchnorm_0"),
+        (r"norm2", "batchnorm_1"),
+        (r"conv1", "conv_0"),
+        (r"conv2", "conv_1"),
+    )

@@ -1,0 +1,130 @@
+"""Residual networks for small images and for ImageNet.
+
+Reference: He et al., "Deep Residual Learning for Image Recognition",
+https://arxiv.org/abs/1512.03385, 2015; in a bottleneck the 3x3 convolution has the
+stride, as torchvision has it.
+"""
+
+from typing import ClassVar
+
+import flax.linen as nn
+
+from ikl_jax.models.layers import POOL_PADDING, ConvModule, Network
+from ikl_jax.types import Array
+
+
+class Block(ConvModule, kw_only=True):
+    """Convolutions around a shortcut, which is a convolution where shapes change."""
+
+    features: int
+    stride: int
+    expansion: ClassVar[int] = 1
+
+    @nn.nowrap
+    def shortcut(self, x: Array, train: bool) -> Array:
+        features = self.features * self.expansion
+        if self.stride == 1 and x.shape[-1] == features:
+            return x
+        x = self.conv(x, features, 1, stride=self.stride, name="shortcut")
+        return self.norm(x, train, name="shortcut_norm")
+
+
+class BasicBlock(Block, kw_only=True):
+    """Two 3x3 convolutions."""
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool) -> Array:
+        out = self.conv(x, self.features, 3, stride=self.stride, name="conv1")
+        out = nn.relu(self.norm(out, train, name="norm1"))
+        out = self.conv(out, self.features, 3, name="conv2")
+        out = self.norm(out, train, name="norm2")
+        return nn.relu(out + self.shortcut(x, train))
+
+
+class Bottleneck(Block, kw_only=True):
+    """A 3x3 convolution between two 1x1, the last to four times the channels."""
+
+    expansion: ClassVar[int] = 4
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool) -> Array:
+        out = self.conv(x, self.features, 1, name="conv1")
+        out = nn.relu(self.norm(out, train, name="norm1"))
+        out = self.conv(out, self.features, 3, stride=self.stride, name="conv2")
+        out = nn.relu(self.norm(out, train, name="norm2"))
+        out = self.conv(out, self.features * self.expansion, 1, name="conv3")
+        out = self.norm(out, train, name="norm3")
+        return nn.relu(out + self.shortcut(x, train))
+
+
+class ResNet(Network, kw_only=True):
+    """A stem, and groups of blocks of which all but the first halve the resolution.
+
+    Attributes:
+      stem_features: channels of the stem.
+      features: of the blocks, a number a group.
+      blocks: how many, a number a group.
+      block_type: BasicBlock or Bottleneck.
+    """
+
+    stem_features: int
+    features: tuple[int, ...]
+    blocks: tuple[int, ...]
+    block_type: type[Block] = BasicBlock
+
+    torch_names: ClassVar[tuple[tuple[str, str], ...]] = (
+        (r"stem", "conv1"),
+        (r"stem_norm", "bn1"),
+        (r"classifier", "fc"),
+        (r"group(\d+)_block(\d+)", r"layer\1.\2"),
+        (r"norm(\d)", r"bn\1"),
+        (r"shortcut", "downsample.0"),
+        (r"shortcut_norm", "downsample.1"),
+    )
+
+    @nn.nowrap
+    def stem(self, x: Array, train: bool) -> Array:
+        x = self.conv(x, self.stem_features, 3, name="stem")
+        return nn.relu(self.norm(x, train, name="stem_norm"))
+
+    @nn.compact
+    def __call__(self, x: Array, *, train: bool = False) -> Array:
+        x = self.stem(self.prepared(x), train)
+        groups = zip(self.features, self.blocks, strict=True)
+        for group, (features, blocks) in enumerate(groups, 1):
+            for index in range(blocks):
+                block = self.block(
+                    self.block_type,
+                    features=features,
+                    stride=2 if index == 0 and group > 1 else 1,
+                    name=f"group{group}_block{index}",
+                )
+                x = block(x, train)
+        return self.classified(x)
+
+
+class CifarResNet4(ResNet, kw_only=True):
+    """ImageNet's four groups on small images."""
+
+    stem_features: int = 64
+    features: tuple[int, ...] = (64, 128, 256, 512)
+
+    torch_names: ClassVar[tuple[tuple[str, str], ...]] = (
+        (r"shortcut", "shortcut.0"),
+        (r"shortcut_norm", "shortcut.1"),
+        (r"classifier", "linear"),
+        *ResNet.torch_names,
+    )
+
+
+class ImageNetResNet(ResNet, kw_only=True):
+    """torchvision's: the stem divides the resolution by four."""
+
+    stem_features: int = 64
+    features: tuple[int, ...] = (64, 128, 256, 512)
+
+    @nn.nowrap
+    def stem(self, x: Array, train: bool) -> Array:
+        x = self.conv(x, self.stem_features, 7, stride=2, name="stem")
+        x = nn.relu(self.norm(x, train, name="stem_norm"))
+        return nn.max_pool(x, (3, 3), (2, 2), POOL_PADDING)

@@ -1,0 +1,158 @@
+"""Weights from torch's names and layouts to Flax's, and back."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flax import traverse_util
+
+from ikl_jax.models import registry
+from ikl_jax.models.layers import Network
+from ikl_jax.types import Array
+
+# Of (collection, Flax's name), torch's.
+_LEAVES = {
+    ("params", "kernel"): "weight",
+    ("params", "scale"): "weight",
+    ("params", "bias"): "bias",
+    ("batch_stats", "mean"): "running_mean",
+    ("batch_stats", "var"): "running_var",
+}
+# By rank: which axis of torch's is each of Flax's, and the other way round.
+_TO_FLAX = {1: (0,), 2: (1, 0), 4: (2, 3, 1, 0)}
+_TO_TORCH = {1: (0,), 2: (1, 0), 4: (3, 2, 0, 1)}
+_IGNORED = "num_batches_tracked"
+
+Path = tuple[str, ...]
+
+
+def from_torch(model: str | nn.Module, state_dict: Mapping[str, Any]) -> dict[str, Any]:
+    """A torch state dict as Flax variables.
+
+    Args:
+      model: a name that `create` knows, or its module. The number of input channels,
+        and for a name that of classes, are those of `state_dict`.
+      state_dict: {torch's name: floating-point array}, anything that NumPy can convert;
+        "num_batches_tracked" is ignored.
+
+    Returns:
+      {"params": ..., "batch_stats": ...} of float32 arrays.
+
+    Raises:
+      ValueError: a parameter is missing, unexpected, wrongly shaped or not of a
+        floating-point type (all of them are named), or the model is unknown.
+    """
+    given = {name: a for name, a in state_dict.items() if not name.endswith(_IGNORED)}
+    network, label = _network(model, given)
+    expected = _expected(network, given)
+    _check(label, expected, given)
+    flat = {}
+    for name, (path, _) in expected.items():
+        array = jnp.asarray(given[name], jnp.float32)
+        flat[path] = array.transpose(_TO_FLAX[array.ndim])
+    return traverse_util.unflatten_dict(flat)
+
+
+def to_torch(model: str | nn.Module, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Flax variables as a torch state dict, without "num_batches_tracked".
+
+    Args:
+      model: a name that `create` knows, or its module.
+      variables: {"params": ..., "batch_stats": ...} of that model.
+
+    Returns:
+      {torch's name: NumPy array}; `from_torch` makes the same variables of it.
+
+    Raises:
+      ValueError: an entry is no parameter or statistic, or the model is unknown.
+    """
+    network, _ = _network(model, {})
+    arrays = {}
+    for path, leaf in _flat(variables).items():
+        if (path[0], path[-1]) not in _LEAVES:
+            raise ValueError(
+                "variables must hold params (kernel, scale, bias) and batch_stats "
+                f"(mean, var) only, got {'/'.join(path)}"
+            )
+        array = jax.device_get(leaf)
+        arrays[_torch_name(network, path)] = array.transpose(_TO_TORCH[array.ndim])
+    return arrays
+
+
+class _Parameter(NamedTuple):
+    path: Path
+    shape: tuple[int, ...]
+
+
+def _network(model: str | nn.Module, given: Mapping[str, Any]) -> tuple[Network, str]:
+    """The module, with as many classes as are given unless it was one already."""
+    label = model if isinstance(model, str) else type(model).__name__
+    network = registry.create(model) if isinstance(model, str) else model
+    if not isinstance(network, Network):
+        raise ValueError(f"model must have published torch weights, got {label!r}")
+    bias = given.get(_torch_name(network, ("params", "classifier", "bias")))
+    if isinstance(model, str) and bias is not None and len(bias.shape) == 1:
+        network = network.clone(num_classes=max(1, bias.shape[0]))
+    return network, label
+
+
+def _expected(network: Network, given: Mapping[str, Any]) -> dict[str, _Parameter]:
+    """{torch's name: what is to be there}."""
+    kernel = given.get(_torch_name(network, ("params", *network.input_layer, "kernel")))
+    channels = 3
+    if kernel is not None and len(kernel.shape) == 4:
+        channels = max(1, kernel.shape[1])
+    images = jax.ShapeDtypeStruct((1, 32, 32, channels), jnp.float32)
+    # What it normalises by has no parameters, and may be for other channels.
+    plain = network.clone(normalize=None)
+    shapes = jax.eval_shape(plain.init, jax.random.key(0), images)
+    expected = {}
+    for path, leaf in _flat(shapes).items():
+        shape = tuple(leaf.shape[axis] for axis in _TO_TORCH[leaf.ndim])
+        expected[_torch_name(network, path)] = _Parameter(path, shape)
+    return expected
+
+
+def _flat(variables: Any) -> dict[Path, Any]:
+    return dict(traverse_util.flatten_dict(variables))
+
+
+def _torch_name(network: Network, path: Path) -> str:
+    collection, *layers, leaf = path
+    parts = [_translated(network, layer) for layer in layers]
+    return ".".join([*parts, _LEAVES[collection, leaf]])
+
+
+def _translated(network: Network, layer: str) -> str:
+    for pattern, replacement in network.torch_names:
+        match = re.fullmatch(pattern, layer)
+        if match:
+            return match.expand(replacement)
+    return layer
+
+
+def _check(
+    label: str, expected: Mapping[str, _Parameter], given: Mapping[str, Array]
+) -> None:
+    """Raises `ValueError` that names all that does not fit."""
+    common = sorted(name for name in expected if name in given)
+    faults = {
+        "missing": sorted(name for name in expected if name not in given),
+        "unexpected": sorted(name for name in given if name not in expected),
+        "wrongly shaped": [
+            f"{name} {tuple(given[name].shape)} instead of {expected[name].shape}"
+            for name in common
+            if tuple(given[name].shape) != expected[name].shape
+        ],
+        "not floating point": [
+            f"{name} ({given[name].dtype})"
+            for name in common
+            if not jnp.issubdtype(given[name].dtype, jnp.floating)
+        ],
+    }
+    found = [f"{fault}: {', '.join(names)}" for fault, names in faults.items() if names]
+    if found:
+        raise ValueError(f"state_dict does not fit {label}; {'; '.join(found)}")

@@ -1,0 +1,45 @@
+"""The golden data's weights: drawn by torch name, as torch shapes them."""
+
+import json
+import zlib
+
+import numpy as np
+
+from tests.conftest import GOLDEN
+
+RECORD = json.loads((GOLDEN / "models.json").read_text())
+MODELS = RECORD["models"]
+
+
+def _generator(name):
+    return np.random.default_rng(zlib.crc32((RECORD["salt"] + name).encode()))
+
+
+def drawn(name, shape):
+    """The parameter of that torch name."""
+    value = _generator(name).standard_normal(shape)
+    if name.endswith("running_mean"):
+        value = 0.1 * value
+    elif name.endswith("running_var"):
+        value = 1 + 0.1 * np.abs(value)
+    elif len(shape) == 4:
+        value = value * np.sqrt(2 / np.prod(shape[1:]))
+    elif len(shape) == 2:
+        value = value / np.sqrt(shape[1])
+    elif name.endswith("weight"):
+        value = 1 + 0.1 * value
+    else:
+        value = 0.1 * value
+    return value.astype(np.float32)
+
+
+def state_dict(model):
+    """All of a model's parameters and statistics."""
+    parameters = MODELS[model]["parameters"]
+    return {name: drawn(name, tuple(shape)) for name, shape in parameters.items()}
+
+
+def images(model):
+    """The two images that its golden logits are of, in our layout."""
+    x = _generator(model).random((2, *MODELS[model]["input"])).astype(np.float32)
+    return x.transpose(0, 2, 3, 1)
