@@ -28,7 +28,7 @@ def get_config(argument: str = "") -> Config:
     config.keep_checkpoints = 2
 
     config.model = section()
-    config.model.name = "cnn"  # cnn | wide_resnet_DEPTH_WIDTH
+    config.model.name = "cnn"  # or another that python -m ikl_jax.models lists
     # BatchNorm's statistics over this many parts of the batch, each for itself, as on
     # as many GPUs; the first part's go into the running ones.
     config.model.bn_groups = 1

@@ -1,0 +1,81 @@
+"""Converts weights from torch to a file that recipes take.
+
+`python -m train.convert --weights=FILE --model=cifar_resnet56 --output=teacher.npz`
+
+FILE is .safetensors, or a checkpoint of `torch.save`, for which torch must be
+installed. Networks that were trained on normalised images need their normalisation:
+`--mean=0.5071,0.4867,0.4408 --std=0.2675,0.2565,0.2761` is mdistiller's for CIFAR-100.
+"""
+
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from absl import flags
+
+from train import cli
+from train.errors import UserError, explained
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    values = flags.FlagValues()
+    for name, text in (
+        ("weights", "The .safetensors, .pth or .pt file."),
+        ("model", "A name that python -m ikl_jax.models lists."),
+        ("output", "The .npz file to write."),
+    ):
+        flags.DEFINE_string(name, None, text, flag_values=values)
+    for name in ("mean", "std"):
+        flags.DEFINE_list(
+            name, None, "Of the training images, in [0, 1], a number a channel.",
+            flag_values=values,
+        )  # fmt: skip
+    required = ("weights", "model", "output")
+    return cli.run(values, argv, required=required, call=lambda: _convert(values))
+
+
+def _convert(values: flags.FlagValues) -> None:
+    import jax
+    import jax.numpy as jnp
+
+    from ikl_jax import models
+    from train import converted, torch_files
+
+    output = pathlib.Path(values.output)
+    if output.suffix != ".npz" or not output.parent.is_dir():
+        raise UserError(f"--output must be FOLDER/NAME.npz in a folder, got {output}")
+    normalize = _normalize(values.mean, values.std)
+    with explained():  # before a large file is read
+        models.create(values.model)
+    state_dict = torch_files.read(pathlib.Path(values.weights))
+    with explained():
+        variables = models.from_torch(values.model, state_dict)
+    num_classes = len(variables["params"]["classifier"]["bias"])
+    result = converted.Converted(values.model, num_classes, normalize, variables)
+    with explained():  # a normalisation for other images than the weights are for
+        images = jax.ShapeDtypeStruct((1, 32, 32, result.channels), jnp.float32)
+        jax.eval_shape(result.create().apply, variables, images)
+    converted.write(output, result)
+    count = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    print(
+        f"{output}: {values.model} with {num_classes} classes and {count:,} parameters"
+    )
+
+
+def _normalize(
+    mean: list[str] | None, std: list[str] | None
+) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Both flags as numbers, or None where neither is given."""
+    if mean is None and std is None:
+        return None
+    if mean is None or std is None:
+        raise UserError("--mean and --std must be given together")
+    try:
+        return tuple(map(float, mean)), tuple(map(float, std))
+    except ValueError as error:
+        given = f"{','.join(mean)} and {','.join(std)}"
+        raise UserError(f"--mean and --std must be numbers, got {given}") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())
