@@ -170,6 +170,15 @@ def test_torch_files(torch, tmp_path, arrays, tensors, key):
     check(output, arrays)
 
 
+def test_torchs_half_precisions_are_widened(torch, tmp_path, tensors):
+    path = tmp_path / "half.pt"
+    half = {name: tensor.bfloat16() for name, tensor in tensors.items()}
+    torch.save(half, path)
+    code, output = convert_file(path)
+    assert code == 0
+    check(output, {name: tensor.float().numpy() for name, tensor in half.items()})
+
+
 def test_code_is_never_run(torch, tmp_path, tensors, capsys):
     ran = tmp_path / "ran"
 

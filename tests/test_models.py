@@ -54,7 +54,9 @@ def test_remat_recomputes_blocks_and_keeps_names(name):
 def test_groups_of_the_batch_are_normalised_by_themselves():
     model = models.create("cifar_resnet8", 5)
     x = jax.random.uniform(jax.random.key(0), (4, 16, 16, 3))
-    variables = jax.jit(model.init)(jax.random.key(1), x)
+    shapes = jax.eval_shape(model.init, jax.random.key(1), x)
+    rng = np.random.default_rng(0)
+    variables = jax.tree.map(lambda leaf: rng.random(leaf.shape, np.float32), shapes)
     run = jax.jit(
         lambda model, x: model.apply(variables, x, train=True, mutable="batch_stats"),
         static_argnums=0,
