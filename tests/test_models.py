@@ -78,6 +78,15 @@ def test_input_is_normalised(name):
         forward(model, channels=1)
 
 
+def test_normalisation_may_be_lists():
+    lists, tuples = (
+        models.create("cifar_vgg8", normalize=form([form([0.5]), form([0.25])]))
+        for form in (list, tuple)
+    )
+    assert hash(lists) == hash(tuples)
+    assert lists == tuples
+
+
 def test_shuffled_channels():
     x = jnp.arange(6.0)[None]
     assert channel_shuffle(x, 2).tolist() == [[0, 3, 1, 4, 2, 5]]

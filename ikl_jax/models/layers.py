@@ -98,7 +98,7 @@ class Network(ConvModule, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.normalize is not None:
-            _check_normalize(self.normalize)
+            self.normalize = _checked(self.normalize)
         super().__post_init__()
 
     @nn.nowrap
@@ -135,14 +135,17 @@ class Network(ConvModule, kw_only=True):
         return nn.Dense(self.num_classes, dtype=jnp.float32, name="classifier")(x)
 
 
-def _check_normalize(normalize: Normalize) -> None:
+def _checked(normalize: Normalize) -> Normalize:
+    """Tuples, also of lists: a module is hashable. Raises `ValueError` for others."""
     if len(normalize) != 2 or len(normalize[0]) != len(normalize[1]):
         raise ValueError(
             "normalize must be (mean, deviation) with a number a channel each, "
             f"got {normalize}"
         )
-    if not all(deviation > 0 for deviation in normalize[1]):
-        raise ValueError(f"normalize's deviations must be > 0, got {normalize[1]}")
+    mean, deviation = map(tuple, normalize)
+    if not all(value > 0 for value in deviation):
+        raise ValueError(f"normalize's deviations must be > 0, got {deviation}")
+    return mean, deviation
 
 
 def channel_shuffle(x: Array, groups: int) -> Array:
