@@ -5,8 +5,9 @@
 The run is IKL adversarial training on the digits with weight perturbation, averaging
 and class means, saved after each epoch. It is started, killed by SIGKILL at a random
 moment (in the start-up, in a step, in a save, in an evaluation), and started again by
-the same command, until it has been killed `--count` times and has come to its end. Its
-parameters, optimiser, class means, averages and metrics must then be those of the
+the same command, until it has been killed `--count` times and has come to its end
+(should it get there earlier, another is begun). Its parameters, optimiser, class means,
+averages and metrics must then be those of the
 uninterrupted run, bit for bit. Exits with 1 if they are not.
 """
 
@@ -65,16 +66,18 @@ def to_the_end(arguments: list[str], variables: dict[str, str]) -> float:
     return time.monotonic() - begin
 
 
-def kill_after(seconds: float, arguments: list[str], variables: dict[str, str]) -> None:
-    """Starts, and kills after `seconds`; exits if the run came to its end first."""
+def kill_after(seconds: float, arguments: list[str], variables: dict[str, str]) -> bool:
+    """Starts, and kills after `seconds`; False if the run came to its end first."""
     process = start(arguments, variables)
     try:
         code = process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-        return
-    sys.exit(f"the run ended with exit code {code} too early: use more --epochs")
+        return True
+    if code:
+        sys.exit(f"the run failed with exit code {code}")
+    return False
 
 
 def saved_steps(workdir: pathlib.Path) -> list[int]:
@@ -124,17 +127,19 @@ def main() -> None:
     folder = pathlib.Path(tempfile.mkdtemp(prefix="kills-"))
     whole, killed = folder / "whole", folder / "killed"
     variables = environment(folder / "cache")
-    moments = random.Random(arguments.seed)
+    moments, names = random.Random(arguments.seed), []
     try:
         seconds = to_the_end(command(whole, epochs), variables)
         print(f"uninterrupted: {epochs} epochs in {seconds:.1f} s", flush=True)
         longest = seconds_besides_training(whole, seconds) + 6.0
         for number in range(1, arguments.count + 1):
             after = moments.uniform(0.5, longest)
-            kill_after(after, command(killed, epochs), variables)
+            while not kill_after(after, command(killed, epochs), variables):
+                names += differences(whole, killed)
+                shutil.rmtree(killed)
             report(number, after, killed)
         to_the_end(command(killed, epochs), variables)
-        names = differences(whole, killed)
+        names += differences(whole, killed)
     finally:
         shutil.rmtree(folder)
     if names:
