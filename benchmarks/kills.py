@@ -7,8 +7,8 @@ and class means, saved after each epoch. It is started, killed by SIGKILL at a r
 moment (in the start-up, in a step, in a save, in an evaluation), and started again by
 the same command, until it has been killed `--count` times and has come to its end
 (should it get there earlier, another is begun). Its parameters, optimiser, class means,
-averages and metrics must then be those of the
-uninterrupted run, bit for bit. Exits with 1 if they are not.
+averages and metrics must then be those of the uninterrupted run, bit for bit. Exits
+with 1 if they are not.
 """
 
 import argparse
@@ -132,12 +132,15 @@ def main() -> None:
         seconds = to_the_end(command(whole, epochs), variables)
         print(f"uninterrupted: {epochs} epochs in {seconds:.1f} s", flush=True)
         longest = seconds_besides_training(whole, seconds) + 6.0
-        for number in range(1, arguments.count + 1):
+        kills = 0
+        while kills < arguments.count:
             after = moments.uniform(0.5, longest)
-            while not kill_after(after, command(killed, epochs), variables):
+            if kill_after(after, command(killed, epochs), variables):
+                kills += 1
+                report(kills, after, killed)
+            else:
                 names += differences(whole, killed)
                 shutil.rmtree(killed)
-            report(number, after, killed)
         to_the_end(command(killed, epochs), variables)
         names += differences(whole, killed)
     finally:
