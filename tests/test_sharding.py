@@ -1,7 +1,6 @@
 """Meshes, and what the compiled program sends between devices where classes are divided."""
 
 import math
-import re
 
 import jax
 import jax.numpy as jnp
@@ -9,9 +8,10 @@ import numpy as np
 import pytest
 
 import ikl_jax
+from benchmarks import hlo
 from configs import base
-from ikl_jax import ClassMeans, models
-from train import classes, sharding
+from ikl_jax import ClassMeans
+from train import classes, model, sharding
 from train.errors import UserError
 from train.recipes import RECIPES, Task
 
@@ -40,17 +40,10 @@ def test_meshes_that_do_not_fit(shape):
 
 def collectives(compiled):
     """`(kind, entries of its largest array)` of each in a compiled program."""
-    found = []
-    for line in compiled.as_text().splitlines():
-        match = re.search(
-            r" = (.*?) (all-gather|all-reduce|all-to-all|reduce-scatter|"
-            r"collective-permute)(-start)?\(", line,
-        )  # fmt: skip
-        if match:
-            shapes = re.findall(r"\w\[([\d,]*)\]", match[1])
-            sizes = [math.prod(map(int, filter(None, s.split(",")))) for s in shapes]
-            found.append((match[2], max(sizes)))
-    return found
+    return [
+        (found.kind, max(math.prod(array.shape) for array in found.arrays))
+        for found in hlo.collectives(compiled.as_text())
+    ]
 
 
 @pytest.mark.parametrize("shape", [(1, 8), (2, 4)])
@@ -91,11 +84,9 @@ def training_step(shape, num_classes, *, multiple_of=1):
     config.attack.steps, config.awp.gamma = 1, 0.005
     config.loss.label_smoothing = 0.1
     config.model.classes_multiple_of = multiple_of
-    width = classes.padded_width(num_classes, multiple_of)
-    model = models.create("cnn", width)
-    if width > num_classes:
-        model = classes.PaddedClasses(model, num_classes)
-    task = Task(config, model, num_classes, (8, 8, 1), steps_per_epoch=2)
+    config.model.name, width = "cnn", classes.padded_width(num_classes, multiple_of)
+    network = model.create(config, num_classes)
+    task = Task(config, network, num_classes, (8, 8, 1), steps_per_epoch=2)
     recipe, mesh = RECIPES["adversarial"](task), sharding.create_mesh(shape)
     places = sharding.state_shardings(
         mesh, jax.eval_shape(recipe.init, jax.random.key(0)),
