@@ -63,7 +63,7 @@ def write(path: pathlib.Path, converted: Converted) -> None:
     del described["variables"]
     flat = traverse_util.flatten_dict(converted.variables, sep="/")
     arrays: dict[str, Any] = {name: np.asarray(leaf) for name, leaf in flat.items()}
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = files.unfinished(path)
     with files.written(path):
         with temporary.open("wb") as file:
             np.savez(
