@@ -122,6 +122,7 @@ def reopen(workdir: pathlib.Path) -> Run:
         config.mesh = (-1, 1)
         mesh = sharding.create_mesh(config.mesh)
     config.accumulate, config.model.bn_groups = 1, 1
+    config.data.drop_remainder = True
     for section in (config, config.evaluation):
         section.batch_size = sharding.fitting(section.batch_size, mesh)
     return build(config)
