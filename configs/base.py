@@ -16,7 +16,7 @@ Variant = Callable[[Config, str], None]
 def get_config(argument: str = "") -> Config:
     config = section()
     config.name = "base"
-    config.recipe = "adversarial"  # adversarial | supervised
+    config.recipe = "adversarial"  # adversarial | distillation | supervised
     config.seed = 0
     config.epochs = 30
     config.batch_size = 64  # over all devices
@@ -69,17 +69,29 @@ def get_config(argument: str = "") -> Config:
     # Share of the steps; for cosine and the one-cycles (which take 0.3 where it is 0).
     config.optimizer.warmup = 0.0
 
-    # cross-entropy(natural) + strength * divergence(adversarial, natural)
+    # adversarial: cross-entropy(natural) + strength * divergence(adversarial, natural)
+    # distillation: cross_entropy * cross-entropy(student) + strength * loss(student,
+    # teacher), of kd | dkd | dkl | ikl | gkl
     config.loss = section()
     config.loss.name = "ikl"  # kl (TRADES) | dkl | ikl | gkl
+    config.loss.cross_entropy = 1.0  # its weight (distillation)
     config.loss.strength = 1.0
-    config.loss.alpha = 20.0  # of the weighted squared error (unused by kl)
-    config.loss.beta = 4.0  # of the soft cross-entropy (unused by kl)
+    config.loss.warmup_epochs = 0  # strength * min(1, epoch / this) (distillation)
+    config.loss.alpha = 20.0  # of the weighted squared error; in dkd its own
+    config.loss.beta = 4.0  # of the soft cross-entropy; in dkd its own
     config.loss.gamma = 1.0  # exponent of the weights (gkl)
+    # Of both softmaxes in kd, dkd and dkl, and in the soft cross-entropy of ikl and
+    # gkl (distillation).
+    config.loss.temperature = 4.0
     config.loss.weights = "class_means"  # class_means | sample (ikl and gkl)
-    config.loss.weight_temperature = 4.0  # of predictions in the class means
+    # Of the predictions in the class means, and in distillation of the sample's too.
+    config.loss.weight_temperature = 4.0
     config.loss.class_means_momentum = 0.0  # share of the old means kept each epoch
     config.loss.label_smoothing = 0.0  # of the cross-entropy, over all classes
+
+    config.teacher = section()  # distillation
+    config.teacher.path = ""  # the workdir of a finished run | a file of train.convert
+    config.teacher.dtype = "float32"  # float32 | bfloat16: of the computation in it
 
     config.attack = section()
     config.attack.norm = "linf"  # linf | l2

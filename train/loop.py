@@ -32,6 +32,7 @@ from train.progress import Display
 from train.recipes.recipe import Metrics, Step
 from train.run import BEST, CHECKPOINTS, Run, build
 from train.state import TrainState
+from train.teacher import Teacher
 from train.types import Config
 from train.writers import MetricsWriter, NoWriter, logged
 
@@ -80,11 +81,13 @@ class _Parts:
     watch: Watch
     seconds: Callable[[], float]
     data: str
+    teacher: Teacher | None
 
     def save(self, state: TrainState, **position: Any) -> None:
         """Starts to save the state and where in the run it stands."""
         step = int(state.step)
         told = {**position, "batches": self.batches.get_state(), "data": self.data}
+        told["teacher"] = self.teacher and self.teacher.digest
         self.checkpoints.save(step, state, told)
 
 
@@ -132,6 +135,7 @@ def _set_up(
     config, data = run.config, fingerprint(run.data)
     processes.agree("data", data)
     _say_where(run, console)
+    teacher = Teacher.of(run)
     evaluator = Evaluator(
         run.model, run.data.test, Threat.of(config), run.mesh,
         batch_size=config.evaluation.batch_size, seed=config.seed,
@@ -146,7 +150,7 @@ def _set_up(
     best = Checkpoints(workdir / BEST, keep=1)
     stack.callback(best.close)
     # 1. Start from the newest whole checkpoint, else from the beginning.
-    start = _start(run, workdir, checkpoints, batches, data, console)
+    start = _start(run, workdir, checkpoints, batches, data, teacher, console)
     step = int(start.state.step)
     best.forget_after(step)
     processes.on_main(lambda: settings.record(workdir, config))
@@ -162,7 +166,7 @@ def _set_up(
     display = Display(console, total=run.total_steps, done=step, epochs=config.epochs)
     return start, _Parts(
         run, batches, evaluator, checkpoints, best, writer, display, watch, seconds,
-        data,
+        data, teacher,
     )  # fmt: skip
 
 
@@ -180,6 +184,7 @@ def _start(
     checkpoints: Checkpoints,
     batches: grain.DatasetIterator,
     data: str,
+    teacher: Teacher | None,
     console: Console,
 ) -> _Start:
     """The newest checkpoint's, with `batches` set to its position, or the first."""
@@ -191,6 +196,11 @@ def _start(
         raise UserError(
             f"{workdir}: the data set has changed since step {saved.step} was saved; "
             f"it was {position['data']}, now it is {data}"
+        )
+    if position.get("teacher") != (teacher and teacher.digest):
+        raise UserError(
+            f"{workdir}: the teacher has changed since step {saved.step} was saved: "
+            f"{run.config.teacher.path} holds other weights"
         )
     if saved.step > run.total_steps:
         raise UserError(
@@ -297,6 +307,8 @@ def _steps(
             _save_and_stop(state, pending, best, parts)
         size = sizes[(step - 1) % run.steps_per_epoch]
         batch = sharding.put(next(parts.batches), run.mesh, size)
+        if parts.teacher is not None:
+            batch = parts.teacher.taught(batch)
         state, metrics = step_fn(state, batch)
         pending.append(metrics)
         parts.display.step(step, epoch)

@@ -2,8 +2,9 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
+from typing import Any
 
 import jax
 import numpy as np
@@ -105,16 +106,18 @@ def _check_batches(config: Config, batch_sizes: Iterable[int], mesh: Mesh) -> No
         sharding.check_batch(name, size // parts, mesh)
 
 
-def reopen(workdir: pathlib.Path) -> Run:
+def reopen(workdir: pathlib.Path, changed: Mapping[str, Any] | None = None) -> Run:
     """An earlier run, to be evaluated on the devices that there are now.
 
-    On its own mesh if that fits them, else with all along `data`. Batches are made to
-    fit, which changes no verdict.
+    With other values of the fields that `changed` names. On its own mesh if that fits
+    the devices, else with all along `data`. Batches are made to fit, which changes no
+    verdict.
 
     Raises:
       UserError: there is none.
     """
     config = settings.load(workdir)
+    config.update_from_flattened_dict(changed or {})
     settings.validate(config)
     try:
         mesh = sharding.create_mesh(settings.get(config, "mesh"))

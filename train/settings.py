@@ -2,7 +2,7 @@
 
 import json
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -11,15 +11,15 @@ from ikl_jax import checks
 from ikl_jax.attacks import geometry
 from train import files, model, optim, processes, recipes
 from train.errors import UserError, explained
-from train.recipes import adversarial, divergences
+from train.recipes import adversarial, distillation, divergences
 from train.types import Config
 
 CHOICES = {
     "recipe": recipes.RECIPES,
     "model.dtype": model.DTYPES,
+    "teacher.dtype": model.DTYPES,
     "data.evaluate_on": ("test", "validation"),
     "optimizer.schedule": optim.SCHEDULES,
-    "loss.name": divergences.DIVERGENCES,
     "loss.weights": ("class_means", "sample"),
     "attack.norm": geometry.NORMS,
     "attack.loss": ("cross_entropy", *divergences.DIVERGENCES),
@@ -32,18 +32,20 @@ CHOICES = {
 MAY_CHANGE = (
     "epochs", "mesh", "fsdp", "accumulate", "model.remat", "log_every",
     "checkpoint_every", "keep_checkpoints", "data.threads", "data.data_dir",
+    "teacher.path",
     "evaluation.",
 )  # fmt: skip
 POSITIVE = (
     "epochs", "batch_size", "accumulate", "log_every", "checkpoint_every",
     "keep_checkpoints", "data.threads",
-    "loss.weight_temperature", "model.bn_groups", "model.classes_multiple_of",
+    "loss.temperature", "loss.weight_temperature", "model.bn_groups",
+    "model.classes_multiple_of",
     "evaluation.batch_size", "evaluation.restarts", "evaluation.during_training",
 )  # fmt: skip
 NON_NEGATIVE = (
     "data.validation_size", "data.crop_padding",
     "optimizer.learning_rate", "optimizer.momentum", "optimizer.weight_decay",
-    "loss.strength", "loss.gamma",
+    "loss.cross_entropy", "loss.strength", "loss.gamma", "loss.warmup_epochs",
     "attack.epsilon", "attack.steps", "attack.relative_step_size",
     "attack.start_scale", "attack.gamma", "attack.epsilon_ramp_epochs",
     "awp.gamma", "awp.start_epoch", "averaging.start_epoch",
@@ -60,6 +62,7 @@ def validate(config: Config) -> None:
     with explained():
         for field, allowed in CHOICES.items():
             checks.one_of(field, get(config, field), allowed)
+        checks.one_of("loss.name", config.loss.name, _losses(config))
         for name in config.batch_norm.updates:
             checks.one_of("batch_norm.updates", name, ("adversarial", "natural"))
         checks.positive(**{field: get(config, field) for field in POSITIVE})
@@ -82,6 +85,12 @@ def validate(config: Config) -> None:
             "attack.start must be uniform, or gaussian with attack.start_scale > 0, "
             f"got {attack.start} (start_scale {attack.start_scale})"
         )
+    if (config.recipe == "distillation") != bool(config.teacher.path):
+        raise UserError(
+            "teacher.path must name a finished run's workdir or a file of "
+            "train.convert for recipe=distillation, and be empty for others, got "
+            f"{config.teacher.path!r} for recipe={config.recipe}"
+        )
     if _pads_gkl_to_the_power_of_zero(config):
         raise UserError(
             "gamma=0 gives GKL's weights of zero, those of padded classes, the weight "
@@ -101,11 +110,23 @@ def validate(config: Config) -> None:
         raise UserError("data.evaluate_on=validation needs data.validation_size > 0")
 
 
+def _losses(config: Config) -> Iterable[str]:
+    distils = config.recipe == "distillation"
+    return distillation.LOSSES if distils else divergences.DIVERGENCES
+
+
 def _pads_gkl_to_the_power_of_zero(config: Config) -> bool:
-    used = ((config.loss.name, config.loss), (config.attack.loss, config.attack))
-    flat = any(name == "gkl" and section.gamma == 0 for name, section in used)
-    padded = config.model.classes_multiple_of > 1
-    return flat and padded and config.recipe == "adversarial"
+    used = {
+        "adversarial": (
+            (config.loss.name, config.loss), (config.attack.loss, config.attack)
+        ),
+        "distillation": ((config.loss.name, config.loss),),
+    }  # fmt: skip
+    flat = any(
+        name == "gkl" and section.gamma == 0
+        for name, section in used.get(config.recipe, ())
+    )
+    return flat and config.model.classes_multiple_of > 1
 
 
 def _accumulates_sampled_gkl(config: Config) -> bool:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from train.recipes import adversarial, supervised
+from train.recipes import adversarial, distillation, supervised
 from train.recipes.recipe import Recipe, Task
 
 RECIPES: dict[str, Callable[[Task], Recipe]] = {
     "adversarial": adversarial.build,
+    "distillation": distillation.build,
     "supervised": supervised.build,
 }
 
