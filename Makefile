@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUNS ?= runs
 
-.PHONY: demo test test-slow lint docs clean
+.PHONY: demo demo-distillation test test-slow lint docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m train --config=configs/digits_ikl_at.py:natural --workdir=$(RUNS)/digits_natural
@@ -12,6 +12,15 @@ demo: $(VENV)/.installed
 	@echo "Natural training, and IKL adversarial training, on the same images:"
 	@$(BIN)/python -m train.compare $(RUNS)/digits_natural $(RUNS)/digits_ikl_at
 	@echo "Images, perturbations and predictions: $(RUNS)/digits_ikl_at/examples.png"
+
+demo-distillation: $(VENV)/.installed
+	$(BIN)/python -m train --config=configs/digits_distill.py:teacher --workdir=$(RUNS)/digits_teacher
+	$(BIN)/python -m train --config=configs/digits_distill.py:alone --workdir=$(RUNS)/digits_alone
+	$(BIN)/python -m train --config=configs/digits_distill.py:loss=kd --workdir=$(RUNS)/digits_kd \
+		--config.teacher.path=$(RUNS)/digits_teacher
+	$(BIN)/python -m train --config=configs/digits_distill.py:loss=ikl --workdir=$(RUNS)/digits_ikl \
+		--config.teacher.path=$(RUNS)/digits_teacher
+	@$(BIN)/python -m train.compare $(RUNS)/digits_teacher $(RUNS)/digits_alone $(RUNS)/digits_kd $(RUNS)/digits_ikl
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -q -n auto --dist worksteal

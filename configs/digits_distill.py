@@ -4,8 +4,9 @@
     python -m train --config=configs/digits_distill.py:loss=ikl --workdir=runs/student \
         --config.teacher.path=runs/teacher
 
-Options: `teacher`, the run that students learn from; `loss=kd|dkd|dkl|ikl|gkl`; `sample`,
-weights from each example and not its class; `quick`, for a check in seconds.
+Options: `teacher`, the run that students learn from; `alone`, a student without one;
+`loss=kd|dkd|dkl|ikl|gkl`;
+`sample`, weights from each example and not its class; `quick`, for a check in seconds.
 """
 
 from configs import base
@@ -35,6 +36,7 @@ def get_config(argument: str = "") -> Config:
     _loss(config, "ikl")
     variants = {
         "teacher": _teacher,
+        "alone": _alone,
         "loss": _loss,
         "sample": _sample,
         "quick": _quick,
@@ -45,6 +47,10 @@ def get_config(argument: str = "") -> Config:
 def _teacher(config: Config, _: str) -> None:
     config.recipe = "supervised"
     config.model.name = "wide_resnet_10_1"
+
+
+def _alone(config: Config, _: str) -> None:
+    config.recipe = "supervised"
 
 
 def _loss(config: Config, value: str) -> None:

@@ -27,7 +27,7 @@ def is_class(shape: tuple[int, ...], num_classes: int) -> Array:
 
 
 def fitted(logits: Array, num_classes: int, width: int) -> Array:
-    """Logits of a model padded otherwise, or not at all, as those of `width` columns."""
+    """Logits padded otherwise, or not at all, as those of `width` columns."""
     missing = ((0, 0), (0, width - num_classes))
     return jnp.pad(logits[:, :num_classes], missing, constant_values=PADDING_LOGIT)
 

@@ -1,0 +1,229 @@
+"""The distillation recipe: its losses, its step, its teachers, its command line."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import base, digits_distill
+from ikl_jax import models
+from tests.commands import metrics_of, result_of, run, train
+from tests.test_recipes import assert_trees_close, batch, make
+from train import classes, converted
+from train import run as runs
+from train.errors import UserError
+from train.recipes import distillation
+from train.recipes.distillation import Part
+from train.teacher import Teacher
+
+CONFIG = "configs/digits_distill.py"
+LOSSES = ("kd", "dkd", "dkl", "ikl", "gkl")
+
+
+def golden_cases(golden):
+    prefixes = ("kd", "dkd", "ikl_kd", "gkl_kd")
+    cases = {tuple(key.split("/")[:2]) for key in golden if key.count("/") == 2}
+    return sorted(case for case in cases if case[1].startswith(prefixes))
+
+
+def loss_config(**changed):
+    config = base.get_config().loss
+    config.update(changed)
+    return config
+
+
+def test_golden_losses_through_the_recipe(golden_losses, x64):
+    cases = golden_cases(golden_losses)
+    assert len(cases) > 80
+    for batch_name, kind in cases:
+        given = {
+            field: float(golden_losses[f"{batch_name}/{kind}/{field}"])
+            for field in ("alpha", "beta", "gamma", "temperature", "weight_temperature")
+            if f"{batch_name}/{kind}/{field}" in golden_losses
+        }
+        config = loss_config(name=kind.split("_")[0], **given)
+        n, m, labels, rows = (
+            jnp.asarray(golden_losses[f"{batch_name}/{field}"])
+            for field in ("logits_n", "logits_m", "labels", "class_weights")
+        )
+        example = {"teacher_logits": m, "label": labels}
+        weights = distillation._weights(config, None, example)
+        if "_class_" in kind:
+            weights = rows
+
+        def loss(n, m, labels=labels, weights=weights, config=config):
+            part = Part(jnp.zeros(()), labels, m, weights)
+            return distillation.create(config)(n, part).mean()
+
+        value, (to_student, to_teacher) = jax.value_and_grad(loss, (0, 1))(n, m)
+        prefix = f"{batch_name}/{kind}"
+        for ours, name in ((value, "value"), (to_student, "grad_n")):
+            expected = golden_losses[f"{prefix}/{name}"]
+            atol = 1e-9 * np.abs(expected).max() + 1e-15
+            np.testing.assert_allclose(
+                ours, expected, rtol=0, atol=atol, err_msg=f"{prefix}/{name}"
+            )
+        assert not np.any(to_teacher)
+
+
+def taught(count=16, seed=0):
+    logits = jax.random.normal(jax.random.key(seed), (count, 4))
+    return batch(count) | {"teacher_logits": 3 * logits}
+
+
+@pytest.mark.parametrize("weights", ["sample", "class_means"])
+@pytest.mark.parametrize("name", ["ikl", "gkl"])
+def test_the_squared_error_alone_moves_the_student_not_the_teacher(name, weights):
+    fields = dict(
+        loss__name=name, loss__weights=weights, loss__beta=0.0,
+        loss__cross_entropy=0.0, loss__warmup_epochs=0,
+        optimizer__weight_decay=0.0,
+    )  # fmt: skip
+    recipe, _ = make(name="distillation", **fields)
+    start = recipe.init(jax.random.key(0))
+
+    state, _ = recipe.step(start, taught())
+    changes = jax.tree.map(
+        lambda a, b: jnp.max(jnp.abs(a - b)), state.params, start.params
+    )
+    assert max(jax.tree.leaves(changes)) > 1e-4
+
+    loss = distillation.create(loss_config(name=name, beta=0.0))
+    n, m = jax.random.normal(jax.random.key(1), (2, 16, 4))
+
+    def of(n, m):
+        part = Part(jnp.zeros(()), jnp.zeros(16, int), m, jax.nn.softmax(m))
+        return loss(n, part).mean()
+
+    to_student, to_teacher = jax.grad(of, (0, 1))(n, m)
+    assert np.abs(to_student).max() > 1e-3
+    assert not np.any(to_teacher)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("weights", ["sample", "class_means"])
+def test_a_batch_in_parts_makes_the_step_of_the_whole(name, weights):
+    fields = dict(loss__name=name, loss__weights=weights, loss__gamma=0.5)
+    whole, parts = (
+        make(name="distillation", accumulate=count, **fields)[0] for count in (1, 4)
+    )
+    states = [r.step(r.init(jax.random.key(0)), taught()) for r in (whole, parts)]
+    assert_trees_close(states[1][0].params, states[0][0].params, atol=1e-6)
+    assert_trees_close(states[1][1], states[0][1], rtol=1e-5, atol=1e-6)
+
+
+def test_warmup_is_a_share_an_epoch():
+    config = loss_config(warmup_epochs=20)
+    epochs = jnp.array([0, 9, 19, 30])
+    np.testing.assert_allclose(
+        distillation.warmup(config, epochs), [0.05, 0.5, 1, 1], rtol=1e-6
+    )
+    np.testing.assert_array_equal(
+        distillation.warmup(loss_config(warmup_epochs=0), epochs), 1
+    )
+
+
+def test_the_class_means_are_the_teachers():
+    recipe, task = make(name="distillation", loss__name="ikl")
+    data = taught()
+    state, _ = recipe.step(recipe.init(jax.random.key(0)), data)
+    means = recipe.end_epoch(state).class_means
+    temperature = task.config.loss.weight_temperature
+    probabilities = jax.nn.softmax(data["teacher_logits"] / temperature)
+    for label in np.unique(data["label"]):
+        expected = np.asarray(probabilities)[np.asarray(data["label"]) == label].mean(0)
+        np.testing.assert_allclose(means.mean[label], expected, atol=1e-6)
+
+
+def test_logits_are_fitted_to_another_padding():
+    logits = jnp.arange(8.0).reshape(2, 4)
+    wider = classes.fitted(logits, 3, 6)
+    assert wider.shape == (2, 6)
+    np.testing.assert_array_equal(wider[:, :3], logits[:, :3])
+    np.testing.assert_array_equal(wider[:, 3:], classes.PADDING_LOGIT)
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("teacher") / "run"
+    train(folder, config=f"{CONFIG}:teacher,quick")
+    return folder
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_through_the_command_line(teacher, tmp_path, loss):
+    train(
+        tmp_path / "run", f"--config.teacher.path={teacher}",
+        config=f"{CONFIG}:loss={loss},quick",
+    )  # fmt: skip
+    assert result_of(tmp_path / "run")["steps"] == 22
+    lines = [line for line in metrics_of(tmp_path / "run") if "distillation" in line]
+    assert np.isfinite([line["distillation"] for line in lines]).all()
+
+
+def test_a_teacher_in_bfloat16_and_one_converted(teacher, tmp_path):
+    config = digits_distill.get_config("quick")
+    config.teacher.path = str(teacher)
+    student = runs.build(config)
+    ours = Teacher.of(student)
+    opened = runs.reopen(teacher)
+    weights = runs.newest_state(opened, teacher, print).evaluated
+    path = tmp_path / "teacher.npz"
+    name = opened.config.model.name
+    converted.write(path, converted.Converted(name, 10, None, weights.variables))
+    images = {"image": student.data.test.take(np.arange(8))["image"]}
+    expected = models.create(name, 10).apply(
+        weights.variables, images["image"].astype(np.float32) / 255
+    )
+    config.teacher.path = str(path)
+    stored = Teacher.of(student)
+    assert stored.digest == ours.digest
+    for one in (ours, stored):
+        np.testing.assert_allclose(
+            one.taught(images)["teacher_logits"], expected, rtol=1e-5, atol=1e-5
+        )
+    config.teacher.dtype = "bfloat16"
+    half = Teacher.of(student).taught(images)["teacher_logits"]
+    assert half.dtype == jnp.float32
+    np.testing.assert_allclose(half, expected, atol=0.1 * np.abs(expected).max())
+    assert np.abs(half - expected).max() > 0
+
+
+def other_weights(path, num_classes=10, name="cnn"):
+    model = models.create(name, num_classes)
+    variables = model.init(jax.random.key(3), jnp.zeros((1, 8, 8, 1)))
+    converted.write(path, converted.Converted(name, num_classes, None, variables))
+    return path
+
+
+def test_teachers_that_cannot_be(teacher, tmp_path):
+    config = digits_distill.get_config("quick")
+    with pytest.raises(UserError, match="teacher.path must name"):
+        runs.build(config)
+    config.teacher.path = str(tmp_path / "none")
+    student = runs.build(config)
+    with pytest.raises(UserError, match="neither folder nor file"):
+        Teacher.of(student)
+    config.teacher.path = str(tmp_path)
+    with pytest.raises(UserError, match="holds no run"):
+        Teacher.of(student)
+    config.teacher.path = str(other_weights(tmp_path / "seven.npz", 7))
+    with pytest.raises(UserError, match="has 7 classes, digits has 10"):
+        Teacher.of(student)
+
+
+def test_another_teacher_is_refused_when_a_run_goes_on(teacher, tmp_path):
+    workdir = tmp_path / "run"
+    config = f"{CONFIG}:quick"
+    train(workdir, f"--config.teacher.path={teacher}", config=config)
+    other = other_weights(tmp_path / "other.npz")
+    done = run(
+        f"--config={config}", f"--workdir={workdir}", "--config.epochs=2",
+        f"--config.teacher.path={other}",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "the teacher has changed since step 22" in done.stderr
+    train(
+        workdir, f"--config.teacher.path={teacher}", "--config.epochs=2", config=config
+    )
+    assert result_of(workdir)["steps"] == 44
