@@ -5,8 +5,8 @@
         --config.teacher.path=runs/teacher
 
 Options: `teacher`, the run that students learn from; `alone`, a student without one;
-`loss=kd|dkd|dkl|ikl|gkl`;
-`sample`, weights from each example and not its class; `quick`, for a check in seconds.
+`loss=kd|dkd|dkl|ikl|gkl`; `sample`, weights from each example and not its class;
+`quick`, for a check in seconds.
 """
 
 from configs import base
