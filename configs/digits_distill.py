@@ -12,7 +12,7 @@ Options: `teacher`, the run that students learn from; `alone`, a student without
 from configs import base
 from configs.base import Config
 
-# Where the student has no BatchNorm, the published alphas of 4 and more diverge.
+# The student has no BatchNorm and does not bear the published alphas at this rate.
 _LOSSES = {
     "kd": {"strength": 0.9, "cross_entropy": 0.1},
     "dkd": {"alpha": 1.0, "beta": 8.0},

@@ -1,5 +1,7 @@
 """The distillation recipe: its losses, its step, its teachers, its command line."""
 
+import shutil
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from configs import base, digits_distill
 from ikl_jax import models
 from tests.commands import metrics_of, result_of, run, train
-from tests.test_recipes import assert_trees_close, batch, make
+from tests.test_recipes import STEPS_PER_EPOCH, assert_trees_close, batch, make
 from train import classes, converted
 from train import run as runs
 from train.errors import UserError
@@ -113,14 +115,17 @@ def test_a_batch_in_parts_makes_the_step_of_the_whole(name, weights):
 
 
 def test_warmup_is_a_share_an_epoch():
-    config = loss_config(warmup_epochs=20)
-    epochs = jnp.array([0, 9, 19, 30])
-    np.testing.assert_allclose(
-        distillation.warmup(config, epochs), [0.05, 0.5, 1, 1], rtol=1e-6
-    )
-    np.testing.assert_array_equal(
-        distillation.warmup(loss_config(warmup_epochs=0), epochs), 1
-    )
+    recipe, _ = make(
+        name="distillation", loss__name="kd", loss__warmup_epochs=4, loss__strength=0.5,
+        loss__cross_entropy=0.1,
+    )  # fmt: skip
+    start = recipe.init(jax.random.key(0))
+    for epoch, share in ((0, 0.25), (1, 0.5), (3, 1), (9, 1)):
+        state = start.replace(step=jnp.int32(epoch * STEPS_PER_EPOCH))
+        _, metrics = recipe.step(state, taught())
+        expected = 0.1 * metrics["cross_entropy"]
+        expected += 0.5 * share * metrics["distillation"]
+        np.testing.assert_allclose(metrics["loss"], expected, rtol=1e-5)
 
 
 def test_the_class_means_are_the_teachers():
@@ -204,8 +209,18 @@ def test_teachers_that_cannot_be(teacher, tmp_path):
     student = runs.build(config)
     with pytest.raises(UserError, match="neither folder nor file"):
         Teacher.of(student)
-    config.teacher.path = str(tmp_path)
+    config.teacher.path = str(tmp_path)  # a folder, of no run
     with pytest.raises(UserError, match="holds no run"):
+        Teacher.of(student)
+    unfinished = tmp_path / "unfinished"
+    shutil.copytree(teacher, unfinished)
+    (unfinished / "result.json").unlink()
+    config.teacher.path = str(unfinished)
+    with pytest.raises(UserError, match="has not finished"):
+        Teacher.of(student)
+    (unfinished / "result.json").write_text("{}")
+    shutil.rmtree(unfinished / "checkpoints")
+    with pytest.raises(UserError, match="holds no checkpoint"):
         Teacher.of(student)
     config.teacher.path = str(other_weights(tmp_path / "seven.npz", 7))
     with pytest.raises(UserError, match="has 7 classes, digits has 10"):

@@ -205,12 +205,16 @@ def test_weight_decay_at_the_perturbed_weights_is_a_choice():
 
 
 def test_the_ramp_reaches_epsilon():
-    config = base.get_config().attack
-    config.epsilon, config.epsilon_ramp_epochs = 0.4, 4
-    values = [float(adversarial.ramp(config, jnp.asarray(e))) for e in range(6)]
-    np.testing.assert_allclose(values, [0.1, 0.2, 0.3, 0.4, 0.4, 0.4], rtol=1e-6)
-    config.epsilon_ramp_epochs = 0
-    np.testing.assert_allclose(adversarial.ramp(config, jnp.asarray(0)), 0.4, rtol=1e-6)
+    shares = [float(recipe.ramp(jnp.asarray(epoch), 4)) for epoch in range(6)]
+    np.testing.assert_allclose(shares, [0.25, 0.5, 0.75, 1, 1, 1], rtol=1e-6)
+    assert recipe.ramp(jnp.asarray(0), 0) == 1
+    numbers = dict(attack__epsilon=0.4, attack__relative_step_size=0.25)
+    ramped, _ = make(attack__epsilon_ramp_epochs=4, **numbers)
+    start = ramped.init(jax.random.key(0))
+    for epoch, epsilon in ((0, 0.1), (1, 0.2), (5, 0.4)):
+        state = start.replace(step=jnp.int32(epoch * STEPS_PER_EPOCH))
+        _, metrics = jax.jit(ramped.step)(state, batch())
+        np.testing.assert_allclose(metrics["epsilon"], epsilon, rtol=1e-6)
 
 
 def test_which_passes_update_the_running_statistics():

@@ -36,6 +36,9 @@ from train.teacher import Teacher
 from train.types import Config
 from train.writers import MetricsWriter, NoWriter, logged
 
+# What a run may not go on with another of.
+ORIGINS = {"data": "data set", "teacher": "teacher"}
+
 
 def train(config: Config, workdir: pathlib.Path, console: Console) -> dict:
     """Runs `config` in `workdir`, from its newest checkpoint if there is one.
@@ -80,14 +83,13 @@ class _Parts:
     display: Display
     watch: Watch
     seconds: Callable[[], float]
-    data: str
     teacher: Teacher | None
+    origins: dict[str, str]
 
     def save(self, state: TrainState, **position: Any) -> None:
         """Starts to save the state and where in the run it stands."""
         step = int(state.step)
-        told = {**position, "batches": self.batches.get_state(), "data": self.data}
-        told["teacher"] = self.teacher and self.teacher.digest
+        told = {**position, "batches": self.batches.get_state(), **self.origins}
         self.checkpoints.save(step, state, told)
 
 
@@ -136,6 +138,7 @@ def _set_up(
     processes.agree("data", data)
     _say_where(run, console)
     teacher = Teacher.of(run)
+    origins = {"data": data} | ({"teacher": teacher.digest} if teacher else {})
     evaluator = Evaluator(
         run.model, run.data.test, Threat.of(config), run.mesh,
         batch_size=config.evaluation.batch_size, seed=config.seed,
@@ -150,7 +153,7 @@ def _set_up(
     best = Checkpoints(workdir / BEST, keep=1)
     stack.callback(best.close)
     # 1. Start from the newest whole checkpoint, else from the beginning.
-    start = _start(run, workdir, checkpoints, batches, data, teacher, console)
+    start = _start(run, workdir, checkpoints, batches, origins, console)
     step = int(start.state.step)
     best.forget_after(step)
     processes.on_main(lambda: settings.record(workdir, config))
@@ -166,7 +169,7 @@ def _set_up(
     display = Display(console, total=run.total_steps, done=step, epochs=config.epochs)
     return start, _Parts(
         run, batches, evaluator, checkpoints, best, writer, display, watch, seconds,
-        data, teacher,
+        teacher, origins,
     )  # fmt: skip
 
 
@@ -183,8 +186,7 @@ def _start(
     workdir: pathlib.Path,
     checkpoints: Checkpoints,
     batches: grain.DatasetIterator,
-    data: str,
-    teacher: Teacher | None,
+    origins: dict[str, str],
     console: Console,
 ) -> _Start:
     """The newest checkpoint's, with `batches` set to its position, or the first."""
@@ -192,16 +194,12 @@ def _start(
     if saved is None:
         return _Start(run.initial_state(), [], True, -math.inf)
     position = saved.position
-    if position["data"] != data:
-        raise UserError(
-            f"{workdir}: the data set has changed since step {saved.step} was saved; "
-            f"it was {position['data']}, now it is {data}"
-        )
-    if position.get("teacher") != (teacher and teacher.digest):
-        raise UserError(
-            f"{workdir}: the teacher has changed since step {saved.step} was saved: "
-            f"{run.config.teacher.path} holds other weights"
-        )
+    for origin, now in origins.items():
+        if (before := position[origin]) != now:
+            raise UserError(
+                f"{workdir}: the {ORIGINS[origin]} has changed since step {saved.step} "
+                f"was saved; it was {before}, now it is {now}"
+            )
     if saved.step > run.total_steps:
         raise UserError(
             f"{workdir} is at step {saved.step} already, beyond epochs="

@@ -53,7 +53,8 @@ def build(task: recipe.Task) -> recipe.Recipe:
     def step(state: TrainState, batch: Any) -> tuple[TrainState, recipe.Metrics]:
         means, labels = state.class_means, batch["label"]
         epoch = jnp.asarray(state.step) // task.steps_per_epoch
-        epsilon = ramp(config.attack, epoch)
+        ramped = recipe.ramp(epoch, config.attack.epsilon_ramp_epochs)
+        epsilon = config.attack.epsilon * ramped
         scales = _scales(config, means, labels) if accumulation.count > 1 else NO_SCALES
         keys = geometry.example_keys(state.step_key(), len(labels))
         parts = accumulation.split(Part(batch["image"], labels, keys))
@@ -86,12 +87,6 @@ def build(task: recipe.Task) -> recipe.Recipe:
         return state, outcome.metrics | {"epsilon": epsilon}
 
     return task.finish(step, uses_class_means=uses_class_means)
-
-
-def ramp(config: Config, epoch: Array) -> Array:
-    """The radius in `epoch` (from 0): epsilon * min(1, (epoch + 1) / ramp epochs)."""
-    share = (epoch + 1) / max(config.epsilon_ramp_epochs, 1)
-    return config.epsilon * jnp.minimum(share, 1.0)
 
 
 def _loss(task: recipe.Task) -> Callable[..., tuple[Array, Outcome]]:

@@ -46,7 +46,7 @@ def build(task: recipe.Task) -> recipe.Recipe:
 
     def step(state: TrainState, batch: Any) -> tuple[TrainState, recipe.Metrics]:
         epoch = jnp.asarray(state.step) // task.steps_per_epoch
-        strength = config.strength * warmup(config, epoch)
+        strength = config.strength * recipe.ramp(epoch, config.warmup_epochs)
         weights = _weights(config, state.class_means, batch)
         split = accumulation.count > 1
         scale = divergences.scale(config.name, config, weights) if split else None
@@ -70,11 +70,6 @@ def build(task: recipe.Task) -> recipe.Recipe:
         return state, outcome.metrics
 
     return task.finish(step, uses_class_means=divergences.uses_class_means(config))
-
-
-def warmup(config: Config, epoch: Array) -> Array:
-    """The share of the strength in `epoch` (from 0): min(1, (epoch + 1) / epochs)."""
-    return jnp.minimum((epoch + 1) / max(config.warmup_epochs, 1), 1.0)
 
 
 def create(config: Config) -> Loss:
@@ -164,8 +159,7 @@ def _gkl(config: Config, logits: Array, part: Part, scale: Array | None) -> Arra
             beta=config.beta, gamma=config.gamma, temperature=config.temperature,
         )  # fmt: skip
     assert part.weights is not None
-    # Weights enter the squared error twice: it is divided by the scale's square.
-    weights = jnp.power(part.weights, config.gamma) / scale
+    weights = divergences.scaled(part.weights, config.gamma, scale)
     return _ikl(config, logits, part._replace(weights=weights), None)
 
 

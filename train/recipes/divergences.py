@@ -56,6 +56,14 @@ def scale(name: str, config: Config, weights: Array | None) -> Array | None:
     return jnp.where(size > 0, size, 1.0)  # weights that are all zero stay zero
 
 
+def scaled(weights: Array, gamma: float, scale: Array) -> Array:
+    """The weights with which IKL of a part of a batch is GKL's share of the whole.
+
+    They enter the squared error twice, so it is divided by the scale's square.
+    """
+    return jnp.power(weights, gamma) / scale
+
+
 def uses_class_means(config: Config) -> bool:
     """Whether `config.loss` takes its weights from the class means."""
     return config.weights == "class_means" and config.name in ("ikl", "gkl")
@@ -92,8 +100,7 @@ def _gkl(config: Config) -> Divergence:
             return ikl_jax.gkl_loss(
                 logits, target, weights, alpha=alpha, beta=beta, gamma=gamma
             )
-        # Weights enter the squared error twice: it is divided by the scale's square.
-        weights = jnp.power(weights, gamma) / scale
+        weights = scaled(weights, gamma, scale)
         return ikl_jax.ikl_loss(logits, target, weights, alpha=alpha, beta=beta)
 
     return divergence

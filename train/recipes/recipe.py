@@ -108,6 +108,11 @@ class Task:
         return classes.uniform_means(self.num_classes, width)
 
 
+def ramp(epoch: Array, epochs: int) -> Array:
+    """The share of a value that grows over `epochs`, in `epoch` (from 0); 0: all."""
+    return jnp.minimum((epoch + 1) / max(epochs, 1), 1.0)
+
+
 def to_pixels(image: Array) -> Array:
     """uint8 images as float32 in [0, 1]."""
     return image.astype(jnp.float32) / 255
