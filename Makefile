@@ -1,4 +1,4 @@
-# Two commands do all the set-up from a bare clone: `make demo` and `make test`.
+# Each of these does all the set-up from a bare clone: `make demo`, `make test`.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
