@@ -8,14 +8,9 @@ print Markdown; `frontier` also draws docs/fashion_mnist.png.
 """
 
 import argparse
-import concurrent.futures
-import json
 import os
 import pathlib
-import queue
-import subprocess
 import sys
-from typing import NamedTuple
 
 import matplotlib
 
@@ -23,7 +18,10 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-ROOT = pathlib.Path(__file__).parent.parent
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+
+from benchmarks.cells import ROOT, Cell, run_all
+
 CONFIG = "configs/fashion_mnist_at.py"
 LOSSES = ("kl", "dkl", "ikl", "gkl")
 STRENGTHS = {
@@ -35,14 +33,6 @@ STRENGTHS = {
 SEEDS = (0, 1, 2)
 LEVELS = (83.5, 84.0, 84.5, 85.0, 85.5, 86.0)  # natural accuracies to compare at
 MIDDLE = {"kl": 6, "dkl": 6, "ikl": 4, "gkl": 4}
-
-
-class Cell(NamedTuple):
-    """One run: its folder's name, the config's argument, overrides of fields."""
-
-    name: str
-    argument: str
-    overrides: tuple[str, ...] = ()
 
 
 # (loss, learning rate, warm-up, alpha, gamma): the learning rate without warm-up, then
@@ -74,7 +64,7 @@ def tuning_cells() -> list[Cell]:
         cells.append(
             Cell(
                 f"tune_{loss},{shown}",
-                f"loss={loss},strength={MIDDLE[loss]},validation",
+                f"{CONFIG}:loss={loss},strength={MIDDLE[loss]},validation",
                 tuple(f"--config.{name}={value}" for name, value in numbers.items()),
             )
         )
@@ -85,46 +75,13 @@ def frontier_cells() -> list[Cell]:
     return [
         Cell(
             f"{loss}_{strength}_seed{seed}",
-            f"loss={loss},strength={strength}",
+            f"{CONFIG}:loss={loss},strength={strength}",
             (f"--config.seed={seed}",),
         )
         for seed in SEEDS
         for i in range(5)
         for loss, strength in ((loss, STRENGTHS[loss][i]) for loss in LOSSES)
     ]
-
-
-def run_all(cells: list[Cell], workdir: pathlib.Path, jobs: int) -> dict[str, dict]:
-    """Runs what is not finished, each job on cores of its own; name to result."""
-    cores = sorted(os.sched_getaffinity(0))
-    share = max(1, len(cores) // jobs)
-    slots: queue.Queue[set[int]] = queue.Queue()
-    for job in range(jobs):
-        slots.put(set(cores[job * share : (job + 1) * share]) or set(cores))
-
-    def run(cell: Cell) -> dict:
-        folder = workdir / cell.name
-        result = folder / "result.json"
-        if not result.exists():
-            slot = slots.get()
-            command = [
-                sys.executable, "-m", "train", f"--config={CONFIG}:{cell.argument}",
-                f"--workdir={folder}", *cell.overrides,
-            ]  # fmt: skip
-            cache = {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax")}
-            done = subprocess.run(
-                command, cwd=ROOT, env=os.environ | cache,
-                capture_output=True, text=True,
-                preexec_fn=lambda: os.sched_setaffinity(0, slot), check=False,
-            )  # fmt: skip
-            slots.put(slot)
-            if done.returncode:
-                raise RuntimeError(f"{' '.join(command)}\n{done.stderr[-2000:]}")
-            print(f"{cell.name} done", file=sys.stderr, flush=True)
-        return json.loads(result.read_text())
-
-    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        return dict(zip([c.name for c in cells], pool.map(run, cells), strict=True))
 
 
 def accuracies(result: dict) -> tuple[float, float]:

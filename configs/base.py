@@ -36,6 +36,9 @@ def get_config(argument: str = "") -> Config:
     # this, so that the mesh's `model` axis can divide them.
     config.model.classes_multiple_of = 1
     config.model.dtype = "float32"  # float32 | bfloat16: of the computation in it
+    # (mean, deviation) a channel, applied in the model; empty: the architecture's own,
+    # which is none but for wide_resnet_swish.
+    config.model.normalize = ()
     config.model.remat = False  # forget what is within blocks, compute it again
 
     config.data = section()
@@ -66,7 +69,7 @@ def get_config(argument: str = "") -> Config:
     config.optimizer.schedule = "cosine"
     config.optimizer.milestones = (0.5, 0.75)  # shares of the epochs, for step
     config.optimizer.decay_factor = 0.1
-    # Share of the steps; for cosine and the one-cycles (which take 0.3 where it is 0).
+    # Share of the steps; for the cosines and the one-cycles (these take 0.3 for 0).
     config.optimizer.warmup = 0.0
 
     # adversarial: cross-entropy(natural) + strength * divergence(adversarial, natural)
@@ -92,6 +95,9 @@ def get_config(argument: str = "") -> Config:
     config.teacher = section()  # distillation
     config.teacher.path = ""  # the workdir of a finished run | a file of train.convert
     config.teacher.dtype = "float32"  # float32 | bfloat16: of the computation in it
+    # A folder for its logits of all training examples, computed if they are not there;
+    # for data without augmentation. Empty: computed with each batch.
+    config.teacher.cache = ""
 
     config.attack = section()
     config.attack.norm = "linf"  # linf | l2
@@ -130,7 +136,11 @@ def get_config(argument: str = "") -> Config:
     config.evaluation.batch_size = 256
     config.evaluation.steps = 20  # PGD on the cross-entropy, at attack.epsilon
     config.evaluation.relative_step_size = 0.25
-    config.evaluation.restarts = 1  # uniform starts; robust means robust to them all
+    # Uniform starts; robust means robust to them all. 0: natural accuracy alone.
+    config.evaluation.restarts = 1
+    # Classes with fewer training examples than the first are few-shot, with more than
+    # the second many-shot: their accuracies are told apart where there are several.
+    config.evaluation.shots = (20, 100)
     config.evaluation.during_training = 1000  # examples used before the end
     reject(argument)
     return config

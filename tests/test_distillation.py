@@ -176,19 +176,17 @@ def test_a_teacher_in_bfloat16_and_one_converted(teacher, tmp_path):
     path = tmp_path / "teacher.npz"
     name = opened.config.model.name
     converted.write(path, converted.Converted(name, 10, None, weights.variables))
-    images = {"image": student.data.test.take(np.arange(8))["image"]}
+    images = student.data.test.take(np.arange(8))["image"]
     expected = models.create(name, 10).apply(
-        weights.variables, images["image"].astype(np.float32) / 255
+        weights.variables, images.astype(np.float32) / 255
     )
     config.teacher.path = str(path)
     stored = Teacher.of(student)
     assert stored.digest == ours.digest
     for one in (ours, stored):
-        np.testing.assert_allclose(
-            one.taught(images)["teacher_logits"], expected, rtol=1e-5, atol=1e-5
-        )
+        np.testing.assert_allclose(one.logits(images), expected, rtol=1e-5, atol=1e-5)
     config.teacher.dtype = "bfloat16"
-    half = Teacher.of(student).taught(images)["teacher_logits"]
+    half = Teacher.of(student).logits(images)
     assert half.dtype == jnp.float32
     np.testing.assert_allclose(half, expected, atol=0.1 * np.abs(expected).max())
     assert np.abs(half - expected).max() > 0

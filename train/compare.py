@@ -38,15 +38,18 @@ def table(results: dict[str, dict]) -> Table:
     )
     columns = ["run", "data", "steps", "seconds", "natural"]
     columns += [f"{name}\nat {epsilon:.3g}" for name, epsilon in attacks]
+    by_shots = [result.get("accuracy_by_shots", {}) for result in results.values()]
+    groups = list(dict.fromkeys(group for shots in by_shots for group in shots))
+    columns += [f"{group}\nshot" for group in groups]
     shown = Table()
     for column in columns:
         shown.add_column(
             column, justify="left" if column in ("run", "data") else "right"
         )
-    for name, result in results.items():
+    for (name, result), shots in zip(results.items(), by_shots, strict=True):
         robust = [
             result["robust_accuracy"].get(attack)
-            if result["epsilon"] == epsilon
+            if result.get("epsilon") == epsilon
             else None
             for attack, epsilon in attacks
         ]
@@ -57,6 +60,7 @@ def table(results: dict[str, dict]) -> Table:
             f"{result['seconds']:.0f}",
             _percent(result["natural_accuracy"]),
             *map(_percent, robust),
+            *(_percent(shots.get(group)) for group in groups),
         )
     return shown
 

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         (flags.DEFINE_string, "norm", None, "linf or l2; default: the config's."),
         (flags.DEFINE_float, "epsilon", None, "Radius in [0, 1] pixels."),
         (flags.DEFINE_integer, "steps", None, "PGD steps a restart."),
-        (flags.DEFINE_integer, "restarts", None, "Uniform starts."),
+        (flags.DEFINE_integer, "restarts", None, "Uniform starts; 0: no attack."),
         (flags.DEFINE_float, "relative_step_size", None, "In epsilons."),
         (flags.DEFINE_integer, "num_examples", None, "Default: the whole split."),
     ):
@@ -42,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(values: flags.FlagValues) -> None:
+    from train import results
     from train import run as runs
     from train.evaluation import Evaluator, Threat
 
@@ -61,18 +62,13 @@ def _evaluate(values: flags.FlagValues) -> None:
         batch_size=run.config.evaluation.batch_size, seed=run.config.seed,
     )  # fmt: skip
     verdict = evaluator(weights, values.num_examples)
-    result = {
-        "step": step,
-        "weights": kind,
-        "evaluated_on": run.config.data.evaluate_on,
-        "num_examples": len(verdict.natural),
-        **dataclasses.asdict(threat),
-        "natural_accuracy": verdict.natural_accuracy,
-        "robust_accuracy": {threat.name: verdict.robust_accuracy},
-    }
+    result = {"step": step, "weights": kind, **results.judged(run, verdict, threat)}
+    name = f"natural, {kind} weights"
+    if threat.restarts:
+        result |= dataclasses.asdict(threat)
+        name = f"{threat.name} at {threat.epsilon:g}, {kind} weights"
     path = workdir / "evaluation.json"
     earlier = files.read_json(path) if path.exists() else {}
-    name = f"{threat.name} at {threat.epsilon:g}, {kind} weights"
     files.write_whole(path, files.to_json({**earlier, name: result}))
     for field, value in result.items():
         print(f"{field}: {value}")
@@ -101,12 +97,10 @@ def _weights(
 def _check(given: dict[str, Any]) -> None:
     """Raises `UserError` for what no attack can use."""
     given = {name: value for name, value in given.items() if value is not None}
-    at_least_one = {"restarts", "num_examples"}
     with explained():
         checks.one_of("norm", given.pop("norm", "linf"), geometry.NORMS)
-        for name, value in given.items():
-            check = checks.positive if name in at_least_one else checks.non_negative
-            check(**{name: value})
+        checks.positive(num_examples=given.pop("num_examples", 1))
+        checks.non_negative(**given)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ class Threat:
       norm: "linf" or "l2".
       steps: of each restart.
       relative_step_size: in epsilons.
-      restarts: uniform starts in the ball.
+      restarts: uniform starts in the ball; 0: no attack at all.
     """
 
     epsilon: float
@@ -61,28 +61,41 @@ class Threat:
 
 
 class Verdict(NamedTuple):
-    """Per example: right as it is, and right on every attack too (x included)."""
+    """What a model made of each of `N` examples, `[N]` each.
 
+    Attributes:
+      labels: of the examples.
+      natural: whether it is right about the example as it is.
+      robust: whether it is right on every attack too; None: none was made.
+    """
+
+    labels: np.ndarray
     natural: np.ndarray
-    robust: np.ndarray
+    robust: np.ndarray | None
 
     @property
     def natural_accuracy(self) -> float:
         return float(self.natural.mean())
 
     @property
-    def robust_accuracy(self) -> float:
-        return float(self.robust.mean())
+    def robust_accuracy(self) -> float | None:
+        return None if self.robust is None else float(self.robust.mean())
+
+    @property
+    def score(self) -> float:
+        """What the best weights have most of: robust accuracy where it is known."""
+        robust = self.robust_accuracy
+        return self.natural_accuracy if robust is None else robust
 
 
 class Examples(NamedTuple):
-    """Some examples, their attacked forms and what the model says of both."""
+    """Some examples, and what the model says of them; None: they were not attacked."""
 
     x: np.ndarray
-    x_adv: np.ndarray
     labels: np.ndarray
     natural: np.ndarray
-    adversarial: np.ndarray
+    x_adv: np.ndarray | None = None
+    adversarial: np.ndarray | None = None
 
 
 class Evaluator:
@@ -103,7 +116,7 @@ class Evaluator:
         self._to_pixels = jax.jit(recipe.to_pixels)
         self._predict = jax.jit(self._prediction)
         self._right = jax.jit(
-            lambda weights, x, labels: self._prediction(weights, x) == labels,
+            lambda weights, x, labels: (self._prediction(weights, x) == labels, labels),
             out_shardings=everywhere,
         )
         self._first = jax.jit(
@@ -122,16 +135,18 @@ class Evaluator:
     def __call__(self, weights: Weights, limit: int | None = None) -> Verdict:
         """The verdict on the first `limit` examples of the split (None: all)."""
         limit = len(self._split) if limit is None else min(limit, len(self._split))
-        natural, robust = [], []
+        told, natural, robust = [], [], []
         for (x, labels, index), valid in self._batches(limit):
-            right = np.asarray(self._right(weights, x, labels))
+            right, shown = map(np.asarray, self._right(weights, x, labels))
+            told.append(shown[valid])
             natural.append(right[valid])
             for restart in range(self._threat.restarts):
                 self._between()
                 x_adv = self._attack(weights, x, labels, index, restart)
-                right = right & np.asarray(self._right(weights, x_adv, labels))
+                right = right & np.asarray(self._right(weights, x_adv, labels)[0])
             robust.append(right[valid])
-        return Verdict(np.concatenate(natural), np.concatenate(robust))
+        attacked = np.concatenate(robust) if self._threat.restarts else None
+        return Verdict(np.concatenate(told), np.concatenate(natural), attacked)
 
     def is_finite(self, weights: Weights) -> bool:
         """Whether the logits of the first batch are numbers."""
@@ -141,10 +156,11 @@ class Evaluator:
     def examples(self, weights: Weights, count: int = 8) -> Examples:
         """The first `count` examples of the split and a first restart's attack."""
         (x, labels, index), _ = next(self._batches(len(self._split)))
-        x_adv = self._attack(weights, x, labels, index, 0)
-        predictions = [self._predict(weights, images) for images in (x, x_adv)]
-        first = self._first((x, x_adv, labels, *predictions), count)
-        return Examples(*map(np.asarray, first))
+        shown = (x, labels, self._predict(weights, x))
+        if self._threat.restarts:
+            x_adv = self._attack(weights, x, labels, index, 0)
+            shown = (*shown, x_adv, self._predict(weights, x_adv))
+        return Examples(*map(np.asarray, self._first(shown, count)))
 
     def _batches(
         self, limit: int

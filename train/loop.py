@@ -21,6 +21,7 @@ from train import (
     results,
     settings,
     sharding,
+    teacher_logits,
 )
 from train.checkpoint import Checkpoints
 from train.data import pipeline
@@ -32,7 +33,7 @@ from train.progress import Display
 from train.recipes.recipe import Metrics, Step
 from train.run import BEST, CHECKPOINTS, Run, build
 from train.state import TrainState
-from train.teacher import Teacher
+from train.teacher_logits import TeacherLogits
 from train.types import Config
 from train.writers import MetricsWriter, NoWriter, logged
 
@@ -83,7 +84,7 @@ class _Parts:
     display: Display
     watch: Watch
     seconds: Callable[[], float]
-    teacher: Teacher | None
+    taught: TeacherLogits
     origins: dict[str, str]
 
     def save(self, state: TrainState, **position: Any) -> None:
@@ -101,7 +102,7 @@ class _Start:
       state: at the end of an epoch, that epoch is closed (averages, class means).
       pending: metrics of the steps since the last line of the log.
       evaluated: whether nothing is left to do for the epoch that has just ended.
-      best: robust accuracy of the best evaluation so far.
+      best: score of the best evaluation so far.
     """
 
     state: TrainState
@@ -137,8 +138,8 @@ def _set_up(
     config, data = run.config, fingerprint(run.data)
     processes.agree("data", data)
     _say_where(run, console)
-    teacher = Teacher.of(run)
-    origins = {"data": data} | ({"teacher": teacher.digest} if teacher else {})
+    taught = teacher_logits.of(run, console, between=watch.check)
+    origins = {"data": data, **taught.origins}
     evaluator = Evaluator(
         run.model, run.data.test, Threat.of(config), run.mesh,
         batch_size=config.evaluation.batch_size, seed=config.seed,
@@ -146,7 +147,7 @@ def _set_up(
     )  # fmt: skip
     batches = pipeline.training_batches(
         run.data.train, config.data, batch_size=config.batch_size,
-        seed=config.seed, rows=run.local_rows,
+        seed=config.seed, rows=run.local_rows, columns=taught.columns,
     )  # fmt: skip
     checkpoints = Checkpoints(workdir / CHECKPOINTS, keep=config.keep_checkpoints)
     stack.callback(checkpoints.close)
@@ -169,7 +170,7 @@ def _set_up(
     display = Display(console, total=run.total_steps, done=step, epochs=config.epochs)
     return start, _Parts(
         run, batches, evaluator, checkpoints, best, writer, display, watch, seconds,
-        teacher, origins,
+        taught, origins,
     )  # fmt: skip
 
 
@@ -262,7 +263,7 @@ def _close(
     best: float,
     parts: _Parts,
 ) -> float:
-    """Evaluates and saves after an epoch; returns the best robust accuracy so far."""
+    """Evaluates and saves after an epoch; returns the best score so far."""
     run, config = parts.run, parts.run.config
     step, last = epoch * run.steps_per_epoch, epoch == config.epochs
     if not parts.evaluator.is_finite(state.weights):
@@ -278,8 +279,8 @@ def _close(
             raise
         parts.writer.write(step, _evaluated(verdict))
         metrics = metrics | _evaluated(verdict)
-        if verdict.robust_accuracy > best:
-            best = verdict.robust_accuracy
+        if verdict.score > best:
+            best = verdict.score
             parts.best.save(step, state.evaluated, _evaluated(verdict))
             parts.best.wait()  # before a checkpoint knows of it
     parts.display.epoch(step, epoch, metrics)
@@ -305,9 +306,7 @@ def _steps(
             _save_and_stop(state, pending, best, parts)
         size = sizes[(step - 1) % run.steps_per_epoch]
         batch = sharding.put(next(parts.batches), run.mesh, size)
-        if parts.teacher is not None:
-            batch = parts.teacher.taught(batch)
-        state, metrics = step_fn(state, batch)
+        state, metrics = step_fn(state, parts.taught.added(batch))
         pending.append(metrics)
         parts.display.step(step, epoch)
         if step % run.config.log_every == 0 or step == end:
@@ -337,7 +336,6 @@ def _stopwatch(before: float) -> Callable[[], float]:
 
 
 def _evaluated(verdict: Verdict) -> dict[str, float]:
-    return {
-        "eval_natural_accuracy": verdict.natural_accuracy,
-        "eval_robust_accuracy": verdict.robust_accuracy,
-    }
+    told = {"eval_natural_accuracy": verdict.natural_accuracy}
+    robust = verdict.robust_accuracy
+    return told if robust is None else told | {"eval_robust_accuracy": robust}

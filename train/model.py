@@ -15,7 +15,11 @@ from train.types import Config
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 # What `config.model` may ask of an architecture, and what one that cannot has not got.
-OPTIONS = {"bn_groups": (1, "BatchNorm"), "remat": (False, "blocks to recompute")}
+OPTIONS = {
+    "bn_groups": (1, "BatchNorm"),
+    "normalize": ((), "normalisation"),
+    "remat": (False, "blocks to recompute"),
+}
 
 
 def create(config: Config, num_classes: int) -> nn.Module:
@@ -29,14 +33,18 @@ def create(config: Config, num_classes: int) -> nn.Module:
     width = classes.padded_width(num_classes, config.model.classes_multiple_of)
     with explained():
         model = models.create(name, width, dtype=dtype)
+    options: dict[str, Any] = {}
     for option, (default, missing) in OPTIONS.items():
-        if config.model[option] != default and not hasattr(model, option):
+        value = config.model[option]
+        if value in (default, []):  # what JSON makes of an empty tuple
+            continue
+        if not hasattr(model, option):
             raise UserError(
                 f"model.{option} must be {default} for {name}, which has no {missing}, "
-                f"got {config.model[option]}"
+                f"got {value}"
             )
-    options = {name: config.model[name] for name in OPTIONS if hasattr(model, name)}
-    if "bn_groups" in options:
+        options[option] = value
+    if hasattr(model, "bn_groups"):
         options["bn_groups"] = _groups_of_a_part(config)
     model = model.clone(**options)
     return classes.PaddedClasses(model, num_classes) if width > num_classes else model

@@ -53,11 +53,20 @@ def _cosine(config: Config, epochs: int, steps_per_epoch: int) -> optax.Schedule
 def _cosine_per_epoch(
     config: Config, epochs: int, steps_per_epoch: int
 ) -> optax.Schedule:
-    """The authors': lr / 2 (1 + cos(pi e / (E + 1))) throughout epoch e = 1 ... E."""
+    """The authors': constant throughout an epoch e = 1 ... E.
+
+    lr e / W in the W epochs of the warm-up share, then lr / 2 (1 + cos(pi (e - W) /
+    (E - W + 1))).
+    """
+    warmup = round(config.warmup * epochs)
 
     def rate(step: jax.typing.ArrayLike) -> jax.Array:
         epoch = jnp.asarray(step) // steps_per_epoch + 1
-        return 0.5 * config.learning_rate * (1 + jnp.cos(jnp.pi * epoch / (epochs + 1)))
+        turn = jnp.pi * (epoch - warmup) / (epochs - warmup + 1)
+        share = jnp.where(
+            epoch > warmup, 0.5 * (1 + jnp.cos(turn)), epoch / max(warmup, 1)
+        )
+        return config.learning_rate * share
 
     return rate
 

@@ -1,6 +1,7 @@
 """A picture of a run: images, what an attack adds to them, what the model says."""
 
 import pathlib
+from typing import Any
 
 import matplotlib
 
@@ -14,18 +15,22 @@ from train.evaluation import Examples, Threat
 def save(path: pathlib.Path, examples: Examples, threat: Threat) -> None:
     """Rows: natural, perturbation (grey is zero), adversarial; titles: predictions.
 
-    A prediction is green where it is the label, red where not.
+    A prediction is green where it is the label, red where not. Examples that were not
+    attacked are one row.
     """
+    rows: list[tuple[Any, ...]] = [(examples.x, examples.natural, "natural")]
+    if examples.x_adv is not None:
+        scale = 2 * threat.epsilon or 1.0
+        perturbations = (examples.x_adv - examples.x) / scale + 0.5
+        size = f"perturbation\n{threat.norm} ≤ {threat.epsilon:.3g}"
+        rows.append((perturbations, None, size))
+        rows.append((examples.x_adv, examples.adversarial, f"after {threat.name}"))
     count = len(examples.labels)
     figure, axes = plt.subplots(
-        3, count, figsize=(1.25 * count + 0.6, 4.6), squeeze=False
-    )
-    scale = 2 * threat.epsilon or 1.0
-    perturbations = (examples.x_adv - examples.x) / scale + 0.5
-    rows = (
-        (examples.x, examples.natural, "natural"),
-        (perturbations, None, f"perturbation\n{threat.norm} ≤ {threat.epsilon:.3g}"),
-        (examples.x_adv, examples.adversarial, f"after {threat.name}"),
+        len(rows),
+        count,
+        figsize=(1.25 * count + 0.6, 1.45 * len(rows) + 0.25),
+        squeeze=False,
     )
     for row, (images, predictions, name) in zip(axes, rows, strict=True):
         for i, axis in enumerate(row):

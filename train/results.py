@@ -1,31 +1,28 @@
-"""What `result.json` holds."""
+"""What `result.json` and `evaluation.json` hold."""
 
 import platform
+from typing import Any
 
 import flax
 import jax
 
 import ikl_jax
+from train import shots
 from train.evaluation import Threat, Verdict
 from train.run import Run
 
 
 def of(run: Run, verdict: Verdict, *, weights: str, seconds: float) -> dict:
     """Of a finished run, whose averaged or last `weights` have that verdict."""
-    config, threat = run.config, Threat.of(run.config)
+    config = run.config
     return {
         "config": config.name,
         "dataset": config.data.source,
-        "evaluated_on": config.data.evaluate_on,
-        "num_examples": len(verdict.natural),
         "weights": weights,
         "epochs": config.epochs,
         "steps": run.total_steps,
         "seconds": round(seconds, 2),
-        "epsilon": threat.epsilon,
-        "norm": threat.norm,
-        "natural_accuracy": verdict.natural_accuracy,
-        "robust_accuracy": {threat.name: verdict.robust_accuracy},
+        **judged(run, verdict, Threat.of(config)),
         "versions": {
             "python": platform.python_version(),
             "jax": jax.__version__,
@@ -33,3 +30,21 @@ def of(run: Run, verdict: Verdict, *, weights: str, seconds: float) -> dict:
             "ikl_jax": ikl_jax.__version__,
         },
     }
+
+
+def judged(run: Run, verdict: Verdict, threat: Threat) -> dict[str, Any]:
+    """A verdict on a run's weights; without epsilon and norm where none attacked."""
+    robust = verdict.robust_accuracy
+    attacked = robust is not None
+    told: dict[str, Any] = {
+        "evaluated_on": run.config.data.evaluate_on,
+        "num_examples": len(verdict.natural),
+    }
+    if attacked:
+        told |= {"epsilon": threat.epsilon, "norm": threat.norm}
+    told |= {
+        "natural_accuracy": verdict.natural_accuracy,
+        "robust_accuracy": {threat.name: robust} if attacked else {},
+    }
+    by_shots = shots.accuracies(verdict, run.data, run.config.evaluation.shots)
+    return told | ({"accuracy_by_shots": by_shots} if by_shots else {})

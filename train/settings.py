@@ -32,15 +32,16 @@ CHOICES = {
 MAY_CHANGE = (
     "epochs", "mesh", "fsdp", "accumulate", "model.remat", "log_every",
     "checkpoint_every", "keep_checkpoints", "data.threads", "data.data_dir",
-    "teacher.path",
+    "teacher.path", "teacher.cache",
     "evaluation.",
 )  # fmt: skip
+AUGMENTATIONS = ("data.crop_padding", "data.flip")
 POSITIVE = (
     "epochs", "batch_size", "accumulate", "log_every", "checkpoint_every",
     "keep_checkpoints", "data.threads",
     "loss.temperature", "loss.weight_temperature", "model.bn_groups",
     "model.classes_multiple_of",
-    "evaluation.batch_size", "evaluation.restarts", "evaluation.during_training",
+    "evaluation.batch_size", "evaluation.during_training",
 )  # fmt: skip
 NON_NEGATIVE = (
     "data.validation_size", "data.crop_padding",
@@ -50,6 +51,7 @@ NON_NEGATIVE = (
     "attack.start_scale", "attack.gamma", "attack.epsilon_ramp_epochs",
     "awp.gamma", "awp.start_epoch", "averaging.start_epoch",
     "evaluation.every", "evaluation.steps", "evaluation.relative_step_size",
+    "evaluation.restarts",
 )  # fmt: skip
 SHARES = (
     "optimizer.warmup", "loss.class_means_momentum", "loss.label_smoothing",
@@ -75,6 +77,12 @@ def validate(config: Config) -> None:
             "optimizer.milestones must be shares of the epochs within (0, 1), "
             f"got {config.optimizer.milestones}"
         )
+    shots = get(config, "evaluation.shots")
+    if len(shots) != 2 or not 0 <= shots[0] <= shots[1]:
+        raise UserError(
+            "evaluation.shots must be two numbers of training examples, the smaller "
+            f"first, got {shots}"
+        )
     attack = config.attack
     still = attack.start == "natural" or (
         attack.start == "gaussian" and not attack.start_scale
@@ -90,6 +98,14 @@ def validate(config: Config) -> None:
             "teacher.path must name a finished run's workdir or a file of "
             "train.convert for recipe=distillation, and be empty for others, got "
             f"{config.teacher.path!r} for recipe={config.recipe}"
+        )
+    if config.teacher.cache and not config.teacher.path:
+        raise UserError("teacher.cache needs a teacher.path, whose logits it keeps")
+    augmented = [name for name in AUGMENTATIONS if get(config, name)]
+    if config.teacher.cache and augmented:
+        raise UserError(
+            "teacher.cache keeps the logits of images as they are: it must be empty "
+            f"where {augmented[0]} changes them, got {config.teacher.cache!r}"
         )
     if _pads_gkl_to_the_power_of_zero(config):
         raise UserError(

@@ -62,9 +62,9 @@ class Teacher:
         told = json.dumps(checkpoint.digests(weights), sort_keys=True)
         return cls(weights, f"{zlib.crc32(told.encode()):08x}", jitted)
 
-    def taught(self, batch: dict[str, Array]) -> dict[str, Array]:
-        """A batch with its `teacher_logits`, `[B, C]`."""
-        return batch | {"teacher_logits": self._logits(self.weights, batch["image"])}
+    def logits(self, image: Array) -> Array:
+        """Of uint8 images `[B, H, W, K]`: `[B, C]`, divided as they are."""
+        return self._logits(self.weights, image)
 
 
 def _of_a_run(path: pathlib.Path, run: Run) -> tuple[Any, Weights, int]:

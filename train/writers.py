@@ -9,7 +9,7 @@ from tensorboardX import SummaryWriter
 from train import files
 
 NAME = "metrics.jsonl"
-EVALUATED = "eval_robust_accuracy"  # in the lines of evaluations
+EVALUATED = "eval_natural_accuracy"  # in the lines of evaluations
 
 
 class MetricsWriter:

@@ -15,11 +15,12 @@ def fingerprint(data: DataSet) -> str:
 
     Of what is held in memory all examples count, of what is on disk some.
     """
-    parts = "+".join(_describe(split) for split in (data.train, data.test))
+    parts = "+".join(of_split(split) for split in (data.train, data.test))
     return f"{data.num_classes} classes, {parts}"
 
 
-def _describe(split: Split) -> str:
+def of_split(split: Split) -> str:
+    """Size, shape, and a checksum of one part."""
     crc, shape = 0, ""
     indices = _read(split)
     for start in range(0, len(indices), CHUNK):

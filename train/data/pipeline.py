@@ -6,7 +6,7 @@ can be entered anywhere (its state is one number, which checkpoints keep), and n
 threads nor restarts change it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import grain
 import numpy as np
@@ -30,8 +30,11 @@ def training_batches(
     batch_size: int,
     seed: int,
     rows: Rows = all_rows,
+    columns: Mapping[str, np.ndarray] | None = None,
 ) -> grain.DatasetIterator:
     """Batches without end; each epoch is a new permutation of the split.
+
+    `columns` are arrays with a row for each example of the split, which joins it.
 
     `rows` says which of a batch of some size this process reads. The order and the
     augmentation are those of the whole batch, so that they do not depend on the number
@@ -47,6 +50,8 @@ def training_batches(
         if config.flip:
             mirrored = augment.random_mirrors(count, rng)[mine]
             batch["image"] = augment.flip(batch["image"], mirrored)
+        for name, array in (columns or {}).items():
+            batch[name] = array[indices[mine]]
         return batch
 
     indices = grain.MapDataset.range(len(split)).seed(seed).shuffle()
