@@ -94,3 +94,15 @@ def test_the_optimiser_is_torchs_sgd(decay_vectors, nesterov):
             v = 0.9 * v + g
             p -= 0.2 * (g + 0.9 * v if nesterov else v)
         np.testing.assert_allclose(moved[name], p, rtol=1e-5)
+
+
+def test_the_authors_cosine_after_a_warmup_in_epochs():
+    """ImageNet-LT's, from e = 0: lr (e + 1) / 10, then (e - 9) / (E - 9) of a turn."""
+    values = rates(epochs=90, schedule="cosine_per_epoch", warmup=10 / 90)
+    expected = [
+        0.2 * (e + 1) / 10
+        if e < 10
+        else 0.1 * (1 + math.cos(math.pi * (e - 9) / (90 - 9)))
+        for e in range(90)
+    ]
+    np.testing.assert_allclose(values, np.repeat(expected, 4), rtol=1e-4)

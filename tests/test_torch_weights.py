@@ -8,7 +8,7 @@ import pytest
 
 from ikl_jax import models
 from tests.conftest import GOLDEN
-from tests.torch_reference import MODELS, images, state_dict
+from tests.torch_reference import MODELS, drawn, generator, images, state_dict
 
 # As the authors normalise for CIFAR-100; the other network has the default.
 OPTIONS = {
@@ -61,6 +61,35 @@ def test_names_and_counts_are_the_published_ones(name):
     variables = models.from_torch(name, zeros(name))
     count = sum(leaf.size for leaf in jax.tree.leaves(variables))
     assert count == MODELS[name]["count"]
+
+
+def resnext_shapes():
+    model = models.create("imagenet_resnext101_32x4d", 1000)
+    images = jax.ShapeDtypeStruct((1, 64, 64, 3), np.float32)
+    return model, jax.eval_shape(model.init, jax.random.key(0), images)
+
+
+def test_resnext_has_torchvisions_parameters():
+    _, shapes = resnext_shapes()
+    count = sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
+    assert count == 44_177_704
+    grouped = shapes["params"]["group4_block2"]["conv2"]["kernel"]
+    assert grouped.shape == (3, 3, 32, 1024)
+
+
+@pytest.mark.slow
+def test_resnext_has_torchs_logits():
+    """Those of its layers put together in torch, on weights drawn by name."""
+    name = "imagenet_resnext101_32x4d"
+    model, shapes = resnext_shapes()
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), shapes)
+    arrays = {n: drawn(n, a.shape) for n, a in models.to_torch(name, zeros).items()}
+    x = generator(name).random((2, 3, 64, 64)).astype(np.float32)
+    variables = models.from_torch(name, arrays)
+    logits = jax.jit(model.apply)(variables, x.transpose(0, 2, 3, 1))
+    expected = np.load(GOLDEN / "resnext101_32x4d.npz")["eval"]
+    atol = 1e-4 * np.abs(expected).max()
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=atol)
 
 
 def test_all_published_networks_are_there():

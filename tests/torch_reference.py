@@ -11,13 +11,13 @@ RECORD = json.loads((GOLDEN / "models.json").read_text())
 MODELS = RECORD["models"]
 
 
-def _generator(name):
+def generator(name):
     return np.random.default_rng(zlib.crc32((RECORD["salt"] + name).encode()))
 
 
 def drawn(name, shape):
     """The parameter of that torch name."""
-    value = _generator(name).standard_normal(shape)
+    value = generator(name).standard_normal(shape)
     if name.endswith("running_mean"):
         value = 0.1 * value
     elif name.endswith("running_var"):
@@ -41,5 +41,5 @@ def state_dict(model):
 
 def images(model):
     """The two images that its golden logits are of, in our layout."""
-    x = _generator(model).random((2, *MODELS[model]["input"])).astype(np.float32)
+    x = generator(model).random((2, *MODELS[model]["input"])).astype(np.float32)
     return x.transpose(0, 2, 3, 1)

@@ -11,7 +11,13 @@ import flax.linen as nn
 from ikl_jax import checks
 from ikl_jax.models.cnn import CNN
 from ikl_jax.models.mobilenet import CifarMobileNetV2, MobileNetV1
-from ikl_jax.models.resnet import Bottleneck, CifarResNet4, ImageNetResNet, ResNet
+from ikl_jax.models.resnet import (
+    Bottleneck,
+    CifarResNet4,
+    ImageNetResNet,
+    ResNet,
+    ResNeXtBottleneck,
+)
 from ikl_jax.models.shufflenet import CifarShuffleNetV1, CifarShuffleNetV2
 from ikl_jax.models.vgg import VGG
 from ikl_jax.models.wide_resnet import WideResNet, WideResNetSwish
@@ -118,6 +124,10 @@ FAMILIES = (
     _imagenet(
         "imagenet_resnet101",
         partial(ImageNetResNet, blocks=(3, 4, 23, 3), block_type=Bottleneck),
+    ),
+    _imagenet(
+        "imagenet_resnext101_32x4d",
+        partial(ImageNetResNet, blocks=(3, 4, 23, 3), block_type=ResNeXtBottleneck),
     ),
     _imagenet("imagenet_mobilenetv1", MobileNetV1),
 )

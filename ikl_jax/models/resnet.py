@@ -1,8 +1,9 @@
 """Residual networks for small images and for ImageNet.
 
-Reference: He et al., "Deep Residual Learning for Image Recognition",
+References: He et al., "Deep Residual Learning for Image Recognition",
 https://arxiv.org/abs/1512.03385, 2015; in a bottleneck the 3x3 convolution has the
-stride, as torchvision has it.
+stride, as torchvision has it. Xie et al., "Aggregated Residual Transformations for Deep
+Neural Networks", https://arxiv.org/abs/1611.05431, 2016: ResNeXt.
 """
 
 from typing import ClassVar
@@ -45,16 +46,28 @@ class Bottleneck(Block, kw_only=True):
     """A 3x3 convolution between two 1x1, the last to four times the channels."""
 
     expansion: ClassVar[int] = 4
+    widening: ClassVar[int] = 1  # of the 3x3 convolution
+    groups: ClassVar[int] = 1  # of its channels, each by itself
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
-        out = self.conv(x, self.features, 1, name="conv1")
+        width = self.features * self.widening
+        out = self.conv(x, width, 1, name="conv1")
         out = nn.relu(self.norm(out, train, name="norm1"))
-        out = self.conv(out, self.features, 3, stride=self.stride, name="conv2")
+        out = self.conv(
+            out, width, 3, stride=self.stride, groups=self.groups, name="conv2"
+        )
         out = nn.relu(self.norm(out, train, name="norm2"))
         out = self.conv(out, self.features * self.expansion, 1, name="conv3")
         out = self.norm(out, train, name="norm3")
         return nn.relu(out + self.shortcut(x, train))
+
+
+class ResNeXtBottleneck(Bottleneck, kw_only=True):
+    """With a 3x3 convolution of 32 groups, of 4 channels at 64 features (32x4d)."""
+
+    widening: ClassVar[int] = 2
+    groups: ClassVar[int] = 32
 
 
 class ResNet(Network, kw_only=True):
