@@ -4,7 +4,7 @@ A config holds numbers and names; what is built from them is built in `train/`.
 Epsilons and step sizes are in pixels of [0, 1].
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -165,6 +165,29 @@ def vary(config: Config, argument: str, variants: dict[str, Variant]) -> Config:
         variants[name](config, value)
         config.name += f":{option}"
     return config
+
+
+def choose(argument: str, **groups: Iterable[str]) -> dict[str, str]:
+    """The option of each group that an argument has, the group's first if it has none.
+
+    >>> choose("gkl,quick", loss=("ikl", "gkl"), size=("full", "quick"))
+    {'loss': 'gkl', 'size': 'quick'}
+    """
+    allowed = {name: list(options) for name, options in groups.items()}
+    chosen: dict[str, str] = {}
+    for option in filter(None, argument.split(",")):
+        group = next((name for name in allowed if option in allowed[name]), None)
+        if group is None:
+            known = "; ".join(
+                f"{name} {' | '.join(options)}" for name, options in allowed.items()
+            )
+            raise ValueError(f"unknown config argument {option!r}; known: {known}")
+        if group in chosen:
+            raise ValueError(
+                f"a config takes one {group}, got {chosen[group]!r} and {option!r}"
+            )
+        chosen[group] = option
+    return {name: chosen.get(name, options[0]) for name, options in allowed.items()}
 
 
 def reject(argument: str) -> None:

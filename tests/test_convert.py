@@ -208,3 +208,21 @@ def test_torch_files_without_weights(torch, tmp_path, tensors, capsys):
         assert message in fails(capsys, path)
     path.write_bytes(b"no checkpoint")
     assert "cannot be read as torch's" in fails(capsys, path)
+
+
+def test_class_names_are_kept_in_their_order(weights, tmp_path, capsys):
+    names = tuple(f"class {i}" for i in reversed(range(100)))
+    (tmp_path / "names.txt").write_text("\n".join(names) + "\n")
+    flag = f"--class_names={tmp_path / 'names.txt'}"
+    code, output = convert_file(weights, flag)
+    assert code == 0
+    assert converted.read(output).class_names == names
+
+    (tmp_path / "names.txt").write_text("\n".join(names[:99]))
+    assert convert_file(weights, flag)[0] == 1
+    assert "a line for each of the 100 classes, got 99" in capsys.readouterr().err
+    (tmp_path / "names.txt").write_text("\n".join([*names[:99], names[0]]))
+    assert convert_file(weights, flag)[0] == 1
+    assert "got 100 in" in capsys.readouterr().err
+    assert convert_file(weights, "--class_names=/nowhere")[0] == 1
+    assert "--class_names cannot be read" in capsys.readouterr().err

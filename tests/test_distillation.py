@@ -1,5 +1,6 @@
 """The distillation recipe: its losses, its step, its teachers, its command line."""
 
+import dataclasses
 import shutil
 
 import jax
@@ -192,10 +193,11 @@ def test_a_teacher_in_bfloat16_and_one_converted(teacher, tmp_path):
     assert np.abs(half - expected).max() > 0
 
 
-def other_weights(path, num_classes=10, name="cnn"):
+def other_weights(path, num_classes=10, name="cnn", class_names=None):
     model = models.create(name, num_classes)
     variables = model.init(jax.random.key(3), jnp.zeros((1, 8, 8, 1)))
-    converted.write(path, converted.Converted(name, num_classes, None, variables))
+    written = converted.Converted(name, num_classes, None, variables, class_names)
+    converted.write(path, written)
     return path
 
 
@@ -223,6 +225,28 @@ def test_teachers_that_cannot_be(teacher, tmp_path):
     config.teacher.path = str(other_weights(tmp_path / "seven.npz", 7))
     with pytest.raises(UserError, match="has 7 classes, digits has 10"):
         Teacher.of(student)
+
+
+def test_the_order_of_the_classes_must_be_the_teachers(tmp_path):
+    names = tuple("abcdefghij")
+    swapped = ("a", "c", "b", *names[3:])
+    config = digits_distill.get_config("quick")
+    config.teacher.path = str(
+        other_weights(tmp_path / "teacher.npz", class_names=swapped)
+    )
+    student = runs.build(config)
+    assert Teacher.of(student) is not None  # digits' classes have no names
+    for own, message in (
+        (swapped, None),
+        (names, r"class 1 is 'c' in .*teacher.npz and 'b' in digits"),
+    ):
+        data = dataclasses.replace(student.data, class_names=own)
+        named = dataclasses.replace(student, data=data)
+        if message is None:
+            assert Teacher.of(named) is not None
+        else:
+            with pytest.raises(UserError, match=message):
+                Teacher.of(named)
 
 
 def test_another_teacher_is_refused_when_a_run_goes_on(teacher, tmp_path):

@@ -87,26 +87,35 @@ def test_a_validation_part_is_held_out():
     assert len(kept.test) == 360
 
 
-def tfds_builder(data_dir, images, labels):
+def tfds_builder(
+    data_dir, images, labels, *, name="fashion_mnist", version="3.0.1", classes=10,
+    train=80,
+):  # fmt: skip
     """The stock name and features, written here without TensorFlow."""
     import tensorflow_datasets as tfds
     from PIL import Image
 
-    class FashionMnist(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-        name = "fashion_mnist"
-        VERSION = tfds.core.Version("3.0.1")
+    stock = name
+    shape = images.shape[1:] if images.ndim == 4 else (*images.shape[1:], 1)
+
+    class Written(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        name = stock
+        VERSION = tfds.core.Version(version)
 
         def _info(self):
             features = {
-                "image": tfds.features.Image(shape=(28, 28, 1)),
-                "label": tfds.features.ClassLabel(num_classes=10),
+                "image": tfds.features.Image(shape=shape),
+                "label": tfds.features.ClassLabel(num_classes=classes),
             }
             return tfds.core.DatasetInfo(
                 builder=self, features=tfds.features.FeaturesDict(features)
             )
 
         def _split_generators(self, dl_manager):
-            return {"train": self._examples(0, 80), "test": self._examples(80, 100)}
+            return {
+                "train": self._examples(0, train),
+                "test": self._examples(train, len(images)),
+            }
 
         def _generate_examples(self):
             raise NotImplementedError
@@ -116,7 +125,7 @@ def tfds_builder(data_dir, images, labels):
                 image = Image.fromarray(images[i])
                 yield i, {"image": image, "label": int(labels[i])}
 
-    return FashionMnist(data_dir=str(data_dir), file_format="array_record")
+    return Written(data_dir=str(data_dir), file_format="array_record")
 
 
 @pytest.mark.filterwarnings("default")

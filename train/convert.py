@@ -5,6 +5,8 @@
 FILE is .safetensors, or a checkpoint of `torch.save`, for which torch must be
 installed. Networks that were trained on normalised images need their normalisation:
 `--mean=0.5071,0.4867,0.4408 --std=0.2675,0.2565,0.2761` is mdistiller's for CIFAR-100.
+With `--class_names=FILE`, a name a line, the order of the classes is kept, and a
+student whose data has another is refused.
 """
 
 import pathlib
@@ -30,6 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             name, None, "Of the training images, in [0, 1], a number a channel.",
             flag_values=values,
         )  # fmt: skip
+    flags.DEFINE_string(
+        "class_names", None, "A file with a class a line, in the order of the logits.",
+        flag_values=values,
+    )  # fmt: skip
     required = ("weights", "model", "output")
     return cli.run(values, argv, required=required, call=lambda: _convert(values))
 
@@ -51,7 +57,8 @@ def _convert(values: flags.FlagValues) -> None:
     with explained():
         variables = models.from_torch(values.model, state_dict)
     num_classes = len(variables["params"]["classifier"]["bias"])
-    result = converted.Converted(values.model, num_classes, normalize, variables)
+    names = _class_names(values.class_names, num_classes)
+    result = converted.Converted(values.model, num_classes, normalize, variables, names)
     with explained():  # a normalisation for other images than the weights are for
         images = jax.ShapeDtypeStruct((1, 32, 32, result.channels), jnp.float32)
         jax.eval_shape(result.create().apply, variables, images)
@@ -75,6 +82,22 @@ def _normalize(
     except ValueError as error:
         given = f"{','.join(mean)} and {','.join(std)}"
         raise UserError(f"--mean and --std must be numbers, got {given}") from error
+
+
+def _class_names(file: str | None, num_classes: int) -> tuple[str, ...] | None:
+    if file is None:
+        return None
+    try:
+        lines = pathlib.Path(file).read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--class_names cannot be read: {error}") from error
+    names = tuple(filter(None, map(str.strip, lines)))
+    if len(set(names)) != num_classes or len(names) != num_classes:
+        raise UserError(
+            f"--class_names must have a line for each of the {num_classes} classes, "
+            f"got {len(names)} in {file}, {len(set(names))} of them different"
+        )
+    return names
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ class Converted:
       model: the name for `ikl_jax.models.create`.
       num_classes: of its logits.
       normalize: (mean, deviation) a channel, or None, for the architecture's own.
+      class_names: in the order of the logits, or None, where nobody told.
       variables: {"params": ..., "batch_stats": ...} of float32 arrays.
     """
 
@@ -32,6 +33,7 @@ class Converted:
     num_classes: int
     normalize: tuple[tuple[float, ...], tuple[float, ...]] | None
     variables: dict[str, Any]
+    class_names: tuple[str, ...] | None = None
 
     @property
     def channels(self) -> int:
@@ -85,11 +87,13 @@ def read(path: pathlib.Path) -> Converted:
         normalize = described["normalize"]
         if normalize is not None:
             normalize = (tuple(normalize[0]), tuple(normalize[1]))
+        names = described.get("class_names")
         return Converted(
             described["model"],
             described["num_classes"],
             normalize,
             traverse_util.unflatten_dict(arrays, sep="/"),
+            None if names is None else tuple(names),
         )
     except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(

@@ -5,7 +5,7 @@ import json
 import pathlib
 import sys
 import zlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,15 @@ from train.errors import UserError, explained
 from train.recipes import recipe
 from train.run import Run
 from train.state import Weights
+
+
+class _Found(NamedTuple):
+    """A teacher as it lies on disk."""
+
+    network: Any
+    weights: Weights
+    num_classes: int
+    class_names: tuple[str, ...] | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,14 +50,10 @@ class Teacher:
         if not run.config.teacher.path:
             return None
         path = pathlib.Path(run.config.teacher.path).expanduser()
-        read = _of_a_run if path.is_dir() else _converted
-        network, weights, num_classes = read(path, run)
-        if num_classes != run.data.num_classes:
-            raise UserError(
-                f"teacher.path: {path} has {num_classes} classes, "
-                f"{run.config.data.source} has {run.data.num_classes}"
-            )
-        weights = jax.device_put(weights, sharding.replicated(run.mesh))
+        found = (_of_a_run if path.is_dir() else _converted)(path, run)
+        network, num_classes = found.network, found.num_classes
+        _check_classes(found, path, run)
+        weights = jax.device_put(found.weights, sharding.replicated(run.mesh))
 
         def logits_fn(weights: Weights, image: Array) -> Array:
             x = recipe.to_pixels(image)
@@ -67,7 +72,24 @@ class Teacher:
         return self._logits(self.weights, image)
 
 
-def _of_a_run(path: pathlib.Path, run: Run) -> tuple[Any, Weights, int]:
+def _check_classes(found: _Found, path: pathlib.Path, run: Run) -> None:
+    """Raises `UserError` for other classes than the run's, as far as they are known."""
+    data, source = run.data, run.config.data.source
+    if found.num_classes != data.num_classes:
+        raise UserError(
+            f"teacher.path: {path} has {found.num_classes} classes, {source} has "
+            f"{data.num_classes}"
+        )
+    names = zip(found.class_names or (), data.class_names or (), strict=False)
+    for label, (theirs, ours) in enumerate(names):
+        if theirs != ours:
+            raise UserError(
+                f"teacher.path: class {label} is {theirs!r} in {path} and {ours!r} in "
+                f"{source}: the order of the classes must be the same"
+            )
+
+
+def _of_a_run(path: pathlib.Path, run: Run) -> _Found:
     """The weights that a run is judged by, on this run's mesh."""
     config = run.config
     changed = {
@@ -77,17 +99,18 @@ def _of_a_run(path: pathlib.Path, run: Run) -> tuple[Any, Weights, int]:
     if not (path / "result.json").is_file():
         raise UserError(f"teacher.path: the run in {path} has not finished")
     state = runs.newest_state(opened, path, _warn)
-    return opened.model, state.evaluated, opened.data.num_classes
+    data = opened.data
+    return _Found(opened.model, state.evaluated, data.num_classes, data.class_names)
 
 
-def _converted(path: pathlib.Path, run: Run) -> tuple[Any, Weights, int]:
+def _converted(path: pathlib.Path, run: Run) -> _Found:
     if not path.is_file():
         raise UserError(f"teacher.path: there is neither folder nor file {path}")
     read = converted.read(path)
     network = read.create(dtype=model.DTYPES[run.config.teacher.dtype])
     variables = read.variables
     weights = Weights(variables["params"], variables.get("batch_stats", {}))
-    return network, weights, read.num_classes
+    return _Found(network, weights, read.num_classes, read.class_names)
 
 
 def _warn(message: str) -> None:
