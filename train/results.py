@@ -6,6 +6,7 @@ import flax
 import jax
 
 import ikl_jax
+from train import processes
 from train.evaluation import Threat, Verdict
 from train.run import Run
 
@@ -26,6 +27,7 @@ def of(run: Run, verdict: Verdict, *, weights: str, seconds: float) -> dict:
         "norm": threat.norm,
         "natural_accuracy": verdict.natural_accuracy,
         "robust_accuracy": {threat.name: verdict.robust_accuracy},
+        **_undecodable(run),
         "versions": {
             "python": platform.python_version(),
             "jax": jax.__version__,
@@ -33,3 +35,11 @@ def of(run: Run, verdict: Verdict, *, weights: str, seconds: float) -> dict:
             "ikl_jax": ikl_jax.__version__,
         },
     }
+
+
+def _undecodable(run: Run) -> dict[str, int]:
+    """How many different training images any process has replaced since its start."""
+    if run.data.replaced is None:
+        return {}
+    count = int(processes.anywhere(run.data.replaced.mask()).sum())
+    return {"undecodable": count} if count else {}
