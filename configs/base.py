@@ -42,19 +42,27 @@ def get_config(argument: str = "") -> Config:
     config.model.remat = False  # forget what is within blocks, compute it again
 
     config.data = section()
-    # digits | idx:DIR | npz:FILE | cifar10:DIR | cifar100:DIR | tfds:NAME
+    # digits | idx:DIR | npz:FILE | cifar10:DIR | cifar100:DIR | folder:DIR | tfds:NAME
     config.data.source = "digits"
     config.data.data_dir = ""  # where TFDS keeps its data sets; empty: its default
-    config.data.train_split = "train"  # names within a tfds source
+    config.data.train_split = "train"  # names within a tfds source or a folder
     config.data.test_split = "test"
+    config.data.train_list = (
+        ""  # a file that lists the examples to train on; docs/data.md
+    )
     config.data.validation_size = 0  # examples held out of the training part
     # Of the most to the least frequent class of the training part; 1: as it is.
     config.data.imbalance_ratio = 1.0
     config.data.evaluate_on = "test"  # test | validation
+    # Encoded images of any size become squares: the centre, or a random part resized.
+    config.data.image_size = 0  # pixels; 0: all images have one size, and keep it
+    config.data.resize_shorter = 256  # pixels of the shorter side around the centre
+    config.data.random_resized_crop = False  # in training, instead of the centre
+    config.data.undecodable = "error"  # error | skip: the next image is trained on
     config.data.crop_padding = 0  # pixels around a random crop; 0: none
     config.data.flip = False  # mirror half of the images
     config.data.drop_remainder = True  # of an epoch's last, incomplete batch
-    config.data.threads = 2  # that read ahead
+    config.data.threads = 2  # that read ahead, and as many that decode
 
     config.optimizer = section()
     config.optimizer.learning_rate = 0.1

@@ -102,6 +102,15 @@ def everywhere(fact: bool) -> bool:
     return bool(np.all(multihost_utils.process_allgather(np.asarray(fact))))
 
 
+def anywhere(facts: np.ndarray) -> np.ndarray:
+    """Which of facts `[N]` hold on any process."""
+    if jax.process_count() == 1:
+        return facts
+    packed = np.asarray(multihost_utils.process_allgather(np.packbits(facts)))
+    together = np.bitwise_or.reduce(packed, axis=0)
+    return np.unpackbits(together, count=len(facts)).astype(bool)
+
+
 def agree(name: str, text: str) -> None:
     """Raises `UserError` unless `text` is the same on every process."""
     theirs = broadcast(text)

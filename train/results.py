@@ -7,7 +7,7 @@ import flax
 import jax
 
 import ikl_jax
-from train import shots
+from train import processes, shots
 from train.evaluation import Threat, Verdict
 from train.run import Run
 
@@ -23,6 +23,7 @@ def of(run: Run, verdict: Verdict, *, weights: str, seconds: float) -> dict:
         "steps": run.total_steps,
         "seconds": round(seconds, 2),
         **judged(run, verdict, Threat.of(config)),
+        **_undecodable(run),
         "versions": {
             "python": platform.python_version(),
             "jax": jax.__version__,
@@ -48,3 +49,11 @@ def judged(run: Run, verdict: Verdict, threat: Threat) -> dict[str, Any]:
     }
     by_shots = shots.accuracies(verdict, run.data, run.config.evaluation.shots)
     return told | ({"accuracy_by_shots": by_shots} if by_shots else {})
+
+
+def _undecodable(run: Run) -> dict[str, int]:
+    """How many different training images any process has replaced since its start."""
+    if run.data.replaced is None:
+        return {}
+    count = int(processes.anywhere(run.data.replaced.mask()).sum())
+    return {"undecodable": count} if count else {}

@@ -19,6 +19,7 @@ CHOICES = {
     "model.dtype": model.DTYPES,
     "teacher.dtype": model.DTYPES,
     "data.evaluate_on": ("test", "validation"),
+    "data.undecodable": ("error", "skip"),
     "optimizer.schedule": optim.SCHEDULES,
     "loss.weights": ("class_means", "sample"),
     "attack.norm": geometry.NORMS,
@@ -32,19 +33,20 @@ CHOICES = {
 MAY_CHANGE = (
     "epochs", "mesh", "fsdp", "accumulate", "model.remat", "log_every",
     "checkpoint_every", "keep_checkpoints", "data.threads", "data.data_dir",
+    "data.undecodable",
     "teacher.path", "teacher.cache",
     "evaluation.",
 )  # fmt: skip
 AUGMENTATIONS = ("data.crop_padding", "data.flip")
 POSITIVE = (
     "epochs", "batch_size", "accumulate", "log_every", "checkpoint_every",
-    "keep_checkpoints", "data.threads",
+    "keep_checkpoints", "data.threads", "data.resize_shorter",
     "loss.temperature", "loss.weight_temperature", "model.bn_groups",
     "model.classes_multiple_of",
     "evaluation.batch_size", "evaluation.during_training",
 )  # fmt: skip
 NON_NEGATIVE = (
-    "data.validation_size", "data.crop_padding",
+    "data.validation_size", "data.crop_padding", "data.image_size",
     "optimizer.learning_rate", "optimizer.momentum", "optimizer.weight_decay",
     "loss.cross_entropy", "loss.strength", "loss.gamma", "loss.warmup_epochs",
     "attack.epsilon", "attack.steps", "attack.relative_step_size",
@@ -118,12 +120,33 @@ def validate(config: Config) -> None:
             "where weights are the sample's own (loss.weights=sample, or loss.name=kl "
             "or dkl with attack.loss=gkl): accumulate must be 1"
         )
-    if config.data.imbalance_ratio < 1:
+    _validate_data(config.data)
+
+
+def _validate_data(data: Config) -> None:
+    if data.imbalance_ratio < 1:
         raise UserError(
-            f"data.imbalance_ratio must be >= 1, got {config.data.imbalance_ratio:g}"
+            f"data.imbalance_ratio must be >= 1, got {data.imbalance_ratio:g}"
         )
-    if config.data.evaluate_on == "validation" and not config.data.validation_size:
+    if data.evaluate_on == "validation" and not data.validation_size:
         raise UserError("data.evaluate_on=validation needs data.validation_size > 0")
+    if data.image_size > data.resize_shorter:
+        raise UserError(
+            f"data.image_size must be at most data.resize_shorter="
+            f"{data.resize_shorter}, got {data.image_size}"
+        )
+    if data.random_resized_crop and not data.image_size:
+        raise UserError("data.random_resized_crop needs data.image_size > 0, got 0")
+    if data.random_resized_crop and data.crop_padding:
+        raise UserError(
+            "data.random_resized_crop crops already: data.crop_padding must be 0, got "
+            f"{data.crop_padding}"
+        )
+    if data.train_list and data.imbalance_ratio != 1:
+        raise UserError(
+            "data.train_list says what to train on: data.imbalance_ratio must be 1, "
+            f"got {data.imbalance_ratio:g}"
+        )
 
 
 def _losses(config: Config) -> Iterable[str]:

@@ -6,6 +6,13 @@ whole batch and applies its own rows.
 
 import numpy as np
 
+from train.data import images
+
+
+def random_crops(count: int, rng: np.random.Generator) -> np.ndarray:
+    """`[count, ATTEMPTS, 4]`, what `images.crop_box` makes crops of."""
+    return rng.random((count, images.ATTEMPTS, 4))
+
 
 def random_shifts(count: int, padding: int, rng: np.random.Generator) -> np.ndarray:
     """`[2, count]`, where crops begin in images padded on all sides."""

@@ -30,6 +30,11 @@ CIFAR100 = {
     "train": "16019d7e3df5f24257cddd939b257f8d",
     "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
 }
+# Files with the classes' names, which a folder need not have, and the field in them.
+META = {
+    "batches.meta": ("5ff9c542aee3614f3951f8cda6e48888", "label_names"),
+    "meta": ("7973b15100ade9c7d40fb424638fde48", "fine_label_names"),
+}
 # What the batches' pickles name, under the names of old and new NumPy.
 ALLOWED = {
     ("_codecs", "encode"),
@@ -46,7 +51,8 @@ def open_cifar10(argument: str, _: Config) -> DataSet:
     folder = _folder("cifar10", argument, "cifar-10-batches-py")
     *train, test = (_batch(folder / name, CIFAR10[name], "labels") for name in CIFAR10)
     images, labels = zip(*train, strict=True)
-    return in_memory((np.concatenate(images), np.concatenate(labels)), test, "cifar10")
+    whole = np.concatenate(images), np.concatenate(labels)
+    return in_memory(whole, test, "cifar10", _class_names(folder / "batches.meta"))
 
 
 def open_cifar100(argument: str, _: Config) -> DataSet:
@@ -55,7 +61,7 @@ def open_cifar100(argument: str, _: Config) -> DataSet:
     train, test = (
         _batch(folder / name, md5, "fine_labels") for name, md5 in CIFAR100.items()
     )
-    return in_memory(train, test, "cifar100")
+    return in_memory(train, test, "cifar100", _class_names(folder / "meta"))
 
 
 def _folder(source: str, argument: str, unpacked: str) -> pathlib.Path:
@@ -72,6 +78,20 @@ def _folder(source: str, argument: str, unpacked: str) -> pathlib.Path:
 
 def _batch(path: pathlib.Path, md5: str, labels: str) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 `[N, 32, 32, 3]` and labels `[N]` of one file."""
+    batch = _content(path, md5)
+    images = np.asarray(batch["data"], np.uint8).reshape(-1, *IMAGE)
+    return images.transpose(0, 2, 3, 1).copy(), np.asarray(batch[labels], np.int32)
+
+
+def _class_names(path: pathlib.Path) -> tuple[str, ...] | None:
+    if not path.is_file():
+        return None
+    md5, field = META[path.name]
+    return tuple(map(str, _content(path, md5)[field]))
+
+
+def _content(path: pathlib.Path, md5: str) -> dict[str, Any]:
+    """What one file holds; `UserError` unless it is the original."""
     if not path.is_file():
         raise UserError(f"cifar: {str(path.parent)!r} lacks {path.name}")
     content = path.read_bytes()
@@ -81,9 +101,7 @@ def _batch(path: pathlib.Path, md5: str, labels: str) -> tuple[np.ndarray, np.nd
             f"cifar: {str(path)!r} is not the original file: its MD5 is {found}, not "
             f"{md5}. Unpack the archive again"
         )
-    batch = ArraysOnly(io.BytesIO(content), encoding="latin1").load()
-    images = np.asarray(batch["data"], np.uint8).reshape(-1, *IMAGE)
-    return images.transpose(0, 2, 3, 1).copy(), np.asarray(batch[labels], np.int32)
+    return ArraysOnly(io.BytesIO(content), encoding="latin1").load()
 
 
 class ArraysOnly(pickle.Unpickler):

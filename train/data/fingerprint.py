@@ -4,6 +4,7 @@ import zlib
 
 import numpy as np
 
+from train.data.encoded import Encoded
 from train.data.splits import DataSet, InMemory, Split, View
 
 SAMPLE = 256  # examples of a part on disk that are read for it, spread evenly
@@ -13,7 +14,8 @@ CHUNK = 4096
 def fingerprint(data: DataSet) -> str:
     """Sizes, classes, and a checksum of both parts.
 
-    Of what is held in memory all examples count, of what is on disk some.
+    Of what is held in memory all examples count, of what is on disk some; of a folder
+    the names and sizes of all files too.
     """
     parts = "+".join(of_split(split) for split in (data.train, data.test))
     return f"{data.num_classes} classes, {parts}"
@@ -21,8 +23,15 @@ def fingerprint(data: DataSet) -> str:
 
 def of_split(split: Split) -> str:
     """Size, shape, and a checksum of one part."""
+    whole, all_indices = split, np.arange(len(split))
+    while isinstance(whole, View):
+        whole, all_indices = whole.split, whole.indices[all_indices]
+    if isinstance(whole, Encoded):
+        crc = _encoded(whole, all_indices)
+        return f"{len(split)} of {'x'.join(map(str, whole.shape))} ({crc:08x})"
+    everything = isinstance(whole, InMemory)
+    indices = np.arange(len(split)) if everything else _sample(len(split))
     crc, shape = 0, ""
-    indices = _read(split)
     for start in range(0, len(indices), CHUNK):
         batch = split.take(indices[start : start + CHUNK])
         crc = zlib.crc32(batch["image"].tobytes(), crc)
@@ -31,10 +40,14 @@ def of_split(split: Split) -> str:
     return f"{len(split)} of {shape} ({crc:08x})"
 
 
-def _read(split: Split) -> np.ndarray:
-    whole = split
-    while isinstance(whole, View):
-        whole = whole.split
-    if isinstance(whole, InMemory):
-        return np.arange(len(split))
-    return np.unique(np.linspace(0, len(split) - 1, SAMPLE).astype(np.int64))
+def _encoded(split: Encoded, indices: np.ndarray) -> int:
+    """A checksum of the bytes as they are, which need not be decodable."""
+    crc = split.records.checksum(indices)
+    for index in indices[_sample(len(indices))]:
+        encoded, label = split.records.read(int(index))
+        crc = zlib.crc32(encoded, zlib.crc32(np.int64(label).tobytes(), crc))
+    return crc
+
+
+def _sample(size: int) -> np.ndarray:
+    return np.unique(np.linspace(0, size - 1, SAMPLE).astype(np.int64))

@@ -7,9 +7,7 @@ profile of long-tailed CIFAR.
 
 import numpy as np
 
-from train.data.splits import Split, View
-
-CHUNK = 4096  # examples whose labels are read at a time
+from train.data.splits import Split, View, part_of
 
 
 def long_tailed(split: Split, num_classes: int, ratio: float) -> View:
@@ -26,7 +24,7 @@ def long_tailed(split: Split, num_classes: int, ratio: float) -> View:
         order[labels[order] == label][:count]
         for label, count in enumerate(counts(len(labels), num_classes, ratio))
     ]
-    return View(split, np.sort(np.concatenate(kept)))
+    return part_of(split, np.sort(np.concatenate(kept)))
 
 
 def counts(size: int, num_classes: int, ratio: float) -> list[int]:
@@ -38,6 +36,4 @@ def counts(size: int, num_classes: int, ratio: float) -> list[int]:
 
 def labels_of(split: Split) -> np.ndarray:
     """All labels of a split, `[N]`."""
-    starts = range(0, len(split), CHUNK)
-    parts = [np.arange(start, min(start + CHUNK, len(split))) for start in starts]
-    return np.concatenate([split.take(part)["label"] for part in parts])
+    return split.labels

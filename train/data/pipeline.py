@@ -43,7 +43,10 @@ def training_batches(
 
     def read(indices: np.ndarray, rng: np.random.Generator) -> Batch:
         count, mine = len(indices), rows(len(indices))
-        batch = split.take(indices[mine])
+        crops = None
+        if config.random_resized_crop:
+            crops = augment.random_crops(count, rng)[mine]
+        batch = split.take_training(indices[mine], crops)
         if padding := config.crop_padding:
             shifts = augment.random_shifts(count, padding, rng)[:, mine]
             batch["image"] = augment.pad_crop(batch["image"], padding, shifts)

@@ -10,8 +10,9 @@ from collections.abc import Callable
 import numpy as np
 
 from ikl_jax import checks
-from train.data import arrays, cifar, long_tail, tfds
-from train.data.splits import DataSet, View
+from train.data import arrays, cifar, folder, listed, long_tail, tfds
+from train.data.encoded import Encoded
+from train.data.splits import DataSet, part_of
 from train.errors import UserError, explained
 from train.types import Config
 
@@ -19,7 +20,8 @@ from train.types import Config
 def open_source(config: Config) -> DataSet:
     """The data set that `config` names, its validation part split off.
 
-    What is left to train on is then made long-tailed, if that is asked for.
+    A list of what to train on counts before that, as if the source held no more; what
+    is left to train on is then made long-tailed, if that is asked for.
 
     Raises:
       UserError: the source is unknown, missing, damaged or too small.
@@ -29,7 +31,17 @@ def open_source(config: Config) -> DataSet:
         checks.one_of("data.source", name, SOURCES)
     if not argument and name != "digits":
         raise UserError(f"data.source={name} needs what to read: {name}:NAME or PATH")
-    data = _hold_out(SOURCES[name](argument, config), config)
+    data = SOURCES[name](argument, config)
+    if config.image_size and not isinstance(data.train, Encoded):
+        raise UserError(
+            f"data.image_size is for encoded images of any size; those of "
+            f"{config.source} are all {data.image_shape}: it must be 0, got "
+            f"{config.image_size}"
+        )
+    if config.train_list:
+        train = listed.listed(data.train, config.train_list, data.class_names)
+        data = dataclasses.replace(data, train=train)
+    data = _hold_out(data, config)
     ratio = config.imbalance_ratio
     if ratio == 1:
         return data
@@ -50,14 +62,16 @@ def _hold_out(data: DataSet, config: Config) -> DataSet:
     held_out, rest = np.sort(order[:size]), np.sort(order[size:])
     evaluated = data.test
     if config.evaluate_on == "validation":
-        evaluated = View(data.train, held_out)
-    return dataclasses.replace(data, train=View(data.train, rest), test=evaluated)
+        evaluated = part_of(data.train, held_out)
+    train = part_of(data.train, rest)
+    return dataclasses.replace(data, train=train, test=evaluated)
 
 
 SOURCES: dict[str, Callable[[str, Config], DataSet]] = {
     "cifar10": cifar.open_cifar10,
     "cifar100": cifar.open_cifar100,
     "digits": arrays.open_digits,
+    "folder": folder.open_folder,
     "idx": arrays.open_idx,
     "npz": arrays.open_npz,
     "tfds": tfds.open_tfds,

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from train.data.undecodable import Replaced
 from train.errors import UserError
 from train.types import Batch
 
@@ -17,6 +18,20 @@ class Split(Protocol):
 
     def take(self, indices: np.ndarray) -> Batch:
         """The examples at `indices`: `image` `[B, H, W, K]` and `label` `[B]`."""
+        ...
+
+    def take_training(
+        self,
+        indices: np.ndarray,
+        crops: np.ndarray | None = None,
+        among: np.ndarray | None = None,
+    ) -> Batch:
+        """The examples in the form that is trained on; see `encoded.Encoded`."""
+        ...
+
+    @property
+    def labels(self) -> np.ndarray:
+        """All labels, `[N]`, without decoding an image."""
         ...
 
 
@@ -33,6 +48,14 @@ class InMemory:
     def take(self, indices: np.ndarray) -> Batch:
         return {"image": self.images[indices], "label": self.labels[indices]}
 
+    def take_training(
+        self,
+        indices: np.ndarray,
+        crops: np.ndarray | None = None,
+        among: np.ndarray | None = None,
+    ) -> Batch:
+        return self.take(indices)
+
 
 @dataclasses.dataclass(frozen=True)
 class View:
@@ -47,21 +70,53 @@ class View:
     def take(self, indices: np.ndarray) -> Batch:
         return self.split.take(self.indices[indices])
 
+    def take_training(
+        self,
+        indices: np.ndarray,
+        crops: np.ndarray | None = None,
+        among: np.ndarray | None = None,
+    ) -> Batch:
+        among = self.indices if among is None else self.indices[among]
+        return self.split.take_training(self.indices[indices], crops, among)
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.split.labels[self.indices]
+
+
+def part_of(split: Split, indices: np.ndarray) -> View:
+    """Some of a split's examples; of a view, a view of what that is a view of."""
+    if isinstance(split, View):
+        return View(split.split, split.indices[indices])
+    return View(split, indices)
+
 
 @dataclasses.dataclass(frozen=True)
 class DataSet:
-    """What a run trains and is evaluated on."""
+    """What a run trains and is evaluated on.
+
+    Attributes:
+      train: the training part.
+      test: the part to evaluate on.
+      num_classes: C.
+      image_shape: (H, W, K) of all images.
+      class_names: C names in the order of the labels, if the source has them.
+      replaced: which training images did not decode, of sources that decode them.
+    """
 
     train: Split
     test: Split
     num_classes: int
     image_shape: tuple[int, int, int]
+    class_names: tuple[str, ...] | None = None
+    replaced: Replaced | None = None
 
 
 def in_memory(
     train: tuple[np.ndarray, np.ndarray],
     test: tuple[np.ndarray, np.ndarray],
     name: str,
+    class_names: tuple[str, ...] | None = None,
 ) -> DataSet:
     """A data set of arrays: images uint8 `[N, H, W, K]` or `[N, H, W]`, labels `[N]`.
 
@@ -76,7 +131,8 @@ def in_memory(
     if len(shapes) > 1:
         raise UserError(f"{name}: images differ in shape between the parts: {shapes}")
     num_classes = 1 + max(int(split.labels.max()) for split in splits.values())
-    return DataSet(splits["train"], splits["test"], num_classes, *shapes)
+    shape = shapes.pop()
+    return DataSet(splits["train"], splits["test"], num_classes, shape, class_names)
 
 
 def _checked(images: np.ndarray, labels: np.ndarray, name: str) -> InMemory:
