@@ -10,7 +10,7 @@ from ikl_jax.attacks import geometry
 
 X = jax.random.uniform(jax.random.key(0), (5, 3, 4), minval=0.1, maxval=0.9)
 SLOPE = jax.random.normal(jax.random.key(1), (3, 4))
-NORMS = ["linf", "l2"]
+NORMS = ["linf", "l2", "l1"]
 
 
 def linear(x):
@@ -23,14 +23,19 @@ def bumpy(x):
 
 def size(delta, norm):
     flat = np.abs(np.asarray(delta, np.float64)).reshape(len(delta), -1)
-    return flat.max(1) if norm == "linf" else np.sqrt((flat**2).sum(1))
+    sizes = {"linf": flat.max(1), "l2": np.sqrt((flat**2).sum(1)), "l1": flat.sum(1)}
+    return sizes[norm]
 
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_finds_the_optimum_of_a_linear_function(norm):
     epsilon = 0.05  # the box is not reached
     x_adv = attacks.pgd(linear, X, epsilon=epsilon, step_size=0.02, steps=5, norm=norm)
-    dual = jnp.abs(SLOPE).sum() if norm == "linf" else jnp.linalg.norm(SLOPE)
+    dual = {
+        "linf": jnp.abs(SLOPE).sum(),
+        "l2": jnp.linalg.norm(SLOPE),
+        "l1": jnp.abs(SLOPE).max(),
+    }[norm]
     np.testing.assert_allclose(linear(x_adv) - linear(X), epsilon * dual, rtol=1e-4)
 
 

@@ -142,16 +142,15 @@ def teacher_of(pair, prefix, num_classes, path):
 
 
 def finished(tmp_path, config, argument, *given):
-    done = train(tmp_path / "run", *given, config=f"{config}:{argument},quick")
-    assert done.stderr == ""
+    train(tmp_path / "run", *given, config=f"{config}:{argument},quick")
     result = result_of(tmp_path / "run")
     assert result["robust_accuracy"] == {}
     return result
 
 
 def test_cifar100_quick(cifar100, tmp_path):
-    given = teacher_of("resnet56-resnet20", "cifar", 100, tmp_path / "teacher.npz")
-    result = finished(tmp_path, CIFAR, "resnet56-resnet20,ikl", *cifar100, given)
+    given = teacher_of("vgg13-vgg8", "cifar", 100, tmp_path / "teacher.npz")
+    result = finished(tmp_path, CIFAR, "vgg13-vgg8,ikl", *cifar100, given)
     assert (result["steps"], result["num_examples"]) == (2, 16)
 
 

@@ -126,7 +126,41 @@ def _l2_sample(key: Array, shape: tuple[int, ...]) -> Array:
     return direction * jax.random.uniform(radius_key) ** (1.0 / max(direction.size, 1))
 
 
+def _l1_project(delta: Array, epsilon: Scalar) -> Array:
+    """Shrinks all coordinates by the same amount, none beyond zero.
+
+    Reference: Duchi et al., "Efficient projections onto the l1-ball for learning in high
+    dimensions", 2008.
+    """
+    flat = jnp.abs(delta).reshape(len(delta), -1)
+    ordered = -jnp.sort(-flat, axis=-1)
+    count = jnp.arange(1, flat.shape[-1] + 1, dtype=flat.dtype)
+    shrinkage = (jnp.cumsum(ordered, axis=-1) - epsilon) / count[None]
+    kept = jnp.sum(ordered > shrinkage, axis=-1, keepdims=True)
+    amount = jnp.take_along_axis(shrinkage, jnp.maximum(kept - 1, 0), axis=-1)
+    shrunk = jnp.sign(delta) * jnp.maximum(flat - amount, 0.0).reshape(delta.shape)
+    outside = jnp.sum(flat, axis=-1) > epsilon
+    return jnp.where(outside.reshape(-1, *(1,) * (delta.ndim - 1)), shrunk, delta)
+
+
+def _l1_steepest(gradient: Array) -> Array:
+    """All along the first of the coordinates with the largest slope."""
+    flat = gradient.reshape(len(gradient), -1)
+    largest = jnp.argmax(jnp.abs(flat), axis=-1)
+    chosen = jax.nn.one_hot(largest, flat.shape[-1], dtype=flat.dtype)
+    return (chosen * jnp.sign(flat)).reshape(gradient.shape)
+
+
+def _l1_sample(key: Array, shape: tuple[int, ...]) -> Array:
+    direction_key, radius_key = jax.random.split(key)
+    # One exponential more than there are coordinates makes the sum's share uniform.
+    direction = jax.random.laplace(direction_key, shape)
+    rest = jax.random.exponential(radius_key)
+    return direction / (jnp.sum(jnp.abs(direction)) + rest)
+
+
 NORMS = {
     "linf": Norm(_linf_project, jnp.sign, _linf_sample),
     "l2": Norm(_l2_project, _l2_steepest, _l2_sample),
+    "l1": Norm(_l1_project, _l1_steepest, _l1_sample),
 }

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from ikl_jax import checks
-from ikl_jax.attacks import geometry
+from ikl_jax.attacks import geometry, loops
 from ikl_jax.types import Array, LossFn, Scalar
 
 
@@ -77,22 +77,16 @@ def pgd(
     if x_init is not None:
         checks.same_shape(x_init=x_init, x=x)
 
-    def step(x_adv: Array, _: None) -> tuple[Array, None]:
+    def step(x_adv: Array, _: Array) -> Array:
         gradient = jax.grad(lambda x_adv: _total(loss_fn, x_adv))(x_adv)
         x_adv = x_adv + step_size * geometry_of.steepest(gradient)
         x_adv = geometry.into(x_adv, x, epsilon, geometry_of, bounds)
-        return x_adv.astype(x.dtype), None
+        return x_adv.astype(x.dtype)
 
     start = _start(x, epsilon, geometry_of, bounds, x_init, key)
     if steps == 0:
         start = geometry.into(start, x, epsilon, geometry_of, bounds)
-    if unroll is None:
-        unroll = steps if jax.default_backend() == "cpu" else 1
-    unroll = max(unroll, 1)
-    # For scan 0 means no loop; at a single step, 1 would leave a loop of one.
-    unroll = unroll if unroll < steps else 0
-    x_adv, _ = jax.lax.scan(step, start, None, length=steps, unroll=unroll)
-    return jax.lax.stop_gradient(x_adv)
+    return jax.lax.stop_gradient(loops.repeat(step, start, steps, unroll=unroll))
 
 
 def _start(
