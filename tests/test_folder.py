@@ -1,6 +1,7 @@
 """Folders of encoded images: what is read, in which order, and what is refused."""
 
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -295,3 +296,20 @@ def test_a_long_tailed_folder_decodes_nothing_for_it(folder, monkeypatch):
     monkeypatch.setattr(images, "decode", None)
     data = opened(folder, imbalance_ratio=4.0)
     assert np.bincount(data.train.labels).tolist() == [16, 8, 4]
+
+
+@pytest.mark.parametrize("method", ["take", "take_training"])
+def test_the_images_of_a_batch_are_decoded_side_by_side(folder, monkeypatch, method):
+    """Each waits for two others, which none would live to see if they took turns."""
+    three = threading.Barrier(3)
+    decode = images.decode
+
+    def decode_together(content):
+        three.wait(timeout=20)
+        return decode(content)
+
+    data = opened(folder, threads=3)
+    expected = data.train.take(np.arange(9))["image"]
+    monkeypatch.setattr(images, "decode", decode_together)
+    found = getattr(data.train, method)(np.arange(9))["image"]
+    np.testing.assert_array_equal(found, expected)
