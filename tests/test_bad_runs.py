@@ -80,6 +80,35 @@ BAD = {
     "evaluation batch": (["--config.evaluation.batch_size=9"], 1, "multiple of the 8 devices"),
     "idx": (["--config.data.source=idx:/nowhere"], 1, "there is no folder '/nowhere'"),
     "imbalance": (["--config.data.imbalance_ratio=0.5"], 1, "imbalance_ratio must be >= 1, got 0.5"),
+    "size": (
+        ["--config.data.image_size=300"], 1,
+        "data.image_size must be at most data.resize_shorter=256, got 300",
+    ),
+    "negative size": (["--config.data.image_size=-1"], 1, "data.image_size must be >= 0"),
+    "no shorter side": (
+        ["--config.data.resize_shorter=0"], 1, "data.resize_shorter must be > 0, got 0",
+    ),
+    "size of arrays": (
+        ["--config.data.image_size=32"], 1, "those of digits are all (8, 8, 1)",
+    ),
+    "crop without size": (
+        ["--config.data.random_resized_crop=True"], 1, "needs data.image_size > 0, got 0",
+    ),
+    "two crops": (
+        ["--config.data.random_resized_crop=True", "--config.data.image_size=32"], 1,
+        "data.crop_padding must be 0, got 1",
+    ),
+    "undecodable": (
+        ["--config.data.undecodable=ignore"], 1, "unknown data.undecodable 'ignore'",
+    ),
+    "list and long tail": (
+        ["--config.data.train_list=x", "--config.data.imbalance_ratio=10.0"], 1,
+        "data.imbalance_ratio must be 1, got 10",
+    ),
+    "list": (
+        ["--config.data.train_list=/nowhere"], 1, "'/nowhere' cannot be read",
+    ),
+    "folder": (["--config.data.source=folder:/nowhere"], 1, "no folder '/nowhere'"),
     "validation": (
         ["--config.data.evaluate_on=validation"], 1, "needs data.validation_size > 0",
     ),
@@ -202,6 +231,7 @@ def test_what_changes_no_result_may_change_between_starts(tmp_path):
     config = digits_ikl_at.get_config("quick")
     settings.claim(tmp_path / "run", config)
     config.accumulate, config.model.remat = 2, True
+    config.data.undecodable = "skip"
     settings.claim(tmp_path / "run", config)
     config.model.dtype = "bfloat16"
     with pytest.raises(UserError, match=r"model\.dtype is 'float32' there"):

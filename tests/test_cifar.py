@@ -72,6 +72,41 @@ def test_cifar100(tmp_path, monkeypatch):
     check(data, train=SIZE, test=SIZE, shape=(32, 32, 3), classes=20)
 
 
+def write_meta(path, field, names, monkeypatch):
+    content = python2_pickle({field.encode(): names, b"num_vis": 3072})
+    path.write_bytes(content)
+    md5 = hashlib.md5(content).hexdigest()
+    monkeypatch.setitem(cifar.META, path.name, (md5, field))
+
+
+def test_the_classes_names_come_from_the_archive(tmp_path, cifar10, monkeypatch):
+    source = data_config(f"cifar10:{tmp_path}")
+    assert sources.open_source(source).class_names is None
+    path = tmp_path / "cifar-10-batches-py" / "batches.meta"
+    names = [f"class {label}" for label in range(10)]
+    write_meta(path, "label_names", names, monkeypatch)
+    assert sources.open_source(source).class_names == tuple(names)
+    path.write_bytes(path.read_bytes()[:-2] + b"!.")
+    with pytest.raises(UserError, match="batches.meta' is not the original file"):
+        sources.open_source(source)
+
+
+def test_cifar100_has_the_names_of_its_fine_labels(tmp_path, monkeypatch):
+    folder = tmp_path / "c"
+    write(folder, ["train", "test"], "fine_labels", 3, monkeypatch, cifar.CIFAR100)
+    write_meta(folder / "meta", "fine_label_names", ["x", "y", "z"], monkeypatch)
+    data = sources.open_source(data_config(f"cifar100:{folder}"))
+    assert data.class_names == ("x", "y", "z")
+
+
+def test_the_checksums_of_the_names():
+    """As torchvision gives them."""
+    assert cifar.META == {
+        "batches.meta": ("5ff9c542aee3614f3951f8cda6e48888", "label_names"),
+        "meta": ("7973b15100ade9c7d40fb424638fde48", "fine_label_names"),
+    }
+
+
 def test_a_changed_file_is_refused(tmp_path, cifar10):
     path = tmp_path / "cifar-10-batches-py" / "data_batch_3"
     content = bytearray(path.read_bytes())

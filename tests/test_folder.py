@@ -1,6 +1,7 @@
 """Folders of encoded images: what is read, in which order, and what is refused."""
 
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -220,7 +221,7 @@ def test_a_file_that_is_exchanged_shows_in_the_fingerprint(folder):
     assert before.startswith("3 classes, 48 of 32x32x3 (")
     assert text() == before
     assert text(validation_size=8) != before
-    (folder / BAD).rename(folder / "train/n02085620/n02085620_11.JPG")
+    (folder / BAD).rename(folder / "train/n02085620/n02085620_1.JPG")  # same place
     renamed = text()
     assert renamed != before
     with (folder / ALSO_BAD).open("ab") as file:
@@ -295,3 +296,20 @@ def test_a_long_tailed_folder_decodes_nothing_for_it(folder, monkeypatch):
     monkeypatch.setattr(images, "decode", None)
     data = opened(folder, imbalance_ratio=4.0)
     assert np.bincount(data.train.labels).tolist() == [16, 8, 4]
+
+
+@pytest.mark.parametrize("method", ["take", "take_training"])
+def test_the_images_of_a_batch_are_decoded_side_by_side(folder, monkeypatch, method):
+    """Each waits for two others, which none would live to see if they took turns."""
+    three = threading.Barrier(3)
+    decode = images.decode
+
+    def decode_together(content):
+        three.wait(timeout=20)
+        return decode(content)
+
+    data = opened(folder, threads=3)
+    expected = data.train.take(np.arange(9))["image"]
+    monkeypatch.setattr(images, "decode", decode_together)
+    found = getattr(data.train, method)(np.arange(9))["image"]
+    np.testing.assert_array_equal(found, expected)

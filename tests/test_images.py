@@ -41,8 +41,8 @@ def documented_size(height, width, shorter):
 def test_the_evaluation_form(height, width, shorter, size):
     image = pixels(height + width, height, width)
     new_height, new_width = documented_size(height, width, shorter)
-    top = int(round((new_height - size) / 2.0))
-    left = int(round((new_width - size) / 2.0))
+    top = round((new_height - size) / 2.0)
+    left = round((new_width - size) / 2.0)
     form = images.evaluation_form(
         Image.fromarray(image), resize_shorter=shorter, size=size
     )

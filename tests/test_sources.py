@@ -146,6 +146,9 @@ def test_a_prepared_tfds_data_set(tmp_path):
     expected = {(images[i].tobytes(), int(digits.target[i])) for i in range(80)}
     read = zip(train["image"], train["label"], strict=True)
     assert {(image.tobytes(), int(label)) for image, label in read} == expected
+    np.testing.assert_array_equal(data.train.labels, train["label"])
+    assert data.class_names is not None
+    assert data.class_names[:2] == ("T-shirt/top", "Trouser")
     assert "tensorflow" not in sys.modules
 
     config.test_split = "validation"
@@ -153,6 +156,15 @@ def test_a_prepared_tfds_data_set(tmp_path):
         UserError, match="has no split 'validation'; it has: train, test"
     ):
         sources.open_source(config)
+
+
+def test_numbers_of_classes_are_no_names():
+    import tensorflow_datasets as tfds
+
+    from train.data.tfds import _names
+
+    assert _names(tfds.features.ClassLabel(num_classes=3)) is None
+    assert _names(tfds.features.ClassLabel(names=["0", "two"])) == ("0", "two")
 
 
 def truncate(path):
