@@ -108,7 +108,7 @@ def get_config(argument: str = "") -> Config:
     config.teacher.cache = ""
 
     config.attack = section()
-    config.attack.norm = "linf"  # linf | l2
+    config.attack.norm = "linf"  # linf | l2 | l1
     config.attack.epsilon = 8 / 255
     config.attack.steps = 10
     config.attack.relative_step_size = 0.25  # in epsilons

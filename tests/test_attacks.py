@@ -162,8 +162,21 @@ def test_projection_is_the_nearest_point_for_what_is_outside(norm):
     inside = 0.01 * jnp.ones((1, 4))
     np.testing.assert_array_equal(project(inside, 1.0), inside)
     outside = jnp.array([[3.0, 4.0]])
-    expected = [[1.0, 1.0]] if norm == "linf" else [[0.6, 0.8]]
+    expected = {"linf": [[1.0, 1.0]], "l2": [[0.6, 0.8]], "l1": [[0.0, 1.0]]}[norm]
     np.testing.assert_allclose(project(outside, 1.0), expected, rtol=1e-6)
+
+
+def test_the_l1_projection_is_the_nearest_of_many_points_of_the_ball():
+    rng = np.random.default_rng(0)
+    delta = rng.standard_normal((1, 6))
+    nearest = np.asarray(geometry.NORMS["l1"].project(jnp.asarray(delta), 1.5))[0]
+    np.testing.assert_allclose(np.abs(nearest).sum(), 1.5, rtol=1e-5)
+    points = rng.laplace(size=(20_000, 6))
+    points *= 1.5 * rng.random((20_000, 1)) ** 0.1 / np.abs(points).sum(1)[:, None]
+    near = nearest + 0.1 * (points - nearest)  # convex: still in the ball
+    for others in (points, near):
+        distances = np.linalg.norm(others - delta, axis=1)
+        assert distances.min() > np.linalg.norm(nearest - delta) - 1e-6
 
 
 BAD_INPUT = {

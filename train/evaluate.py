@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     values = flags.FlagValues()
     for define, name, default, text in (
         (flags.DEFINE_string, "workdir", None, "The run's folder."),
-        (flags.DEFINE_string, "norm", None, "linf or l2; default: the config's."),
+        (flags.DEFINE_string, "norm", None, "linf, l2 or l1; default: the config's."),
         (flags.DEFINE_float, "epsilon", None, "Radius in [0, 1] pixels."),
         (flags.DEFINE_integer, "steps", None, "PGD steps a restart."),
         (flags.DEFINE_integer, "restarts", None, "Uniform starts; 0: no attack."),

@@ -37,7 +37,7 @@ MAY_CHANGE = (
     "teacher.path", "teacher.cache",
     "evaluation.",
 )  # fmt: skip
-AUGMENTATIONS = ("data.crop_padding", "data.flip")
+AUGMENTATIONS = ("data.crop_padding", "data.flip", "data.random_resized_crop")
 POSITIVE = (
     "epochs", "batch_size", "accumulate", "log_every", "checkpoint_every",
     "keep_checkpoints", "data.threads", "data.resize_shorter",

@@ -129,8 +129,8 @@ def _l2_sample(key: Array, shape: tuple[int, ...]) -> Array:
 def _l1_project(delta: Array, epsilon: Scalar) -> Array:
     """Shrinks all coordinates by the same amount, none beyond zero.
 
-    Reference: Duchi et al., "Efficient projections onto the l1-ball for learning in high
-    dimensions", 2008.
+    Reference: Duchi et al., "Efficient projections onto the l1-ball for learning in
+    high dimensions", 2008.
     """
     flat = jnp.abs(delta).reshape(len(delta), -1)
     ordered = -jnp.sort(-flat, axis=-1)

@@ -1,4 +1,4 @@
-"""Projected gradient descent (ascent on a loss) in l-infinity and l2 balls.
+"""Projected gradient descent (ascent on a loss) in l-infinity, l2 and l1 balls.
 
 Reference: Madry et al., "Towards Deep Learning Models Resistant to Adversarial
 Attacks", https://arxiv.org/abs/1706.06083, 2018.
@@ -28,7 +28,7 @@ def pgd(
     """Searches the epsilon-ball around `x` for a high loss.
 
     Each step goes `step_size` along the steepest direction of the norm (the gradient's
-    sign for l-infinity, the normalised gradient for l2), then back into the ball and
+    sign for l-infinity, the normalised gradient for l2, its largest entry for l1), then back into the ball and
     the bounds. What does not depend on the perturbed input, such as the natural
     logits of a divergence, belongs outside of `loss_fn`, where it is computed once.
 
@@ -39,7 +39,7 @@ def pgd(
       epsilon: radius of the ball, >= 0, in the units of `x` (pixels in [0, 1]).
       step_size: length of one step, >= 0, in the same norm and units.
       steps: number of steps, >= 0.
-      norm: "linf" or "l2".
+      norm: "linf", "l2" or "l1".
       bounds: the valid range of inputs.
       x_init: `[B, ...]`, where to start, brought into the ball after the first step
         only (TRADES starts at `x` plus small noise); wins over `key`.
