@@ -9,8 +9,8 @@ class Found(NamedTuple):
     """What an attack has found.
 
     Attributes:
-      x_adv: `[B, ...]`, the first misclassified input in the ball and in [0, 1] that was
-        met; x itself where none was.
+      x_adv: `[B, ...]`, the first misclassified input in the ball and in [0, 1] that
+        was met; x itself where none was.
       broken: `[B]`, whether one was.
     """
 
