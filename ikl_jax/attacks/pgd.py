@@ -29,8 +29,9 @@ def pgd(
 
     Each step goes `step_size` along the steepest direction of the norm (the gradient's
     sign for l-infinity, the normalised gradient for l2, its largest entry for l1), then
-    back into the ball and the bounds. What does not depend on the perturbed input, such as the natural
-    logits of a divergence, belongs outside of `loss_fn`, where it is computed once.
+    back into the ball and the bounds. What does not depend on the perturbed input, such
+    as the natural logits of a divergence, belongs outside of `loss_fn`, where it is
+    computed once.
 
     Args:
       loss_fn: `[B, ...]` to `[B]`, the loss to increase, each example's depending on
