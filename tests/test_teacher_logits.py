@@ -115,6 +115,10 @@ def test_augmented_images_have_no_logits_to_keep(tmp_path):
         UserError, match="must be empty where data.crop_padding changes"
     ):
         settings.validate(config)
+    config.data.crop_padding, config.data.image_size = 0, 64
+    config.data.random_resized_crop = True
+    with pytest.raises(UserError, match=r"where data.random_resized_crop changes"):
+        settings.validate(config)
     config.recipe, config.teacher.path = "supervised", ""
     with pytest.raises(UserError, match="teacher.cache needs a teacher.path"):
         settings.validate(config)
