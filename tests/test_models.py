@@ -278,3 +278,11 @@ def test_remat_keeps_less_and_gives_the_same():
 def test_bad_names(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_cnns_of_other_widths():
+    assert models.create("cnn_16", 7) == models.create("cnn", 7)
+    narrow = models.create("cnn_1", 7)
+    assert (narrow.features, narrow.hidden) == ((1, 2), 6)
+    with pytest.raises(ValueError, match="width must be > 0, got 0"):
+        models.create("cnn_0")

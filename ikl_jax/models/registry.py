@@ -45,6 +45,13 @@ class Family:
     classes: int = 100
 
 
+def _cnn(width: int, **options: Any) -> nn.Module:
+    """ "cnn" is that of width 16."""
+    checks.positive(width=width)
+    hidden = max(100 * width // 16, 1)
+    return CNN(features=(width, 2 * width), hidden=hidden, **options)
+
+
 def _wide_resnet(depth: int, width: int, **options: Any) -> nn.Module:
     return WideResNet(depth=depth, width=width, **options)
 
@@ -77,6 +84,7 @@ _DEPTHS = (8, 14, 20, 32, 44, 56, 110)
 
 FAMILIES = (
     _one("cnn", CNN, (28, 28, 1), 10),
+    Family(r"cnn_(\d+)", ("cnn_4", "cnn_64"), _cnn, (28, 28, 1), 10),
     Family(
         r"wide_resnet_(\d+)_(\d+)",
         ("wide_resnet_10_2", "wide_resnet_28_10", "wide_resnet_34_10"),
