@@ -74,15 +74,15 @@ def non_negative(**values: Scalar) -> None:
             raise ValueError(f"{name} must be >= 0, got {least:g}")
 
 
-def labels_in_range(labels: Array, num_classes: int) -> None:
+def labels_in_range(labels: Array, num_classes: int, *, name: str = "labels") -> None:
     """Raises for labels that are not integers, or are outside `[0, num_classes)`."""
     if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise TypeError(f"labels must be integers, got {labels.dtype}")
+        raise TypeError(f"{name} must be integers, got {labels.dtype}")
     if is_concrete(labels):
         least, most = least_and_most(labels)
         if least < 0 or most >= num_classes:
             raise ValueError(
-                f"labels must lie in [0, {num_classes}), "
+                f"{name} must lie in [0, {num_classes}), "
                 f"got values from {least:g} to {most:g}"
             )
 

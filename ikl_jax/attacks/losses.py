@@ -6,10 +6,15 @@ Reference: Croce & Hein, "Reliable evaluation of adversarial robustness with an 
 of diverse parameter-free attacks", https://arxiv.org/abs/2003.01690, 2020, section 4.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
 from ikl_jax.types import Array
+
+# Logits, labels and targets to one loss an example.
+AimedLoss = Callable[[Array, Array, Array], Array]
 
 # Logits may be equal, and the denominators zero.
 SMALLEST = 1e-12
@@ -52,9 +57,19 @@ def targeted_dlr(logits: Array, labels: Array, targets: Array) -> Array:
     return difference / (scale + SMALLEST)
 
 
+def untargeted(loss: Callable[[Array, Array], Array]) -> AimedLoss:
+    """The loss of logits and labels, for attacks that also hand over targets."""
+    return lambda logits, labels, targets: loss(logits, labels)
+
+
 def is_wrong(logits: Array, labels: Array) -> Array:
     """Whether the prediction is another class, `[B]`."""
     return jnp.argmax(logits, axis=-1) != labels
+
+
+def runner_up(logits: Array, labels: Array) -> Array:
+    """The most likely class other than the label, `[B]`."""
+    return jnp.argmax(_others(logits, labels), axis=-1)
 
 
 def _of(values: Array, classes: Array) -> Array:
