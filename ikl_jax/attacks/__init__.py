@@ -2,5 +2,6 @@
 
 from ikl_jax.attacks import geometry
 from ikl_jax.attacks.pgd import pgd
+from ikl_jax.attacks.square import square
 
-__all__ = ["geometry", "pgd"]
+__all__ = ["geometry", "pgd", "square"]
