@@ -1,7 +1,8 @@
 """Attacks: search around an input for one that a model gets wrong."""
 
 from ikl_jax.attacks import geometry, losses
-from ikl_jax.attacks.apgd import Apgd, apgd
+from ikl_jax.attacks.apgd import apgd
 from ikl_jax.attacks.pgd import pgd
+from ikl_jax.attacks.square import square
 
-__all__ = ["Apgd", "apgd", "geometry", "losses", "pgd"]
+__all__ = ["apgd", "geometry", "losses", "pgd", "square"]
