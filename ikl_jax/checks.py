@@ -74,17 +74,33 @@ def non_negative(**values: Scalar) -> None:
             raise ValueError(f"{name} must be >= 0, got {least:g}")
 
 
-def labels_in_range(labels: Array, num_classes: int, *, name: str = "labels") -> None:
+def within(low: float, high: float, **values: Scalar) -> None:
+    """Raises `ValueError` where a named, known value is outside `[low, high]`."""
+    for name, value in values.items():
+        if is_concrete(value):
+            least, most = least_and_most(value)
+            if not (least >= low and most <= high):
+                got = f"{least:g}" if least < low else f"{most:g}"
+                raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {got}")
+
+
+def labels_in_range(labels: Array, num_classes: int) -> None:
     """Raises for labels that are not integers, or are outside `[0, num_classes)`."""
-    if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise TypeError(f"{name} must be integers, got {labels.dtype}")
-    if is_concrete(labels):
-        least, most = least_and_most(labels)
-        if least < 0 or most >= num_classes:
-            raise ValueError(
-                f"{name} must lie in [0, {num_classes}), "
-                f"got values from {least:g} to {most:g}"
-            )
+    classes_in_range(num_classes, labels=labels)
+
+
+def classes_in_range(num_classes: int, **classes: Array) -> None:
+    """Raises for named arrays that are not integers, or outside `[0, num_classes)`."""
+    for name, array in classes.items():
+        if not jnp.issubdtype(array.dtype, jnp.integer):
+            raise TypeError(f"{name} must be integers, got {array.dtype}")
+        if is_concrete(array):
+            least, most = least_and_most(array)
+            if least < 0 or most >= num_classes:
+                raise ValueError(
+                    f"{name} must lie in [0, {num_classes}), "
+                    f"got values from {least:g} to {most:g}"
+                )
 
 
 def one_of(name: str, value: str, allowed: Iterable[str]) -> None:

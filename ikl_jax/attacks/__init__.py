@@ -2,7 +2,9 @@
 
 from ikl_jax.attacks import geometry, losses
 from ikl_jax.attacks.apgd import apgd
+from ikl_jax.attacks.autoattack import autoattack
+from ikl_jax.attacks.fab import fab
 from ikl_jax.attacks.pgd import pgd
 from ikl_jax.attacks.square import square
 
-__all__ = ["apgd", "geometry", "losses", "pgd", "square"]
+__all__ = ["apgd", "autoattack", "fab", "geometry", "losses", "pgd", "square"]

@@ -94,7 +94,7 @@ def apgd(
         targets = losses.runner_up(logits, labels)
     targets = jnp.asarray(targets)
     checks.same_shape(targets=targets, labels=labels)
-    checks.labels_in_range(targets, network.num_classes, name="targets")
+    checks.classes_in_range(network.num_classes, targets=targets)
 
     x_adv, broken = x, losses.is_wrong(logits, labels)
     for restart in range(restarts):

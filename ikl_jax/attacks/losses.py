@@ -44,12 +44,17 @@ def dlr(logits: Array, labels: Array) -> Array:
     return margin(logits, labels) / (scale + SMALLEST)
 
 
+def target_margin(logits: Array, labels: Array, targets: Array) -> Array:
+    """The target's logit minus the label's: zero on the boundary between the two."""
+    return _of(logits, targets) - _of(logits, labels)
+
+
 def targeted_dlr(logits: Array, labels: Array, targets: Array) -> Array:
     """The target's logit minus the label's, in units of the first less 3rd and 4th.
 
     With fewer than four classes it is the difference itself.
     """
-    difference = _of(logits, targets) - _of(logits, labels)
+    difference = target_margin(logits, labels, targets)
     if logits.shape[-1] < TARGETED_DLR_CLASSES:
         return difference
     ordered = jnp.sort(logits, axis=-1)

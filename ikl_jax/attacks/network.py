@@ -66,13 +66,13 @@ class Network:
         return cls(tuple(closed.consts), found.shape[1], fn)
 
     def logits(self, constants: Sequence[Array], x: Array, keys: Array) -> Array:
-        """`[B, ...]` and a key each, `[B]`, to float32 `[B, C]`.
+        """`[B, ...]` and a key each, `[B]`, to `[B, C]`, float32 or wider.
 
         Call it inside of `jit`, with `constants` an argument of what is compiled.
         """
         closed = jax.make_jaxpr(self._fn)(_abstract(x), _abstract(keys))
         (logits,) = jax.core.eval_jaxpr(closed.jaxpr, constants, x, keys)
-        return logits.astype(jnp.float32)
+        return logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
 
 
 def _abstract(array: Any) -> jax.ShapeDtypeStruct:
