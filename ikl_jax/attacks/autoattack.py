@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 
@@ -71,8 +72,8 @@ class Result:
 
 def autoattack(
     logits_fn: Callable[..., Array],
-    x: Array,
-    labels: Array,
+    x: Array | np.ndarray,
+    labels: Array | np.ndarray,
     *,
     epsilon: float,
     norm: str = "linf",
@@ -170,8 +171,8 @@ def autoattack(
 
 def fingerprint(
     logits_fn: Callable[..., Array],
-    x: Array,
-    labels: Array,
+    x: Array | np.ndarray,
+    labels: Array | np.ndarray,
     *,
     epsilon: float,
     norm: str,
