@@ -3,7 +3,7 @@
     python benchmarks/fashion_mnist_distill.py whole
     python benchmarks/fashion_mnist_distill.py long_tail
 
-Each trains one teacher, then tries four settings of every method (two learning rates
+Each trains one teacher, then tries six settings of every method (three learning rates
 by two strengths) on the 5,000 held-out images, then trains each method's best setting
 with three other seeds and evaluates it on the test images. `python -m train` once per
 cell; what is finished is not run again. Prints Markdown.
@@ -22,7 +22,7 @@ from benchmarks.cells import ROOT, Cell, run_all
 
 CONFIG = "configs/fashion_mnist_distill.py"
 DATA = {"whole": "", "long_tail": "long_tail,"}
-RATES = (0.05, 0.1)
+RATES = (0.02, 0.05, 0.1)
 # Each method's options of the config, and the field that is its strength.
 METHODS = {
     "cross-entropy alone": ("alone", {"loss.label_smoothing": (0.0, 0.1)}),
@@ -37,7 +37,7 @@ GROUPS = ("many", "medium", "few")
 
 
 def settings(strengths: dict[str, tuple]) -> list[dict[str, float]]:
-    """A method's four settings, as values of fields."""
+    """A method's six settings, as values of fields."""
     ((names, values),) = strengths.items()
     fields = names.split(",")
     return [

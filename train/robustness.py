@@ -2,6 +2,7 @@
 
 import pathlib
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -59,10 +60,13 @@ def evaluate(
         )
     report = _Report(kept, console)
     try:
-        return ikl_jax.attacks.autoattack(
-            logits_fn, x, batch["label"], **asked, batch_size=batch_size,
-            sharding=sharding.over_batch(mesh), journal=kept.records, report=report,
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # they are the notes
+            return ikl_jax.attacks.autoattack(
+                logits_fn, x, batch["label"], **asked, batch_size=batch_size,
+                sharding=sharding.over_batch(mesh), journal=kept.records,
+                report=report,
+            )  # fmt: skip
     finally:
         kept.close()
 
