@@ -13,6 +13,7 @@ from ikl_jax.attacks.network import Network
 from ikl_jax.attacks.square import CHUNK, NORMS, Square
 from tests.test_attacks import size
 
+QUERIES = (1, 2, 11, 500)
 EPSILONS = {"linf": 0.05, "l2": 0.4, "l1": 1.5}
 KEY = jax.random.key(5)
 
@@ -38,10 +39,17 @@ def slope_of(x):
     return jax.random.normal(jax.random.key(1), x.shape[1:])
 
 
-def search(logits_fn, x, norm, queries, keys=None, **options):
-    attack = Square(Network.of(logits_fn, x), EPSILONS[norm], norm, queries, **options)
+def searches(logits_fn, x, norm, numbers_of_queries, keys=None):
+    """One search for each; all run the same two compiled programs."""
+    attack = Square(Network.of(logits_fn, x), EPSILONS[norm], norm)
     keys = geometry.example_keys(KEY, len(x)) if keys is None else keys
-    return attack.search(x, jnp.zeros(len(x), jnp.int32), keys)
+    for queries in numbers_of_queries:
+        object.__setattr__(attack, "queries", queries)
+        yield attack.search(x, jnp.zeros(len(x), jnp.int32), keys)
+
+
+def search(logits_fn, x, norm, queries, keys=None):
+    return next(searches(logits_fn, x, norm, [queries], keys))
 
 
 def optimum(slope, norm):
@@ -59,8 +67,9 @@ def test_stays_in_the_ball_and_the_box_and_the_loss_never_falls(norm, shape):
     x = images(4, *shape)
     logits_fn = linear(slope_of(x), 1e3)
     best = -jnp.inf
-    for queries in (1, 2, 11, 500):
-        found = search(logits_fn, x, norm, queries)
+    for queries, found in zip(
+        QUERIES, searches(logits_fn, x, norm, QUERIES), strict=True
+    ):
         sizes = size(found.x_adv - x, norm)
         assert (sizes <= EPSILONS[norm] * (1 + 1e-5) + 1e-6).all()
         assert (sizes > 0).all()
@@ -74,11 +83,11 @@ def test_stays_in_the_ball_and_the_box_and_the_loss_never_falls(norm, shape):
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("queries", [1, 2, 11, 500])
-def test_perturbations_reach_epsilon_where_the_box_does_not_cut(norm, queries):
-    x = 0.5 + 0 * images(4, 12, 10, 3)
-    found = search(linear(slope_of(x), 1e3), x, norm, queries)
-    np.testing.assert_allclose(size(found.x_adv - x, norm), EPSILONS[norm], rtol=1e-4)
+def test_perturbations_reach_epsilon_where_the_box_does_not_cut(norm):
+    x = jnp.full((4, 12, 10, 3), 0.5)
+    for found in searches(linear(slope_of(x), 1e3), x, norm, QUERIES):
+        sizes = size(found.x_adv - x, norm)
+        np.testing.assert_allclose(sizes, EPSILONS[norm], rtol=1e-4)
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -215,22 +224,22 @@ def test_the_l1_projection_into_the_box_is_the_nearest_of_many_points():
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_breaks_what_is_breakable_and_nothing_that_is_provably_robust(norm):
-    x = images(6, 4, 4, 1, least=0.4, most=0.6)
-    slope = slope_of(x)
-    values = jnp.sum(x * slope[None], axis=(1, 2, 3))
+    noise = 0.1 * images(6, 4, 4, 1, least=-1.0)
+    slope = slope_of(noise)
+    along = jnp.sum(noise * slope[None], axis=(1, 2, 3), keepdims=True)
+    x = 0.5 + noise - along * slope[None] / jnp.sum(slope**2)  # all have one margin
+    margin = jnp.sum(0.5 * slope)
     for share, broken in ((0.6, True), (1.02, False)):
-        offsets = values + share * optimum(slope, norm)
-        for row in range(2):
-            logits_fn = linear(slope, offsets[row])
-            found = attacks.square(
-                logits_fn, x[row : row + 1], jnp.zeros(1, jnp.int32),
-                epsilon=EPSILONS[norm], norm=norm, queries=700, key=KEY,
-            )  # fmt: skip
-            assert found.broken.all() == broken
-            assert (logits_fn(found.x_adv)[:, 1] > 0).all() == broken
-            if not broken:
-                np.testing.assert_array_equal(found.x_adv, x[row : row + 1])
-                assert found.queries[0] == 700
+        logits_fn = linear(slope, margin + share * optimum(slope, norm))
+        found = attacks.square(
+            logits_fn, x, jnp.zeros(6, jnp.int32),
+            epsilon=EPSILONS[norm], norm=norm, queries=700, key=KEY,
+        )  # fmt: skip
+        np.testing.assert_array_equal(found.broken, broken)
+        np.testing.assert_array_equal(logits_fn(found.x_adv)[:, 1] > 0, broken)
+        if not broken:
+            np.testing.assert_array_equal(found.x_adv, x)
+            np.testing.assert_array_equal(found.queries, 700)
 
 
 def test_ends_as_soon_as_all_are_broken_and_freezes_the_first_misclassified():
@@ -243,15 +252,17 @@ def test_ends_as_soon_as_all_are_broken_and_freezes_the_first_misclassified():
         jax.debug.callback(lambda _: seen.append(1), x[0, 0, 0, 0])
         return linear(slope, values.max() + 0.35 * optimum(slope, "linf"))(x)
 
-    found = search(logits_fn, x, "linf", 5000)
+    (found,) = searches(logits_fn, x, "linf", [5000])
     jax.effects_barrier()
     assert found.broken.all()
     assert found.queries.min() < found.queries.max() < 1000
     assert len(seen) == found.queries.max() + 1  # and x itself
     one = jnp.argmin(found.queries)
-    short = search(logits_fn, x, "linf", int(found.queries[one]))
-    np.testing.assert_array_equal(short.x_adv[one], found.x_adv[one])
-    assert not search(logits_fn, x, "linf", int(found.queries[one]) - 1).broken[one]
+    first = int(found.queries[one])
+    just, before = searches(logits_fn, x, "linf", [first, first - 1])
+    np.testing.assert_array_equal(just.x_adv[one], found.x_adv[one])
+    assert just.broken[one]
+    assert not before.broken[one]
 
 
 def test_what_is_misclassified_from_the_start_is_left_alone():
@@ -306,7 +317,6 @@ def test_success_rates_agree_with_a_plain_search():
             jnp.full(runs, label), epsilon=0.08, queries=queries, key=KEY,
         )  # fmt: skip
         rates[queries] = (np.mean(plain), float(found.broken.mean()))
-    print(rates)
     for plain, ours in rates.values():
         deviation = math.sqrt(2 * 0.25 / runs)
         assert abs(plain - ours) < 4 * deviation
