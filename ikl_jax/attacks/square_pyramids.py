@@ -23,6 +23,10 @@ from ikl_jax.types import Array, Scalar
 # The start's grid has so many tiles along the image's shorter side.
 TILES = 5
 SMALLEST_SIDE = 3
+# The authors' l1 windows exceed by the number of channels, which for colour images is
+# this. Without, perturbations are hardly ever sparse, and success comes many times
+# later, also with a single channel.
+L1_EXCESS = 3.0
 
 
 def pyramid(side: int, power: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -46,7 +50,6 @@ def pyramid(side: int, power: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     upper, lower = profile(side // 2), profile(side - side // 2)
     columns = profile(side)
     norm = lambda rows: (np.minimum(rows[:, None], columns) ** power).sum()
-    halves = [half for half in (upper, lower) if half.size]
     parts = 2 if side > 1 else 1
     scale = lambda rows: (parts * norm(rows)) ** (-1.0 / power) if rows.size else 0.0
     weight = np.repeat([scale(upper), -scale(lower)], [upper.size, lower.size])
@@ -101,6 +104,8 @@ class Pyramids:
       power: 1 or 2, the norm's.
       of: what is summed, elementwise: |delta| to the power.
       root: of the sum.
+      excess: by how much the window's new norm exceeds what is available. `into` then
+        shrinks all of the perturbation.
       into: `(delta, x, epsilon)` to x_adv, with delta brought into the ball and x_adv
         into the box.
     """
@@ -108,6 +113,7 @@ class Pyramids:
     power: int
     of: Callable[[Array], Array]
     root: Callable[[Array], Array]
+    excess: float
     into: Callable[[Array, Array, Scalar], Array]
 
     def start_draws(self, shape: windows.Shape) -> int:
@@ -167,7 +173,8 @@ class Pyramids:
         ) * windows.signs(numbers[:, 5:]).reshape(-1, 1, 1, channels)
         old = jnp.where(gains, delta, 0.0)
         moved = added + old / _or_one(self.root(sums(self.of(old))))
-        moved *= self.root(available) / _or_one(self.root(sums(self.of(moved))))
+        size = self.excess * self.root(available)
+        moved *= size / _or_one(self.root(sums(self.of(moved))))
         delta = jnp.where(gains, moved, jnp.where(loses, 0.0, delta))
         return self.into(delta, x, epsilon)
 
@@ -202,5 +209,5 @@ def _l1_into(delta: Array, x: Array, epsilon: Scalar) -> Array:
     return jnp.clip(x + l1_box.project(delta, x, epsilon), 0.0, 1.0)
 
 
-L2 = Pyramids(2, jnp.square, jnp.sqrt, _l2_into)
-L1 = Pyramids(1, jnp.abs, lambda total: total, _l1_into)
+L2 = Pyramids(2, jnp.square, jnp.sqrt, 1.0, _l2_into)
+L1 = Pyramids(1, jnp.abs, lambda total: total, L1_EXCESS, _l1_into)

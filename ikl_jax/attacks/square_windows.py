@@ -48,7 +48,7 @@ class Proposals(Protocol):
         epsilon: Scalar,
         places: Places,
     ) -> Array:
-        """The next `x_adv`; numbers `[B, draws]`, a window's side as an integer `[]`."""
+        """The next `x_adv`; numbers `[B, draws]`, windows of `side`, an integer."""
         ...
 
     def side(self, side: int) -> int:
