@@ -83,8 +83,8 @@ def main() -> None:
     total, theirs = sum(seconds.whole.values()), float(golden[f"{prefix}/seconds"])
     running = total - sum(seconds.compiling.values())
     print(
-        f"\n{norm}, epsilon {epsilon:g}, {count} images: {total:.1f} s, {running:.1f} s "
-        f"without compiling; the reference {theirs:.1f} s for 500. "
+        f"\n{norm}, epsilon {epsilon:g}, {count} images: {total:.1f} s, "
+        f"{running:.1f} s without compiling; the reference {theirs:.1f} s for 500. "
         f"Same verdict on {100 * same:.1f} % of the images."
     )
 
