@@ -17,11 +17,10 @@ from ikl_jax.types import Array, Scalar
 # Radii in units of epsilon, and the share of all steps that each is searched for.
 LARGER_RADII = ((3.0, 0.3), (2.0, 0.3))
 INTERVAL = 0.04
-# A step changes a third fewer coordinates than the best point does.
-DENSITY_OF_BEST = 1 / 1.5
-# The best point must lose this share of its coordinates to count as sparser.
-SPARSER = 0.95
-SHORTER, SHORTEST = 1 / 1.5, 1 / 10
+# The best point must keep less than this share of its coordinates to count as sparser.
+# In whole numbers, like all that is counted here: results must not hang on rounding.
+SPARSER, OF = 19, 20
+SHORTER, SHORTEST = 1.5, 10.0
 
 
 class Sparsity(NamedTuple):
@@ -29,13 +28,11 @@ class Sparsity(NamedTuple):
 
     Attributes:
       step_size: the length of a step.
-      density: the share of coordinates that a step changes.
       changed: of the best point at the last checkpoint, how many coordinates differ
-        from the natural input's.
+        from the natural input's. A step changes two thirds as many.
     """
 
     step_size: Array
-    density: Array
     changed: Array
 
 
@@ -67,16 +64,14 @@ class SparseSteps:
         return project_l1_in_box(x_adv, x, epsilon)
 
     def begin(self, x: Array, now: Point, epsilon: Scalar) -> Sparsity:
-        changed = _changed(now.x, x)
-        return Sparsity(jnp.full_like(now.loss, epsilon), _density(changed, x), changed)
+        return Sparsity(jnp.full_like(now.loss, epsilon), _changed(now.x, x))
 
     def move(
         self, x: Array, now: Point, memory: Sparsity, number: Array, epsilon: Scalar
     ) -> tuple[Array, Sparsity]:
         sizes = jnp.abs(now.gradient).reshape(len(x), -1)
-        coordinates = sizes.shape[-1]
-        rank = jnp.floor((1.0 - memory.density) * coordinates).astype(jnp.int32)
-        rank = jnp.clip(rank, 0, coordinates - 1)[:, None]
+        most = jnp.maximum((2 * memory.changed + 2) // 3, 1)
+        rank = (sizes.shape[-1] - most)[:, None]
         least = jnp.take_along_axis(jnp.sort(sizes, axis=-1), rank, axis=-1)
         signs = jnp.sign(now.gradient).reshape(sizes.shape) * (sizes >= least)
         count = jnp.sum(jnp.abs(signs), axis=-1)
@@ -95,11 +90,9 @@ class SparseSteps:
     ) -> tuple[Point, Sparsity]:
         check = interval > 0
         changed = _changed(best.x, x)
-        sparser = changed < SPARSER * memory.changed
-        shorter = jnp.maximum(memory.step_size * SHORTER, epsilon * SHORTEST)
-        new = Sparsity(
-            jnp.where(sparser, epsilon, shorter), _density(changed, x), changed
-        )
+        sparser = OF * changed < SPARSER * memory.changed
+        shorter = jnp.maximum(memory.step_size / SHORTER, epsilon / SHORTEST)
+        new = Sparsity(jnp.where(sparser, epsilon, shorter), changed)
         memory = choose(jnp.broadcast_to(check, changed.shape), new, memory)
         return choose(check & sparser, best, now), memory
 
@@ -158,8 +151,4 @@ def _shrinkage(size: Array, room: Array, epsilon: Scalar) -> Array:
 
 def _changed(x_adv: Array, x: Array) -> Array:
     """In how many coordinates they differ, `[B]`."""
-    return jnp.sum((x_adv != x).reshape(len(x), -1), axis=-1).astype(jnp.float32)
-
-
-def _density(changed: Array, x: Array) -> Array:
-    return DENSITY_OF_BEST * changed / max(math.prod(x.shape[1:]), 1)
+    return jnp.sum((x_adv != x).reshape(len(x), -1), axis=-1)
