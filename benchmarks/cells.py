@@ -1,4 +1,7 @@
-"""Tables of runs: a cell is one `python -m train`; finished ones are not run again."""
+"""Tables of runs: a cell is one `python -m train`; finished ones are not run again.
+
+They are known by their folders' names: delete the folders after a change of the config.
+"""
 
 import concurrent.futures
 import json

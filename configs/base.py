@@ -147,7 +147,7 @@ def get_config(argument: str = "") -> Config:
     # Uniform starts; robust means robust to them all. 0: natural accuracy alone.
     config.evaluation.restarts = 1
     # Classes with fewer training examples than the first are few-shot, with more than
-    # the second many-shot: their accuracies are told apart where there are several.
+    # the second many-shot: their accuracies are told apart on a long-tailed part.
     config.evaluation.shots = (20, 100)
     config.evaluation.during_training = 1000  # examples used before the end
     reject(argument)
@@ -178,18 +178,20 @@ def vary(config: Config, argument: str, variants: dict[str, Variant]) -> Config:
 def choose(argument: str, **groups: Iterable[str]) -> dict[str, str]:
     """The option of each group that an argument has, the group's first if it has none.
 
-    >>> choose("gkl,quick", loss=("ikl", "gkl"), size=("full", "quick"))
+    >>> choose("loss=gkl,quick", loss=("ikl", "gkl"), size=("full", "quick"))
     {'loss': 'gkl', 'size': 'quick'}
     """
     allowed = {name: list(options) for name, options in groups.items()}
     chosen: dict[str, str] = {}
-    for option in filter(None, argument.split(",")):
-        group = next((name for name in allowed if option in allowed[name]), None)
+    for given in filter(None, argument.split(",")):
+        named, _, option = given.rpartition("=")
+        among = [named] if named else allowed
+        group = next((n for n in among if option in allowed.get(n, ())), None)
         if group is None:
             known = "; ".join(
                 f"{name} {' | '.join(options)}" for name, options in allowed.items()
             )
-            raise ValueError(f"unknown config argument {option!r}; known: {known}")
+            raise ValueError(f"unknown config argument {given!r}; known: {known}")
         if group in chosen:
             raise ValueError(
                 f"a config takes one {group}, got {chosen[group]!r} and {option!r}"

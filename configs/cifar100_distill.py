@@ -4,7 +4,7 @@
         --model=cifar_resnet32x4 --output=resnet32x4.npz \
         --mean=0.5071,0.4867,0.4408 --std=0.2675,0.2565,0.2761
     python -m train --config=configs/cifar100_distill.py:resnet32x4-resnet8x4,ikl \
-        --workdir=runs/ikl --config.teacher.path=resnet32x4.npz \
+        --workdir=runs/resnet8x4_ikl --config.teacher.path=resnet32x4.npz \
         --config.data.source=cifar100:/data/cifar-100-python
 
 Teachers are mdistiller's checkpoints; or `PAIR,teacher` trains one by the same

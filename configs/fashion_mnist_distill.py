@@ -1,10 +1,11 @@
 """Distillation on Fashion-MNIST, whole or long-tailed, to a sixtieth of the parameters.
 
     python -m train --config=configs/fashion_mnist_distill.py:teacher \
-        --workdir=runs/teacher
+        --workdir=runs/fashion_teacher
     python -m train --config=configs/fashion_mnist_distill.py:loss=ikl \
-        --workdir=runs/student \
-        --config.teacher.path=runs/teacher --config.teacher.cache=runs/teacher_logits
+        --workdir=runs/fashion_student \
+        --config.teacher.path=runs/fashion_teacher \
+        --config.teacher.cache=runs/fashion_teacher_logits
 
 `--config.data.source` points at the four idx files (default: where Debian's package
 dataset-fashion-mnist puts them). Options: `long_tail`, a training part whose classes

@@ -3,7 +3,7 @@
     python -m train.convert --weights=resnet34.pth --model=imagenet_resnet34 \
         --output=resnet34.npz --mean=0.485,0.456,0.406 --std=0.229,0.224,0.225
     python -m train --config=configs/imagenet_distill.py:resnet34-resnet18,ikl \
-        --workdir=runs/ikl --config.teacher.path=resnet34.npz
+        --workdir=runs/resnet18_ikl --config.teacher.path=resnet34.npz
 
 Teachers are torchvision's checkpoints. Images are TFDS's imagenet2012; for folders of
 them, `--config.data.source=folder:DIR --config.data.test_split=val`. `PAIR,alone`
@@ -18,7 +18,8 @@ images, one run; `result.json` has the last epoch's):
 | resnet50-mobilenetv1 | 70.50 | 72.05 | 72.84 | 72.92 |
 
 Kept of the authors' settings: BatchNorm over eight parts of the batch, as on their
-eight GPUs. Mended: an epoch's last, incomplete batch is left out.
+eight GPUs. Mended: an epoch's last, incomplete batch is left out, and GKL divides by
+the mean over the whole batch, where theirs is that of each GPU's part.
 """
 
 from typing import NamedTuple

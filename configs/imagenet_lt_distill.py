@@ -1,10 +1,10 @@
 """The published distillation of ImageNet-LT, four pairs, by KD, IKL or GKL.
 
     python -m train --config=configs/imagenet_lt_distill.py:resnet50-resnet50,teacher \
-        --workdir=runs/teacher --config.data.source=folder:/data/imagenet
+        --workdir=runs/lt_teacher --config.data.source=folder:/data/imagenet
     python -m train --config=configs/imagenet_lt_distill.py:resnet50-resnet50,gkl \
-        --workdir=runs/gkl --config.data.source=folder:/data/imagenet \
-        --config.teacher.path=runs/teacher
+        --workdir=runs/lt_gkl --config.data.source=folder:/data/imagenet \
+        --config.teacher.path=runs/lt_teacher
 
 `data.source` has ImageNet's folders train/ and val/, with a folder a class in them;
 `data.train_list` is ImageNet_LT_train.txt. `PAIR,teacher` trains the teacher on the
@@ -25,7 +25,8 @@ Kept of the authors' settings: BatchNorm over four parts of the batch, as on the
 GPUs; a learning rate that is constant within an epoch; IKL's weights are each example's
 at temperature 100, all but uniform, GKL's the class means'. Chosen by us, as none is
 published: GKL's numbers for resnet18-resnet18, which are IKL's. Mended: an epoch's
-last, incomplete batch is left out.
+last, incomplete batch is left out, and GKL divides by the mean over the whole batch,
+where theirs is that of each GPU's part.
 """
 
 from typing import NamedTuple

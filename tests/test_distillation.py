@@ -218,7 +218,7 @@ def test_teachers_that_cannot_be(teacher, tmp_path):
     config.teacher.path = str(unfinished)
     with pytest.raises(UserError, match="has not finished"):
         Teacher.of(student)
-    (unfinished / "result.json").write_text("{}")
+    (unfinished / "result.json").write_text('{"epochs": 1}')
     shutil.rmtree(unfinished / "checkpoints")
     with pytest.raises(UserError, match="holds no checkpoint"):
         Teacher.of(student)
@@ -247,6 +247,45 @@ def test_the_order_of_the_classes_must_be_the_teachers(tmp_path):
         else:
             with pytest.raises(UserError, match=message):
                 Teacher.of(named)
+
+
+def test_what_the_weights_do_not_tell_is_in_the_digest(tmp_path):
+    config = digits_distill.get_config("quick")
+    config.teacher.path = str(tmp_path / "teacher.npz")
+    student = runs.build(config)
+    model = models.create("wide_resnet_10_1", 10)
+    variables = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+    digests = {}
+    for name, normalize in (
+        ("wide_resnet_10_1", None),
+        ("wide_resnet_10_1", ((0.5,), (0.25,))),
+        ("wide_resnet_swish_10_1", ((0.5,), (0.25,))),
+    ):
+        written = converted.Converted(name, 10, normalize, variables)
+        converted.write(tmp_path / "teacher.npz", written)
+        digests[name, normalize] = Teacher.of(student).digest
+    assert len(set(digests.values())) == 3
+
+
+def test_a_teacher_that_goes_on_with_more_epochs_is_not_one_yet(teacher, tmp_path):
+    shutil.copytree(teacher, tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    path.write_text(path.read_text().replace('"epochs": 1,', '"epochs": 2,'))
+    config = digits_distill.get_config("quick")
+    config.teacher.path = str(tmp_path / "run")
+    with pytest.raises(UserError, match="has not finished"):
+        Teacher.of(runs.build(config))
+
+
+def test_a_teacher_of_another_padding_on_a_mesh_that_divides_classes(teacher):
+    config = digits_distill.get_config("quick")
+    config.teacher.path = str(teacher)
+    images = runs.build(config).data.test.take(np.arange(8))["image"]
+    alone = Teacher.of(runs.build(config)).logits(images)
+    config.mesh, config.model.classes_multiple_of = (2, 4), 4
+    padded = Teacher.of(runs.build(config)).logits(images)
+    assert padded.shape == (8, 12)
+    np.testing.assert_allclose(padded[:, :10], alone, rtol=1e-5, atol=1e-5)
 
 
 def test_another_teacher_is_refused_when_a_run_goes_on(teacher, tmp_path):

@@ -119,6 +119,9 @@ def test_augmented_images_have_no_logits_to_keep(tmp_path):
     config.data.random_resized_crop = True
     with pytest.raises(UserError, match=r"where data.random_resized_crop changes"):
         settings.validate(config)
+    config.data.random_resized_crop, config.data.undecodable = False, "skip"
+    with pytest.raises(UserError, match=r"data.undecodable must be error with it"):
+        settings.validate(config)
     config.recipe, config.teacher.path = "supervised", ""
     with pytest.raises(UserError, match="teacher.cache needs a teacher.path"):
         settings.validate(config)

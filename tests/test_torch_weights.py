@@ -96,6 +96,18 @@ def test_all_published_networks_are_there():
     assert len(MODELS) == 32
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_there_and_back_keeps_every_entry_in_its_place(name):
+    arrays = {
+        parameter: np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+        for parameter, shape in MODELS[name]["parameters"].items()
+    }
+    back = models.to_torch(name, models.from_torch(name, arrays))
+    assert back.keys() == arrays.keys()
+    for parameter, array in arrays.items():
+        np.testing.assert_array_equal(back[parameter], array)
+
+
 @pytest.mark.parametrize(
     "name", ["cifar_vgg8", "cifar_shufflev1", "wide_resnet_swish_10_2"]
 )

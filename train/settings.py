@@ -104,6 +104,11 @@ def validate(config: Config) -> None:
     if config.teacher.cache and not config.teacher.path:
         raise UserError("teacher.cache needs a teacher.path, whose logits it keeps")
     augmented = [name for name in AUGMENTATIONS if get(config, name)]
+    if config.teacher.cache and config.data.undecodable == "skip":
+        raise UserError(
+            "teacher.cache has a row for each training example: data.undecodable must "
+            "be error with it, got skip"
+        )
     if config.teacher.cache and augmented:
         raise UserError(
             "teacher.cache keeps the logits of images as they are: it must be empty "

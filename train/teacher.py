@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from ikl_jax.types import Array
-from train import checkpoint, classes, converted, model, sharding
+from train import checkpoint, classes, converted, files, model, sharding
 from train import run as runs
 from train.errors import UserError, explained
 from train.recipes import recipe
@@ -20,8 +20,9 @@ from train.state import Weights
 
 
 class _Found(NamedTuple):
-    """A teacher as it lies on disk."""
+    """A teacher as it lies on disk; `described` is what its weights do not tell."""
 
+    described: dict[str, Any]
     network: Any
     weights: Weights
     num_classes: int
@@ -64,7 +65,8 @@ class Teacher:
         with explained():
             jax.eval_shape(logits_fn, weights, images)
         jitted = jax.jit(logits_fn, out_shardings=sharding.over_batch(run.mesh))
-        told = json.dumps(checkpoint.digests(weights), sort_keys=True)
+        parts = {**found.described, "weights": checkpoint.digests(weights)}
+        told = json.dumps(parts, sort_keys=True)
         return cls(weights, f"{zlib.crc32(told.encode()):08x}", jitted)
 
     def logits(self, image: Array) -> Array:
@@ -90,17 +92,21 @@ def _check_classes(found: _Found, path: pathlib.Path, run: Run) -> None:
 
 
 def _of_a_run(path: pathlib.Path, run: Run) -> _Found:
-    """The weights that a run is judged by, on this run's mesh."""
-    config = run.config
-    changed = {
-        "mesh": tuple(config.mesh), "fsdp": False, "model.dtype": config.teacher.dtype,
-    }  # fmt: skip
+    """The weights that a run is judged by."""
+    dtype = run.config.teacher.dtype
+    # On a mesh that divides no classes: its own may be padded for another one.
+    changed = {"mesh": (-1, 1), "fsdp": False, "model.dtype": dtype}
     opened = runs.reopen(path, changed)
-    if not (path / "result.json").is_file():
+    result = path / "result.json"
+    done = files.read_json(result)["epochs"] if result.is_file() else 0
+    if done != opened.config.epochs:
         raise UserError(f"teacher.path: the run in {path} has not finished")
     state = runs.newest_state(opened, path, _warn)
-    data = opened.data
-    return _Found(opened.model, state.evaluated, data.num_classes, data.class_names)
+    model_config, data = opened.config.model, opened.data
+    return _Found(
+        _described(model_config.name, model_config.normalize), opened.model,
+        state.evaluated, data.num_classes, data.class_names,
+    )  # fmt: skip
 
 
 def _converted(path: pathlib.Path, run: Run) -> _Found:
@@ -110,7 +116,15 @@ def _converted(path: pathlib.Path, run: Run) -> _Found:
     network = read.create(dtype=model.DTYPES[run.config.teacher.dtype])
     variables = read.variables
     weights = Weights(variables["params"], variables.get("batch_stats", {}))
-    return _Found(network, weights, read.num_classes, read.class_names)
+    return _Found(
+        _described(read.model, read.normalize), network, weights, read.num_classes,
+        read.class_names,
+    )  # fmt: skip
+
+
+def _described(name: str, normalize: Any) -> dict[str, Any]:
+    """Networks of one form of weights differ in these."""
+    return {"model": name, "normalize": [list(values) for values in normalize or ()]}
 
 
 def _warn(message: str) -> None:

@@ -6,6 +6,7 @@ once and kept in a folder, row i for the i-th example of the training part; each
 that names the folder then only looks them up.
 """
 
+import os
 import pathlib
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -63,6 +64,7 @@ def of(run: Run, console: Console, between: Callable[[], None]) -> TeacherLogits
         "teacher": teacher.digest,
         "dtype": run.config.teacher.dtype,
         "training part": fingerprint.of_split(run.data.train),
+        "image size": [run.config.data.image_size, run.config.data.resize_shorter],
         "shape": [len(run.data.train), run.num_logits],
     }
     there = processes.everywhere((folder / ABOUT).exists())
@@ -116,7 +118,8 @@ def _write(
     path: pathlib.Path, shape: tuple[int, ...], parts: Iterable[np.ndarray]
 ) -> int:
     """One .npy file, whole or not at all; returns the checksum of its rows."""
-    crc, temporary = 0, files.unfinished(path)
+    # Its own name: another run may be computing the same logits.
+    crc, temporary = 0, path.with_name(f".{path.name}.{os.getpid()}.tmp")
     header = {"descr": "<f4", "fortran_order": False, "shape": shape}
     with files.written(path):
         with temporary.open("wb") as file:
@@ -131,10 +134,11 @@ def _write(
 
 def _claim(folder: pathlib.Path) -> None:
     """A folder that is new, empty, or holds a cache that was not finished."""
-    ours = {LOGITS, *(files.unfinished(folder / name).name for name in (LOGITS, ABOUT))}
+    ours = (LOGITS, f".{LOGITS}.", f".{ABOUT}.", ABOUT)
     with files.written(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        others = sorted({path.name for path in folder.iterdir()} - ours)
+        names = sorted(path.name for path in folder.iterdir())
+        others = [name for name in names if not name.startswith(ours)]
     if others:
         raise UserError(
             f"teacher.cache must be a folder of its own, got {folder}, which holds "

@@ -75,6 +75,7 @@ def _torch(path: pathlib.Path) -> StateDict:
 
 def _array(tensor: Any) -> np.ndarray:
     # NumPy has no bfloat16, and the parameters are to be float32.
+    tensor = tensor.detach()  # parameters, as some checkpoints keep them
     return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
 
 

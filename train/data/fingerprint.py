@@ -31,7 +31,8 @@ def of_split(split: Split) -> str:
         return f"{len(split)} of {'x'.join(map(str, whole.shape))} ({crc:08x})"
     everything = isinstance(whole, InMemory)
     indices = np.arange(len(split)) if everything else _sample(len(split))
-    crc, shape = 0, ""
+    crc = 0 if everything else zlib.crc32(all_indices.astype(np.int64).tobytes())
+    shape = ""
     for start in range(0, len(indices), CHUNK):
         batch = split.take(indices[start : start + CHUNK])
         crc = zlib.crc32(batch["image"].tobytes(), crc)
