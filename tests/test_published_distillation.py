@@ -7,8 +7,9 @@ import pytest
 
 from configs import base, cifar100_distill, imagenet_distill, imagenet_lt_distill
 from ikl_jax import models
-from tests import folders
+from tests import folders, test_imagenet
 from tests.commands import result_of, train
+from tests.conftest import write_idx
 from tests.test_sources import tfds_builder
 from train import converted, optim
 from train import run as runs
@@ -40,36 +41,99 @@ def rates(config, epochs):
     return np.array([float(schedule(10 * epoch + 5)) for epoch in range(epochs)])
 
 
-def test_cifar100s_numbers():
-    """The authors' alpha is beta here, and theirs is our alpha."""
-    config = cifar100_distill.get_config("wrn_40_2-wrn_16_2,ikl")
-    loss = config.loss
-    assert (loss.alpha, loss.beta, loss.temperature) == (12, 3, 4)
+# Of each pair: learning rate, DKD's beta, then the authors' "alpha/beta" of IKL, and of
+# GKL with gamma and where its weights come from. Their alpha is beta here, and theirs
+# is our alpha.
+CIFAR100 = """
+resnet56-resnet20     .05  2  1/4   1/4   .2  class_means
+resnet110-resnet32    .05  2  1/12  1/4   .1  sample
+resnet32x4-resnet8x4  .05  8  1/8   1/16  .05 class_means
+wrn_40_2-wrn_16_2     .05  6  3/12  3/20  .3  sample
+wrn_40_2-wrn_40_1     .05  6  1/8   1/12  .3  sample
+vgg13-vgg8            .05  6  1/12  1/8   .2  class_means
+resnet32x4-shufflev1  .01  8  1/8   1/8   0   class_means
+wrn_40_2-shufflev1    .01  8  1/4   1/8   0   sample
+vgg13-mobilenetv2     .01  6  4/12  4/12  .1  class_means
+resnet50-mobilenetv2  .01  8  1/12  1/8   .05 class_means
+resnet32x4-shufflev2  .01  8  3/12  3/12  .1  class_means
+"""
+
+
+def swapped(published):
+    """Our (alpha, beta) of the authors' "alpha/beta"."""
+    beta, alpha = published.split("/")
+    return float(alpha), float(beta)
+
+
+@pytest.mark.parametrize("row", CIFAR100.split("\n")[1:-1])
+def test_cifar100s_numbers(row):
+    pair, rate, dkd, ikl, gkl, gamma, weights = row.split()
+    get = lambda loss: cifar100_distill.get_config(f"{pair},{loss}")
+    for loss in ("kd", "dkd", "ikl", "gkl"):
+        config = get(loss)
+        assert config.loss.temperature == 4
+        assert config.loss.warmup_epochs == (0 if loss == "kd" else 20)
+        decay = np.repeat([1, 0.1, 0.01, 0.001], [150, 30, 30, 30])
+        np.testing.assert_allclose(rates(config, 240), float(rate) * decay, rtol=1e-5)
+    assert (get("kd").loss.strength, get("kd").loss.cross_entropy) == (0.9, 0.1)
+    assert (get("dkd").loss.alpha, get("dkd").loss.beta) == (1, float(dkd))
+    loss = get("ikl").loss
+    assert (loss.alpha, loss.beta) == swapped(ikl)
     assert (loss.weights, loss.weight_temperature) == ("sample", 100)
-    assert (loss.cross_entropy, loss.strength, loss.warmup_epochs) == (1, 1, 20)
-    loss = cifar100_distill.get_config("resnet32x4-resnet8x4,gkl").loss
-    assert (loss.alpha, loss.beta, loss.gamma) == (16, 1, 0.05)
-    assert (loss.weights, loss.weight_temperature) == ("class_means", 4)
-    loss = cifar100_distill.get_config("resnet110-resnet32,kd").loss
-    assert (loss.strength, loss.cross_entropy, loss.warmup_epochs) == (0.9, 0.1, 0)
-    config = cifar100_distill.get_config("vgg13-mobilenetv2,dkd")
-    assert (config.loss.alpha, config.loss.beta) == (1, 6)
-    expected = 0.01 * np.repeat([1, 0.1, 0.01, 0.001], [150, 30, 30, 30])
-    np.testing.assert_allclose(rates(config, 240), expected, rtol=1e-5)
+    assert (loss.cross_entropy, loss.strength) == (1, 1)
+    loss = get("gkl").loss
+    assert (loss.alpha, loss.beta, loss.gamma) == (*swapped(gkl), float(gamma))
+    assert (loss.weights, loss.weight_temperature) == (weights, 4)
 
 
-def test_imagenets_numbers():
-    config = imagenet_distill.get_config("resnet50-mobilenetv1,gkl")
-    loss = config.loss
-    assert (loss.alpha, loss.beta, loss.gamma, loss.warmup_epochs) == (1, 4, 0.5, 5)
+def test_all_pairs_of_cifar100_are_in_the_table():
+    assert {row.split()[0] for row in CIFAR100.split("\n")[1:-1]} == set(
+        cifar100_distill.PAIRS
+    )
+
+
+@pytest.mark.parametrize(
+    ("pair", "dkd", "ikl", "gamma"),
+    [("resnet34-resnet18", 0.5, "1/.5", 0.6), ("resnet50-mobilenetv1", 2, "4/1", 0.5)],
+)
+def test_imagenets_numbers(pair, dkd, ikl, gamma):
+    get = lambda loss: imagenet_distill.get_config(f"{pair},{loss}")
+    assert (get("kd").loss.strength, get("kd").loss.cross_entropy) == (0.5, 0.5)
+    assert (get("dkd").loss.alpha, get("dkd").loss.beta) == (1, dkd)
+    for loss, warmup in (("ikl", 1), ("gkl", 5)):
+        found = get(loss).loss
+        assert (found.alpha, found.beta) == swapped(ikl)
+        assert (found.warmup_epochs, found.weights) == (warmup, "class_means")
+        assert (found.temperature, found.weight_temperature) == (1, 1)
+    assert get("gkl").loss.gamma == gamma
+    config = get("ikl")
     assert (config.batch_size, config.model.bn_groups) == (512, 8)
-    expected = 0.2 * np.repeat([1, 0.1, 0.01, 0.001], [30, 30, 30, 10])
-    np.testing.assert_allclose(rates(config, 100), expected, rtol=1e-5)
-    config = imagenet_lt_distill.get_config("resnext101-resnet50,ikl")
-    assert (config.loss.alpha, config.loss.beta) == (4, 3)
-    assert config.model.name == "imagenet_resnet50"
-    warm = 0.05 * np.arange(1, 11) / 10
-    np.testing.assert_allclose(rates(config, 90)[:10], warm, rtol=1e-5)
+    decay = np.repeat([1, 0.1, 0.01, 0.001], [30, 30, 30, 10])
+    np.testing.assert_allclose(rates(config, 100), 0.2 * decay, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("pair", "kd", "ikl"),
+    [
+        ("resnext101-resnet18", 4, "4/4"), ("resnext101-resnet50", 3, "3/4"),
+        ("resnet18-resnet18", 4, "1/.5"), ("resnet50-resnet50", 1, "1/1"),
+    ],
+)  # fmt: skip
+def test_imagenet_lts_numbers(pair, kd, ikl):
+    get = lambda loss: imagenet_lt_distill.get_config(f"{pair},{loss}")
+    loss = get("kd").loss
+    assert (loss.strength, loss.cross_entropy, loss.temperature) == (kd, 1, 1)
+    loss = get("ikl").loss
+    assert (loss.alpha, loss.beta) == swapped(ikl)
+    assert (loss.weights, loss.weight_temperature) == ("sample", 100)
+    loss = get("gkl").loss
+    assert (loss.alpha, loss.beta, loss.gamma) == (*swapped(ikl), 0.3)
+    assert (loss.weights, loss.weight_temperature) == ("class_means", 1)
+    config = get("ikl")
+    assert (config.batch_size, config.model.bn_groups) == (128, 4)
+    np.testing.assert_allclose(
+        rates(config, 90)[:10], 0.05 * np.arange(1, 11) / 10, rtol=1e-5
+    )
     assert rates(config, 90)[-1] < 1e-4
 
 
@@ -77,6 +141,10 @@ def test_one_option_of_each_group():
     assert base.choose("", loss=("ikl", "kd")) == {"loss": "ikl"}
     with pytest.raises(ValueError, match="unknown config argument 'ikk'; known: pair"):
         cifar100_distill.get_config("ikk")
+    named = cifar100_distill.get_config("loss=kd,pair=vgg13-vgg8")
+    assert (named.loss.name, named.model.name) == ("kd", "cifar_vgg8")
+    with pytest.raises(ValueError, match="unknown config argument 'size=kd'"):
+        cifar100_distill.get_config("size=kd")
     with pytest.raises(ValueError, match="takes one loss, got 'kd' and 'ikl'"):
         cifar100_distill.get_config("kd,ikl")
 
@@ -162,8 +230,11 @@ def test_imagenet_quick(imagenet, tmp_path):
 
 
 def test_imagenet_lt_quick(imagenet, tmp_path):
-    given = teacher_of("resnet18-resnet18", "imagenet", 4, tmp_path / "teacher.npz")
+    """With a teacher that is itself a run of this config."""
     places = overrides(IMAGENET_LT, imagenet, tmp_path)
+    teacher = tmp_path / "teacher"
+    train(teacher, *places, config=f"{IMAGENET_LT}:resnet18-resnet18,teacher,quick")
+    given = f"--config.teacher.path={teacher}"
     result = finished(
         tmp_path, IMAGENET_LT, "resnet18-resnet18,gkl", *places, given,
         "--config.evaluation.shots=5,10",
@@ -172,21 +243,31 @@ def test_imagenet_lt_quick(imagenet, tmp_path):
     assert set(result["accuracy_by_shots"]) == {"many", "medium", "few"}
 
 
-@pytest.mark.parametrize(("config", "pair", "loss"), ALL)
-def test_every_pair_and_loss_is_a_run(config, pair, loss, cifar100, imagenet, tmp_path):
-    """Built on data of the right format, and its whole step traced."""
-    settings = MODULES[config].get_config(f"{pair},{loss},quick")
-    settings.teacher.path = "teacher.npz"
+def built(config, argument, cifar100, imagenet, tmp_path):
+    settings = MODULES[config].get_config(f"{argument},quick")
+    if settings.recipe == "distillation":
+        settings.teacher.path = "teacher.npz"
     places = cifar100 if config == CIFAR else overrides(config, imagenet, tmp_path)
     changed = dict(place.removeprefix("--config.").split("=", 1) for place in places)
     settings.update_from_flattened_dict(changed)
-    run = runs.build(settings)
-    size, width = settings.batch_size, run.data.num_classes
-    batch = {
+    return runs.build(settings)
+
+
+def shapes(run):
+    size = run.config.batch_size
+    return {
         "image": jax.ShapeDtypeStruct((size, *run.data.image_shape), jnp.uint8),
         "label": jax.ShapeDtypeStruct((size,), jnp.int32),
-        "teacher_logits": jax.ShapeDtypeStruct((size, width), jnp.float32),
     }
+
+
+@pytest.mark.parametrize(("config", "pair", "loss"), ALL)
+def test_every_pair_and_loss_is_a_run(config, pair, loss, cifar100, imagenet, tmp_path):
+    """Built on data of the right format, and its whole step traced."""
+    run = built(config, f"{pair},{loss}", cifar100, imagenet, tmp_path)
+    size, width = run.config.batch_size, run.data.num_classes
+    logits = jax.ShapeDtypeStruct((size, width), jnp.float32)
+    batch = shapes(run) | {"teacher_logits": logits}
     state, metrics = jax.eval_shape(run.recipe.step, run.abstract_state, batch)
     assert metrics["distillation"].shape == ()
     assert jax.tree.structure(state) == jax.tree.structure(run.abstract_state)
@@ -194,6 +275,42 @@ def test_every_pair_and_loss_is_a_run(config, pair, loss, cifar100, imagenet, tm
     known = getattr(MODULES[config], "MODELS", {})
     prefix = "cifar" if config == CIFAR else "imagenet"
     models.create(known.get(teacher, f"{prefix}_{teacher}"), width)
+
+
+def test_fashion_mnist_quick(tmp_path):
+    """On small images in the four files' format, with the teacher's logits kept."""
+    write_idx(tmp_path)
+    given = [
+        f"--config.data.source=idx:{tmp_path}", "--config.data.validation_size=16",
+        "--config.batch_size=16",
+    ]  # fmt: skip
+    config = "configs/fashion_mnist_distill.py"
+    train(tmp_path / "teacher", *given, config=f"{config}:teacher,quick")
+    given += [
+        f"--config.teacher.path={tmp_path / 'teacher'}",
+        f"--config.teacher.cache={tmp_path / 'logits'}",
+    ]
+    result = finished(tmp_path, config, "loss=gkl", *given)
+    assert (result["steps"], result["num_examples"]) == (5, 32)
+
+
+@pytest.mark.parametrize("role", ["teacher", "alone"])
+@pytest.mark.parametrize("config", [CIFAR, IMAGENET_LT])
+def test_teachers_and_students_alone_are_runs(
+    config, role, cifar100, imagenet, tmp_path
+):
+    pair = "vgg13-vgg8" if config == CIFAR else "resnet50-resnet50"
+    run = built(config, f"{pair},{role}", cifar100, imagenet, tmp_path)
+    state, _ = jax.eval_shape(run.recipe.step, run.abstract_state, shapes(run))
+    assert jax.tree.structure(state) == jax.tree.structure(run.abstract_state)
+
+
+def test_imagenet_from_tfds_is_a_run(tmp_path):
+    test_imagenet.write(tmp_path)
+    config = imagenet_distill.get_config("alone,quick")
+    config.data.data_dir, config.batch_size = str(tmp_path), 8
+    run = runs.build(config)
+    assert (run.data.num_classes, run.data.image_shape) == (1000, (64, 64, 3))
 
 
 @pytest.mark.slow
