@@ -220,7 +220,7 @@ SMALL = {
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.slow if "three" in name else ())
+        pytest.param(name, marks=() if name == "two classes" else pytest.mark.slow)
         for name in SMALL
     ],
 )
@@ -263,6 +263,7 @@ def test_the_fast_version_says_that_it_is_an_upper_bound():
     assert "upper bound" in result.notes[0]
 
 
+@pytest.mark.slow
 def test_a_randomised_network_is_attacked_in_the_mean():
     logits_fn, x, labels = data(count=6)
 
@@ -309,7 +310,7 @@ def test_batches_come_in_two_sizes():
         parts = list(batches.split(np.arange(count)))
         np.testing.assert_array_equal(np.concatenate(parts), np.arange(count))
         assert {len(batches.padded(part)) for part in parts} <= {5, 40}
-        assert sum(len(batches.padded(part)) for part in parts) <= 1.6 * count + 4
+        assert sum(len(batches.padded(part)) for part in parts) <= 2 * count + 4
 
 
 def test_stages_tell_their_seconds():

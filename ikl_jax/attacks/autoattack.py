@@ -137,7 +137,7 @@ def autoattack(
     random = version in versions.RANDOMISED
     create = Network.randomised if random else Network.of
     network, judging = (
-        create(fn, jnp.asarray(x[batches.padded(np.arange(1))]))
+        create(fn, jnp.asarray(x[np.resize(np.arange(len(x)), batches.size)]))
         for fn in (logits_fn, judged_by or logits_fn)
     )
     checks.labels_in_range(jnp.asarray(labels), network.num_classes)
