@@ -43,12 +43,18 @@ def direction(gradient, norm):
 
 
 def search(network, x, label, start, epsilon, norm, steps, before=None, rho=0.75):
-    """All iterates and losses, the best and first wrong ones, where it halved."""
+    """The last, best and first wrong iterate, where it halved, and by what `margin`.
+
+    The margin is the least difference of losses that any decision rests on: near
+    convergence it is of the size of rounding, and what follows is arbitrary.
+    """
+    start = np.clip(start, 0.0, 1.0)
     length = max(int(0.22 * steps), 1)
     loss, gradient, prediction = network.cross_entropy(start, label)
     iterates, values, wrong = [start], [loss], [prediction != label]
     best = best_at_check = (loss, start, gradient)
     older = newer = start
+    margin = np.inf
     step, since, was_halved, halved = 2 * epsilon, 0, True, []
     for i in range(steps):
         z = nearest(newer + step * direction(gradient, norm), x, epsilon, norm)
@@ -59,6 +65,7 @@ def search(network, x, label, start, epsilon, norm, steps, before=None, rho=0.75
         iterates.append(newer)
         values.append(loss)
         wrong.append(prediction != label)
+        margin = min(margin, abs(loss - best[0]), abs(loss - values[-2]))
         if loss > best[0]:
             best = (loss, newer, gradient)
         since += 1
@@ -78,7 +85,7 @@ def search(network, x, label, start, epsilon, norm, steps, before=None, rho=0.75
     return dict(
         best=best[1], loss=best[0], last=newer, step=step, halved=halved,
         first_wrong=iterates[wrong.index(True)] if any(wrong) else x,
-        broken=any(wrong),
+        broken=any(wrong), margin=margin,
     )  # fmt: skip
 
 
