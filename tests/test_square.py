@@ -1,6 +1,7 @@
 """The Square Attack against its definition, closed forms and a plain random search."""
 
 import math
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ from tests.test_attacks import size
 QUERIES = (1, 2, 11, 500)
 EPSILONS = {"linf": 0.05, "l2": 0.4, "l1": 1.5}
 KEY = jax.random.key(5)
+MODULE = sys.modules["ikl_jax.attacks.square"]  # whose name is the function's
 
 
 def images(batch, *shape, least=0.0, most=1.0):
@@ -117,7 +119,7 @@ def test_the_results_do_not_depend_on_the_chunk(norm, monkeypatch):
     x = images(3, 6, 5, 2)
     run = lambda: search(linear(slope_of(x), 1e3), x, norm, 40)
     whole = run()
-    monkeypatch.setattr("ikl_jax.attacks.square.CHUNK", 7)
+    monkeypatch.setattr(MODULE, "CHUNK", 7)
     for a, b in zip(whole, run(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6)
 
@@ -331,8 +333,10 @@ def test_the_networks_arrays_are_arguments_of_the_program():
     labels = jnp.zeros(2, jnp.int32)
     constants = attack.network.constants
     state = attack.search(x, labels, keys)
-    sides = jnp.ones(CHUNK, jnp.int32)
-    lowered = attack._advance.lower(constants, state, x, labels, keys, 0, sides, 100)
+    sides, numbers = jnp.ones(CHUNK, jnp.int32), jnp.zeros((CHUNK, 2, 3))
+    lowered = attack._advance.lower(
+        constants, state, x, labels, numbers, keys, 0, sides, CHUNK
+    )
     assert "36x1000" in lowered.as_text()
     assert len(lowered.as_text()) < 200_000
 

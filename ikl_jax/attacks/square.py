@@ -122,15 +122,20 @@ class Square:
           keys: `[B]`, one of `jax.random.key` each.
         """
         _check_images(x)
+        shape, proposals = x.shape[1:], NORMS[self.norm]
         constants = self.network.constants
-        state = self._start(constants, x, labels, keys)
+        draw_keys, noise_keys = _split(keys)
+        numbers = _draw(draw_keys, 0, 1, proposals.start_draws(shape))[0]
+        state = self._start(constants, x, labels, numbers, noise_keys)
+        draws = proposals.draws(shape)
         for first in range(0, self.queries - 1, CHUNK):
             if jnp.all(state.broken):
                 break
             count = min(CHUNK, self.queries - 1 - first)
-            sides = self._sides(first, x.shape[1:])
+            numbers = _draw(draw_keys, first + 1, CHUNK, draws)
+            sides = self._sides(first, shape)
             state = self._advance(
-                constants, state, x, labels, keys, first, sides, count
+                constants, state, x, labels, numbers, noise_keys, first, sides, count
             )
         return state
 
@@ -149,16 +154,13 @@ class Square:
     def _start(self):
         """Looks at x, then at the first perturbed input, the query of number 0."""
 
-        def start(constants, x, labels, keys):
-            draw_keys, network_keys = _split(keys)
-            logits = self.network.logits(constants, x, network_keys)
+        def start(constants, x, labels, numbers, keys):
+            logits = self.network.logits(constants, x, keys)
             wrong = losses.is_wrong(logits, labels)
             loss = jnp.where(wrong, losses.margin(logits, labels), -jnp.inf)
             state = Search(x, loss, wrong, jnp.zeros(len(x), jnp.int32))
-            proposals = NORMS[self.norm]
-            numbers = _draw(draw_keys, 0, proposals.start_draws(x.shape[1:]))
-            x_new = proposals.start(numbers, x, self.epsilon)
-            logits = self.network.logits(constants, x_new, _fold(network_keys, 0))
+            x_new = NORMS[self.norm].start(numbers, x, self.epsilon)
+            logits = self.network.logits(constants, x_new, _fold(keys, 0))
             return _accept(state, x_new, logits, labels)
 
         return jax.jit(start)
@@ -167,24 +169,17 @@ class Square:
     def _advance(self):
         """`count` iterations from `first`; that of number i is query i + 1."""
 
-        def advance(constants, state, x, labels, keys, first, sides, count):
-            proposals = NORMS[self.norm]
-            draw_keys, network_keys = _split(keys)
-            draws = proposals.draws(x.shape[1:])
-            numbers = jax.vmap(lambda i: _draw(draw_keys, first + i + 1, draws))(
-                jnp.arange(CHUNK)
-            )
-
+        def advance(constants, state, x, labels, numbers, keys, first, sides, count):
             def unfinished(carry):
                 i, state = carry
                 return (i < count) & ~jnp.all(state.broken)
 
             def iterate(carry):
                 i, state = carry
-                x_new = proposals.propose(
+                x_new = NORMS[self.norm].propose(
                     numbers[i], x, state.x_adv, sides[i], self.epsilon, self.places
                 )
-                noise = _fold(network_keys, first + i + 1)
+                noise = _fold(keys, first + i + 1)
                 logits = self.network.logits(constants, x_new, noise)
                 return i + 1, _accept(state, x_new, logits, labels)
 
@@ -263,6 +258,7 @@ def _broken_or(x: Array, search: Search) -> Array:
     return jnp.where(search.broken[:, None, None, None], search.x_adv, x)
 
 
+@jax.jit
 def _split(keys: Array) -> tuple[Array, Array]:
     """Keys of the search's own numbers, and of a randomised network's."""
     pairs = jax.vmap(jax.random.split)(keys)
@@ -273,10 +269,15 @@ def _fold(keys: Array, query: Array | int) -> Array:
     return jax.vmap(lambda key: jax.random.fold_in(key, query))(keys)
 
 
-def _draw(keys: Array, query: Array | int, count: int) -> Array:
-    """`[B, count]`, uniform in [0, 1)."""
-    draw = lambda key: jax.random.uniform(key, (count,), jnp.float32)
-    return jax.vmap(draw)(_fold(keys, query))
+@functools.partial(jax.jit, static_argnames=("queries", "draws"))
+def _draw(keys: Array, first: Array | int, queries: int, draws: int) -> Array:
+    """`[queries, B, draws]` uniform in [0, 1), each query's from its own keys.
+
+    A program of its own, which knows no network, and so is compiled for all of them.
+    """
+    draw = lambda key: jax.random.uniform(key, (draws,), jnp.float32)
+    of_query = lambda query: jax.vmap(draw)(_fold(keys, query))
+    return jax.vmap(of_query)(first + jnp.arange(queries))
 
 
 def _accept(state: Search, x_new: Array, logits: Array, labels: Array) -> Search:
