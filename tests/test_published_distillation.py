@@ -182,7 +182,7 @@ def overrides(config, imagenet, tmp_path):
             for path in names
             if path.parent == folder
         ]
-        # 12, 9, 7 and 4 of them.
+        # 12, 10, 7 and 5 of them.
         kept = [line for i, line in enumerate(lines) if i % 12 < 12 - 2.5 * (i // 12)]
         (tmp_path / "list.txt").write_text("\n".join(kept))
         given.append(f"--config.data.train_list={tmp_path / 'list.txt'}")
@@ -229,18 +229,26 @@ def test_imagenet_quick(imagenet, tmp_path):
     assert (result["steps"], result["num_examples"]) == (3, 16)
 
 
-def test_imagenet_lt_quick(imagenet, tmp_path):
-    """With a teacher that is itself a run of this config."""
-    places = overrides(IMAGENET_LT, imagenet, tmp_path)
-    teacher = tmp_path / "teacher"
-    train(teacher, *places, config=f"{IMAGENET_LT}:resnet18-resnet18,teacher,quick")
-    given = f"--config.teacher.path={teacher}"
+def lt_student(tmp_path, *given):
     result = finished(
-        tmp_path, IMAGENET_LT, "resnet18-resnet18,gkl", *places, given,
-        "--config.evaluation.shots=5,10",
+        tmp_path, IMAGENET_LT, "resnet18-resnet18,gkl", *given,
+        "--config.evaluation.shots=6,10",
     )  # fmt: skip
     assert result["steps"] == 2
     assert set(result["accuracy_by_shots"]) == {"many", "medium", "few"}
+
+
+def test_imagenet_lt_quick(imagenet, tmp_path):
+    given = teacher_of("resnet18-resnet18", "imagenet", 4, tmp_path / "teacher.npz")
+    lt_student(tmp_path, *overrides(IMAGENET_LT, imagenet, tmp_path), given)
+
+
+@pytest.mark.slow
+def test_imagenet_lt_with_a_teacher_that_is_a_run(imagenet, tmp_path):
+    places = overrides(IMAGENET_LT, imagenet, tmp_path)
+    teacher = tmp_path / "teacher"
+    train(teacher, *places, config=f"{IMAGENET_LT}:resnet18-resnet18,teacher,quick")
+    lt_student(tmp_path, *places, f"--config.teacher.path={teacher}")
 
 
 def built(config, argument, cifar100, imagenet, tmp_path):
