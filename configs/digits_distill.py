@@ -13,7 +13,7 @@ from configs import base
 from configs.base import Config
 
 # The student has no BatchNorm and does not bear the published alphas at this rate.
-_LOSSES = {
+LOSSES = {
     "kd": {"strength": 0.9, "cross_entropy": 0.1},
     "dkd": {"alpha": 1.0, "beta": 8.0},
     "dkl": {"alpha": 1.0, "beta": 1.0},
@@ -34,12 +34,12 @@ def get_config(argument: str = "") -> Config:
     config.checkpoint_every = 5
     config.evaluation.every = 5
     config.evaluation.steps = 5
-    _loss(config, "ikl")
+    name_loss(config, "ikl")
     variants = {
         "teacher": _teacher,
-        "alone": _alone,
-        "loss": _loss,
-        "sample": _sample,
+        "alone": alone,
+        "loss": name_loss,
+        "sample": sample,
         "quick": _quick,
     }
     return base.vary(config, argument, variants)
@@ -50,17 +50,17 @@ def _teacher(config: Config, _: str) -> None:
     config.model.name = "wide_resnet_10_1"
 
 
-def _alone(config: Config, _: str) -> None:
+def alone(config: Config, _: str) -> None:
     config.recipe = "supervised"
 
 
-def _loss(config: Config, value: str) -> None:
-    if value not in _LOSSES:
-        raise ValueError(f"loss must be one of {', '.join(_LOSSES)}, got {value!r}")
-    config.loss.update({"name": value, **_LOSSES[value]})
+def name_loss(config: Config, value: str) -> None:
+    if value not in LOSSES:
+        raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {value!r}")
+    config.loss.update({"name": value, **LOSSES[value]})
 
 
-def _sample(config: Config, _: str) -> None:
+def sample(config: Config, _: str) -> None:
     config.loss.weights = "sample"
 
 

@@ -18,13 +18,7 @@ Results: docs/results.md.
 
 from configs import base
 from configs.base import Config
-
-_LOSSES = {
-    "kd": {"strength": 0.9, "cross_entropy": 0.1},
-    "dkd": {"alpha": 1.0, "beta": 2.0},
-    "ikl": {"alpha": 0.3, "beta": 1.0},
-    "gkl": {"alpha": 0.3, "beta": 1.0, "gamma": 0.5},
-}
+from configs.digits_distill import alone, name_loss, sample
 
 
 def get_config(argument: str = "") -> Config:
@@ -44,13 +38,13 @@ def get_config(argument: str = "") -> Config:
     config.evaluation.restarts = 0
     # The long tail's classes have 5,500 to 55 training images.
     config.evaluation.shots = (200, 1000)
-    _loss(config, "ikl")
+    name_loss(config, "ikl")
     variants = {
         "long_tail": _long_tail,
         "teacher": _teacher,
-        "alone": _alone,
-        "loss": _loss,
-        "sample": _sample,
+        "alone": alone,
+        "loss": name_loss,
+        "sample": sample,
         "validation": _validation,
         "quick": _quick,
     }
@@ -65,20 +59,6 @@ def _long_tail(config: Config, _: str) -> None:
 def _teacher(config: Config, _: str) -> None:
     config.recipe = "supervised"
     config.model.name = "cnn_32"
-
-
-def _alone(config: Config, _: str) -> None:
-    config.recipe = "supervised"
-
-
-def _loss(config: Config, value: str) -> None:
-    if value not in _LOSSES:
-        raise ValueError(f"loss must be one of {', '.join(_LOSSES)}, got {value!r}")
-    config.loss.update({"name": value, **_LOSSES[value]})
-
-
-def _sample(config: Config, _: str) -> None:
-    config.loss.weights = "sample"
 
 
 def _validation(config: Config, _: str) -> None:
