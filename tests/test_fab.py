@@ -335,13 +335,13 @@ def loop_bodies(jaxpr):
 
 def test_no_convolution_is_in_a_loop_on_cpu(monkeypatch):
     """Their gradients are slow there; the loops of projections are of a few numbers."""
-    monkeypatch.setattr(loops, "gradient_steps", lambda: 2)
+    monkeypatch.setattr(loops, "gradient_steps", lambda: 3)
     images = jnp.asarray(RNG.random((2, 8, 8, 1)), jnp.float32)
-    attack = attack_of(cnn, images, epsilon=0.1, steps=4)
+    attack = attack_of(cnn, images, epsilon=0.1, steps=6)
     zeros = jnp.zeros(2, int)
     arguments = program_arguments(attack, images, zeros, zeros + 1)
     compiled = attack._advance.lower(*arguments).compile().as_text()
-    assert compiled.count(" while(") == 2  # the projections of each step
+    assert compiled.count(" while(") == 3  # the projections of each step
     bodies = [*loop_bodies(jax.make_jaxpr(attack._advance)(*arguments).jaxpr)]
     assert bodies
     assert not any("conv_general_dilated" in str(body) for body in bodies)
