@@ -257,7 +257,7 @@ def cnn_case(batch=7, shape=(8, 6, 2)):
     return logits_fn, x, labels
 
 
-RADII = {"linf": 0.04, "l2": 0.2, "l1": 1.5}
+RADII = {"linf": 0.04, "l2": 0.2, "l1": 0.6}
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -318,6 +318,15 @@ def test_chunks_leave_few_steps_over(steps, most, size):
     assert apgd_search._chunk_size(steps, most) == size
 
 
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_sums_are_the_same_side_by_side_or_in_turn(backend, count, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    got = loops.total(lambda i: {"a": i * X, "b": jnp.cos(i)}, count)
+    np.testing.assert_allclose(got["a"], sum(range(count)) * X)
+    np.testing.assert_allclose(got["b"], np.cos(np.arange(count)).sum(), rtol=1e-5)
+
+
 def test_ends_early_and_keeps_what_was_first_misclassified():
     logits_fn, x, labels = cnn_case(batch=3)
     attack = Apgd(Network.of(logits_fn, x), 0.5, "linf", CROSS_ENTROPY, 100)
@@ -356,16 +365,17 @@ def test_compiled_for_cpu_no_loop_is_left_and_constants_are_arguments():
 
 def test_noise_is_averaged_and_an_examples_own():
     weights = jnp.array([[1.0, -1.0, 0.0], [0.5, 0.0, 2.0]])
-    noisy = lambda x, key: x @ (weights + jax.random.normal(key, weights.shape))
+    noise = lambda key: jax.random.uniform(key, weights.shape, minval=-2, maxval=2)
+    noisy = lambda x, key: x @ (weights + noise(key))
     x = jnp.full((6, 2), 0.5)
     labels, targets = jnp.zeros(6, int), jnp.ones(6, int)
     network = Network.randomised(noisy, x)
     search = lambda samples, rows: Apgd(
-        network, 0.1, "linf", difference, steps=2, eot_samples=samples
+        network, 0.1, "linf", difference, steps=0, eot_samples=samples
     ).search(x[rows], labels[rows], targets[rows], keys_of(6)[rows])
     slope = weights[:, 1] - weights[:, 0]
     spread = {}
-    for samples in (1, 100):
+    for samples in (1, 60):
         now = search(samples, slice(None)).now
         deviation = now.gradient - slope[None]
         spread[samples] = float(jnp.sqrt(jnp.mean(deviation**2)))
@@ -375,25 +385,25 @@ def test_noise_is_averaged_and_an_examples_own():
         alone = search(samples, slice(3, 5)).now
         np.testing.assert_allclose(alone.gradient, now.gradient[3:5], atol=1e-5)
     assert spread[1] > 0.7
-    assert spread[100] < 0.3
+    assert spread[60] < 0.4
 
 
 def test_most_samples_must_be_misclassified():
     """With a network that is wrong three times out of ten, whatever the input."""
 
     def moody(x, key):
-        wrong = jax.random.bernoulli(key, 0.3)
+        wrong = jax.random.uniform(key) < 0.3
         return jnp.where(wrong, 1.0, -1.0) * jnp.array([[0.0, 1.0]]) + 0 * x
 
     x, zeros = jnp.full((6, 2), 0.5), jnp.zeros(6, int)
     network = Network.randomised(moody, x)
-    broken = lambda samples: (
-        Apgd(network, 0.1, "linf", CROSS_ENTROPY, steps=10, eot_samples=samples)(
+    broken = lambda samples, steps: (
+        Apgd(network, 0.1, "linf", CROSS_ENTROPY, steps=steps, eot_samples=samples)(
             x, zeros, zeros, keys_of(6)
         ).broken
     )
-    assert broken(1).sum() > 4
-    assert not broken(45).any()
+    assert broken(1, 20).sum() > 4
+    assert not broken(45, 4).any()
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -406,7 +416,7 @@ def test_few_classes_and_flat_vectors(classes, loss):
     found = apgd(
         logits_fn, x, labels, epsilon=0.2, loss=loss, steps=10, key=jax.random.key(0)
     )
-    slopes = weights.T[None] - weights.T[labels]
+    slopes = weights.T[None] - weights.T[labels][:, None]
     optimum = 0.2 * jnp.abs(slopes).sum(-1) + jnp.sum(slopes * (x - 0.5)[:, None], -1)
     others = jnp.arange(classes)[None] != labels[:, None]
     if classes == 2:  # the only other class: the loss knows the best one

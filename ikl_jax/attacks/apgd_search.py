@@ -174,7 +174,8 @@ class Apgd:
             counts: Array,
         ) -> State:
             x_adv = self._rules.project(x_adv, batch.x, epsilon)
-            now, wrong = self._evaluate(constants, batch, x_adv, 0)
+            keys = self._sample_keys(batch.keys, jnp.zeros(1, jnp.int32))[0]
+            now, wrong = self._evaluate(constants, batch, x_adv, keys)
             memory = self._rules.begin(batch.x, now, epsilon)
             return State(now, now, memory, _keep_first(found, x_adv, wrong & counts))
 
@@ -192,11 +193,14 @@ class Apgd:
             live: Array,
             counts: Array,
         ) -> tuple[State, Array]:
+            # All at once: a random generator takes long to compile.
+            keys = self._sample_keys(batch.keys, first + 1 + jnp.arange(self._chunk))
+
             def step(state: State, i: Array) -> State:
                 x_adv, memory = self._rules.move(
                     batch.x, state.now, state.memory, first + i, epsilon
                 )
-                now, wrong = self._evaluate(constants, batch, x_adv, first + i + 1)
+                now, wrong = self._evaluate(constants, batch, x_adv, keys[i])
                 found = _keep_first(state.found, x_adv, wrong & live[i] & counts)
                 higher = (now.loss > state.best.loss) & live[i]
                 best = choose(higher, now, state.best)
@@ -210,14 +214,19 @@ class Apgd:
 
         return jax.jit(advance, donate_argnums=2)
 
+    def _sample_keys(self, keys: Array, numbers: Array) -> Array:
+        """For each evaluation of that number, sample and example: `[N, S, B]`."""
+        samples = jnp.arange(self.eot_samples)[None]
+        samples = self.eot_samples * numbers[:, None] + samples
+        return jax.vmap(jax.vmap(_fold_each, (None, 0)), (None, 0))(keys, samples)
+
     def _evaluate(
-        self, constants: Sequence[Array], batch: Batch, x: Array, number: Scalar
+        self, constants: Sequence[Array], batch: Batch, x: Array, keys: Array
     ) -> tuple[Point, Array]:
-        """The point, and which of its examples are misclassified."""
+        """The point, and which of its examples are misclassified; keys `[S, B]`."""
 
         def total(x: Array, sample: Scalar) -> tuple[Array, tuple[Array, Array]]:
-            keys = _fold_each(_fold_each(batch.keys, number), sample)
-            logits = self.network.logits(constants, x, keys)
+            logits = self.network.logits(constants, x, keys[sample])
             values = self.loss(logits, batch.labels, batch.targets)
             if values.shape != x.shape[:1]:
                 raise ValueError(
@@ -236,11 +245,7 @@ class Apgd:
             return values, gradient, wrong.astype(jnp.int32)
 
         samples = self.eot_samples
-        values, gradient, wrong = loops.repeat(
-            lambda sums, i: jax.tree.map(jnp.add, sums, sampled(i + 1)),
-            sampled(0),
-            samples - 1,
-        )
+        values, gradient, wrong = loops.total(sampled, samples)
         return Point(x, values / samples, gradient / samples), 2 * wrong > samples
 
 

@@ -41,6 +41,25 @@ def repeat(
     )[0]
 
 
+def total(term: Callable[[Array], State], count: int) -> State:
+    """The sum of `term(i)` for i = 0 ... count - 1, within a compiled program.
+
+    On CPU all terms are computed side by side, which takes their memory together: a
+    loop is slow there, and without a loop the program would be `count` times as large.
+    """
+    if count == 1:
+        return term(jnp.asarray(0))
+    if jax.default_backend() == "cpu":
+        terms = jax.vmap(term)(jnp.arange(count))
+        return jax.tree.map(lambda term: jnp.sum(term, axis=0), terms)
+    return repeat(
+        lambda sums, i: jax.tree.map(jnp.add, sums, term(i)),
+        term(jnp.asarray(0)),
+        count - 1,
+        first=1,
+    )
+
+
 def gradient_steps() -> int:
     """How many steps with a gradient are compiled as one program.
 
