@@ -363,6 +363,7 @@ def test_compiled_for_cpu_no_loop_is_left_and_constants_are_arguments():
     assert " while(" not in compiled
 
 
+@pytest.mark.slow
 def test_noise_is_averaged_and_an_examples_own():
     weights = jnp.array([[1.0, -1.0, 0.0], [0.5, 0.0, 2.0]])
     noise = lambda key: jax.random.uniform(key, weights.shape, minval=-2, maxval=2)
@@ -388,6 +389,7 @@ def test_noise_is_averaged_and_an_examples_own():
     assert spread[60] < 0.4
 
 
+@pytest.mark.slow
 def test_most_samples_must_be_misclassified():
     """With a network that is wrong three times out of ten, whatever the input."""
 

@@ -280,6 +280,7 @@ def test_a_randomised_network_is_attacked_in_the_mean():
     assert 0 < result.robust_accuracy < 1
 
 
+@pytest.mark.slow
 def test_what_looks_wrong_is_told():
     logits_fn, x, labels = data(count=6)
     random = np.random.default_rng(0)

@@ -123,6 +123,7 @@ def started_and_killed(workdir, version):
     process.wait()
 
 
+@pytest.mark.slow
 def test_autoattack_on_a_run_killed_and_gone_on_with(trained):
     started_and_killed(trained, "apgd")
     assert not (trained / "evaluation.json").exists()
