@@ -313,11 +313,11 @@ def test_success_rates_agree_with_a_plain_search():
     rates = {}
     for queries in (1, 12, 80):
         plain = [
-            plain_search(logits_fn, x, label, 0.08, queries, rng) for _ in range(runs)
+            plain_search(logits_fn, x, label, 0.12, queries, rng) for _ in range(runs)
         ]
         found = attacks.square(
             lambda x: logits_fn(x, jnp), jnp.broadcast_to(x, (runs, *x.shape)),
-            jnp.full(runs, label), epsilon=0.08, queries=queries, key=KEY,
+            jnp.full(runs, label), epsilon=0.12, queries=queries, key=KEY,
         )  # fmt: skip
         rates[queries] = (np.mean(plain), float(found.broken.mean()))
     for plain, ours in rates.values():
