@@ -17,12 +17,12 @@ ROOMS = {
     "distillation": LEAVES | {"ikl_jax.divergences"},
     "class_means": LEAVES,
     "awp": LEAVES,
-    "attacks": LEAVES,
+    "attacks": LEAVES | {"ikl_jax.version"},
     "models": LEAVES,
     "verify": LEAVES | {"ikl_jax.divergences"},
     "version": set(),
 }
-RUNTIME = {"jax", "flax", "chex"}
+RUNTIME = {"jax", "flax", "chex", "numpy"}
 
 
 def imports(path):

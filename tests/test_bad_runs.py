@@ -21,7 +21,7 @@ BAD = {
     "loss": (["--config.loss.name=ilk"], 1, "unknown loss.name 'ilk'; did you mean 'ikl'"),
     "source": (["--config.data.source=digit"], 1, "did you mean 'digits'"),
     "recipe": (["--config.recipe=adversarail"], 1, "did you mean 'adversarial'"),
-    "norm": (["--config.attack.norm=l1"], 1, "unknown attack.norm 'l1'"),
+    "norm": (["--config.attack.norm=l3"], 1, "unknown attack.norm 'l3'"),
     "epsilon": (["--config.attack.epsilon=-0.1"], 1, "attack.epsilon must be >= 0, got -0.1"),
     "temperature": (
         ["--config.loss.weight_temperature=0.0"], 1, "loss.weight_temperature must be > 0, got 0",
