@@ -9,10 +9,11 @@ import pytest
 
 from ikl_jax import attacks
 from ikl_jax.attacks import loops, nearest, network
-from ikl_jax.attacks.fab import Fab
+from ikl_jax.attacks.boundary import towards_nearest, towards_target
+from ikl_jax.attacks.fab_search import Fab, FromRandomPoint
 from tests.test_hyperplane import ORDER, smallest_step, step
 
-# `attacks.fab` is the function; this is the module that it comes from.
+# Where the search is.
 fab = sys.modules[Fab.__module__]
 
 NORMS = ["linf", "l2", "l1"]
@@ -108,26 +109,44 @@ def test_where_the_box_does_not_matter_the_final_search_ends_at_the_boundary(x64
     np.testing.assert_allclose(found.distance, expected, rtol=1e-4)
 
 
-def published_points(x, labels, targets, norm, steps, alpha_max, eta, beta):
-    """The algorithm as published, on the MLP in NumPy float64: its iterates."""
+def planes(point, label):
+    """All logits of the MLP less the label's, and their gradients, `[C, D]`."""
     hidden, out = HIDDEN.astype(np.float64), OUT.astype(np.float64)
+    active = np.tanh(point @ hidden)
+    differences = out - out[:, [label]]
+    return active @ differences, (hidden @ ((1 - active**2)[:, None] * differences)).T
+
+
+def nearest_plane(point, label, norm):
+    margins, slopes = planes(point, label)
+    dual = {"linf": 1, "l2": 2, "l1": np.inf}[norm]
+    steepness = np.linalg.norm(slopes, dual, axis=1)
+    steepness[label] = np.inf
+    distances = np.abs(margins) / steepness
+    distances[label] = np.inf
+    return int(distances.argmin())
+
+
+def published_points(x, labels, aim, norm, steps, alpha_max, eta, beta):
+    """The algorithm as published, on the MLP in NumPy float64: its iterates.
+
+    `aim` tells the target of a row at its point.
+    """
     order, points, wrongs = ORDER[norm], x.copy(), np.zeros(len(x), int)
     for _ in range(steps):
-        for row, (clean, label, target) in enumerate(
-            zip(x, labels, targets, strict=True)
-        ):
+        for row, (clean, label) in enumerate(zip(x, labels, strict=True)):
             point = points[row]
-            active = np.tanh(point @ hidden)
-            f = active @ out
-            w = hidden @ ((1 - active**2) * (out[:, target] - out[:, label]))
-            offset = f[target] - f[label] - w @ point
+            target = aim(row, point)
+            margins, slopes = planes(point, label)
+            w = slopes[target]
+            offset = margins[target] - w @ point
             both = np.stack([point, clean])
             moves = step(norm, both, np.stack([w, w]), both @ w + offset)
             first, second = np.maximum(np.linalg.norm(moves, order, axis=1), 1e-8)
             alpha = min(first / (first + second), alpha_max)
             ahead = both + eta * moves
             point = np.clip((1 - alpha) * ahead[0] + alpha * ahead[1], 0, 1)
-            if (np.tanh(point @ hidden) @ out).argmax() != label:
+            if planes(point, label)[0].argmax() != label:
                 point = clean + beta * (point - clean)
                 wrongs[row] += 1
             points[row] = point
@@ -136,19 +155,93 @@ def published_points(x, labels, targets, norm, steps, alpha_max, eta, beta):
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("settings", [(0.1, 1.05, 0.9), (0.4, 1.2, 0.5)])
-def test_makes_the_published_steps(norm, settings, x64):
+@pytest.mark.parametrize("boundary", [towards_target, towards_nearest])
+def test_makes_the_published_steps(norm, settings, boundary, x64):
     x, labels = X.astype(np.float64), predictions(mlp, X)
     targets = other_classes(labels)
-    expected, wrongs = published_points(x, labels, targets, norm, 6, *settings)
+    if boundary is towards_nearest:
+        aim = lambda row, point: nearest_plane(point, labels[row], norm)
+        used = {aim(row, point) for row, point in enumerate(x)}
+        assert len(used) > 1
+    else:
+        aim = lambda row, point: targets[row]
+    expected, wrongs = published_points(x, labels, aim, norm, 6, *settings)
     assert wrongs.any()
     alpha_max, eta, beta = settings
     attack = attack_of(
-        mlp, x, epsilon=0.0, norm=norm, steps=6, alpha_max=alpha_max, eta=eta, beta=beta
-    )
+        mlp, x, epsilon=0.0, norm=norm, steps=6, alpha_max=alpha_max, eta=eta,
+        beta=beta, boundary=boundary,
+    )  # fmt: skip
     constants, problem, search, _ = program_arguments(attack, x, labels, targets)
     for i in range(6):
         search = attack._advance(constants, problem, search, i)
     np.testing.assert_allclose(search.point, expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_without_targets_the_nearest_of_all_classes_is_found(norm, x64):
+    x = 0.5 + 0.1 * (X.astype(np.float64) - 0.5)  # far from the box
+    weight = WEIGHT.astype(np.float64)
+    weight -= x.mean(0)[:, None] * (x.mean(0) @ weight) / (x.mean(0) @ x.mean(0))
+    labels = (x @ weight).argmax(1)
+    assert len(set(labels)) > 2
+    found = attacks.fab(lambda x: x @ weight, x, labels, norm=norm, steps=9)
+    distances = np.full((ROWS, CLASSES), np.inf)
+    for row, (point, label) in enumerate(zip(x, labels, strict=True)):
+        for other in set(range(CLASSES)) - {label}:
+            normal = weight[:, other] - weight[:, label]
+            distances[row, other] = smallest_step(point, normal, point @ normal, norm)
+    assert len(set(distances.argmin(1))) > 2
+    np.testing.assert_allclose(found.distance, distances.min(1), rtol=1e-3)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_where_loops_are_quick_classes_are_looped_over(norm, monkeypatch):
+    labels = predictions(mlp, X)
+    find = lambda: attacks.fab(mlp, X, labels, norm=norm, steps=3)
+    side_by_side = find()
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    np.testing.assert_allclose(find().distance, side_by_side.distance, rtol=1e-4)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_restarts_begin_at_random_points(norm):
+    labels = predictions(mlp, X)
+    attack = attack_of(
+        mlp, epsilon=epsilon_that_breaks_half(norm), norm=norm, steps=8,
+        boundary=towards_nearest,
+    )  # fmt: skip
+    restart = FromRandomPoint(attack, radius=0.5)
+    keys = jax.random.split(jax.random.key(0), ROWS)
+    start, left = restart._start(jnp.full_like(X, 0.5), keys)
+    inside = np.all((start > 0) & (start < 1), axis=1)
+    radius = sizes(start - 0.5, norm)
+    np.testing.assert_allclose(radius[inside], 0.5 * attack.epsilon, rtol=1e-5)
+    assert inside.any()
+    assert np.all(np.ptp(np.asarray(start), axis=0) > 0)
+    assert not np.any(jax.random.key_data(left) == jax.random.key_data(keys))
+    start, _ = restart._start(jnp.asarray(X), keys)
+    assert ((start >= 0) & (start <= 1)).all()
+    found = run(restart, X, labels, labels)
+    assert 0 < found.broken.sum() < ROWS
+    assert (predictions(mlp, found.x_adv) != labels)[found.broken].all()
+    assert (sizes(found.x_adv - X, norm)[found.broken] <= attack.epsilon).all()
+    other = run(restart, X, labels, labels, key=1)
+    assert np.any(found.x_adv != other.x_adv)
+
+
+@pytest.mark.parametrize("boundary", [towards_target, towards_nearest])
+def test_slopes_that_are_not_numbers_stop_nothing(boundary):
+    x = X.copy()
+    x[:, 0] = 0.0  # where the root's slope is infinite
+    rooted = lambda x: mlp(x) + 0 * jnp.sqrt(x[:, :1])
+    labels = predictions(rooted, x)
+    slopes = jax.grad(lambda x: rooted(x).sum())(jnp.asarray(x))
+    assert not np.isfinite(slopes).all()
+    attack = attack_of(rooted, x, epsilon=10.0, steps=15, boundary=boundary)
+    found = run(attack, x, labels, other_classes(labels))
+    assert np.isfinite(found.x_adv).all()
+    assert found.broken.mean() > 0.5
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -195,7 +288,7 @@ def test_the_first_that_is_near_enough_stays(norm):
     arguments = (X, labels, other_classes(labels))
     attack = attack_of(mlp, epsilon=10.0, norm=norm, steps=12)  # any will do
     keys = jax.random.split(jax.random.key(0), ROWS)
-    states = [*attack.nearest(*map(jnp.asarray, arguments), keys)]
+    states = [*attack.nearest(*map(jnp.asarray, arguments), keys, start=jnp.asarray(X))]
     met = [np.isfinite(state.distance) for state in states]
     for before, after, known in zip(states, states[1:], met, strict=False):
         np.testing.assert_array_equal(after.x_adv[known], before.x_adv[known])

@@ -102,7 +102,7 @@ def autoattack(
       labels: `[N]` integers in [0, C).
       epsilon: radius of the ball, > 0, in the units of `x`.
       norm: "linf", "l2" or "l1".
-      version: "standard"; "plus", with restarts and the untargeted DLR loss; "rand",
+      version: "standard"; "plus", with restarts and untargeted attacks; "rand",
         for randomised classifiers; "apgd", fast and an upper bound; or names of
         `versions.ATTACKS`.
       key: one of `jax.random.key`.

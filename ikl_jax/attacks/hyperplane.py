@@ -25,12 +25,15 @@ class Norm:
 
     Attributes:
       size: `[B, D]` to `[B]`, the norm.
+      dual: `[B, D]` to `[B]`, the dual norm: how much a linear function with that
+        gradient rises in a step of size 1.
       step_to: `(x [B, D], w [B, D], value [B])` to `[B, D]`, the smallest step from `x`
         in [0, 1] to a point of the plane in [0, 1]. Where there is no such point it
         goes as near to the plane as the box allows; coordinates with w = 0 stay.
     """
 
     size: Callable[[Array], Array]
+    dual: Callable[[Array], Array]
     step_to: Callable[[Array, Array, Array], Array]
 
 
@@ -176,7 +179,7 @@ def _l1_size(delta: Array) -> Array:
 
 
 NORMS = {
-    "linf": Norm(_linf_size, _linf_step_to),
-    "l2": Norm(_l2_size, _l2_step_to),
-    "l1": Norm(_l1_size, _l1_step_to),
+    "linf": Norm(_linf_size, _l1_size, _linf_step_to),
+    "l2": Norm(_l2_size, _l2_size, _l2_step_to),
+    "l1": Norm(_l1_size, _linf_size, _l1_step_to),
 }

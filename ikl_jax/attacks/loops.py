@@ -1,5 +1,6 @@
 """Loops whose compiled form is chosen by the backend and never changes results."""
 
+import functools
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -42,18 +43,31 @@ def repeat(
 
 
 def total(term: Callable[[Array], State], count: int) -> State:
-    """The sum of `term(i)` for i = 0 ... count - 1, within a compiled program.
+    """The sum of `term(i)` for i = 0 ... count - 1, within a compiled program."""
+    return combined(
+        term, lambda first, second: jax.tree.map(jnp.add, first, second), count
+    )
+
+
+def combined(
+    term: Callable[[Array], State], combine: Callable[[State, State], State], count: int
+) -> State:
+    """`term(i)` for i = 0 ... count - 1 brought together, within a compiled program.
 
     On CPU all terms are computed side by side, which takes their memory together: a
     loop is slow there, and without a loop the program would be `count` times as large.
+
+    Args:
+      term: a number to a pytree of arrays.
+      combine: two of them to one.
+      count: how many, >= 1.
     """
-    if count == 1:
-        return term(jnp.asarray(0))
-    if jax.default_backend() == "cpu":
+    if jax.default_backend() == "cpu" and count > 1:
         terms = jax.vmap(term)(jnp.arange(count))
-        return jax.tree.map(lambda term: jnp.sum(term, axis=0), terms)
+        parts = [jax.tree.map(lambda leaf, i=i: leaf[i], terms) for i in range(count)]
+        return functools.reduce(combine, parts)
     return repeat(
-        lambda sums, i: jax.tree.map(jnp.add, sums, term(i)),
+        lambda state, i: combine(state, term(i)),
         term(jnp.asarray(0)),
         count - 1,
         first=1,

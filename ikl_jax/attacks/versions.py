@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from ikl_jax import checks
-from ikl_jax.attacks import losses
+from ikl_jax.attacks import boundary, losses
 from ikl_jax.attacks.apgd import Apgd
 from ikl_jax.attacks.ensemble import Pass
-from ikl_jax.attacks.fab import Fab
+from ikl_jax.attacks.fab_search import Fab, FromRandomPoint
 from ikl_jax.attacks.network import Network
 from ikl_jax.attacks.square import Square
 
 EOT_SAMPLES = 20
 TARGETS = {"linf": 9, "l2": 9, "l1": 5}  # of APGD-T; FAB-T has nine in every norm
 FAB_TARGETS = 9
+FAB_RESTARTS = 5  # of the untargeted one
 L1_RESTARTS = 5  # of APGD, where the standard version has one
 
 
@@ -75,6 +76,13 @@ def _fab_targeted(threat: Threat) -> Iterator[Pass]:
         yield Pass("fab-t", attack, rank=rank)
 
 
+def _fab(threat: Threat) -> Iterator[Pass]:
+    attack = Fab(*threat, boundary=boundary.towards_nearest)
+    yield Pass("fab-5", attack)
+    for restart in range(1, FAB_RESTARTS):
+        yield Pass("fab-5", FromRandomPoint(attack), restart=restart)
+
+
 def _square(threat: Threat) -> Iterator[Pass]:
     yield Pass("square", Square(*threat))
 
@@ -94,6 +102,7 @@ ATTACKS: dict[str, Build] = {
     "square": _square,
     "apgd-ce-5": _apgd("apgd-ce-5", _CROSS_ENTROPY, restarts=5),
     "apgd-dlr-5": _apgd("apgd-dlr-5", _DLR, restarts=5),
+    "fab-5": _fab,
     "apgd-ce-eot": _apgd(
         "apgd-ce-eot", _CROSS_ENTROPY, restarts=1, eot_samples=EOT_SAMPLES
     ),
@@ -101,7 +110,7 @@ ATTACKS: dict[str, Build] = {
 }
 VERSIONS: dict[str, tuple[str, ...]] = {
     "standard": ("apgd-ce", "apgd-t", "fab-t", "square"),
-    "plus": ("apgd-ce-5", "apgd-dlr-5", "square", "apgd-t", "fab-t"),
+    "plus": ("apgd-ce-5", "apgd-dlr-5", "fab-5", "square", "apgd-t", "fab-t"),
     "rand": ("apgd-ce-eot", "apgd-dlr-eot"),
     "apgd": ("apgd-ce", "apgd-t"),
 }
