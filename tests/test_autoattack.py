@@ -11,7 +11,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 from ikl_jax import attacks
 from ikl_jax.attacks import ensemble, preflight, versions
 from ikl_jax.attacks.autoattack import fingerprint
-from ikl_jax.attacks.ensemble import Batches, Record
+from ikl_jax.attacks.batches import Batches
+from ikl_jax.attacks.ensemble import Record
 from ikl_jax.attacks.judge import Judge
 from ikl_jax.attacks.network import Network
 from tests import autoattack_reference as reference

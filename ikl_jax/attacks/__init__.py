@@ -3,8 +3,18 @@
 from ikl_jax.attacks import geometry, losses
 from ikl_jax.attacks.apgd import apgd
 from ikl_jax.attacks.autoattack import autoattack
+from ikl_jax.attacks.distances import distances
 from ikl_jax.attacks.fab import fab
 from ikl_jax.attacks.pgd import pgd
 from ikl_jax.attacks.square import square
 
-__all__ = ["apgd", "autoattack", "fab", "geometry", "losses", "pgd", "square"]
+__all__ = [
+    "apgd",
+    "autoattack",
+    "distances",
+    "fab",
+    "geometry",
+    "losses",
+    "pgd",
+    "square",
+]

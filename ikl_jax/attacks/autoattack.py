@@ -9,7 +9,6 @@ import time
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 import jax
 import jax.core
@@ -17,21 +16,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from ikl_jax import checks
-from ikl_jax.attacks import geometry, preflight, versions
-from ikl_jax.attacks.ensemble import (
-    Batches,
+from ikl_jax.attacks import preflight, versions
+from ikl_jax.attacks.batches import Batches
+from ikl_jax.attacks.ensemble import Record, Report, Stage, Standing, run
+from ikl_jax.attacks.examples import (
     Examples,
-    Record,
-    Report,
-    Stage,
-    Standing,
-    run,
+    checked,
+    clean_logits,
+    content_keys,
+    other_classes,
 )
-from ikl_jax.attacks.judge import SIZES, Judge
+from ikl_jax.attacks.judge import Judge
 from ikl_jax.attacks.network import Network
 from ikl_jax.types import Array
 
-DEFAULT_BATCH = 256
 IMAGE_RANK = 4
 
 
@@ -132,8 +130,9 @@ def autoattack(
     >>> print(result.robust, [stage.name for stage in result.stages])
     [False  True] ['clean', 'apgd-ce']
     """
-    x, labels = _checked(x, labels, epsilon, norm)
-    batches = Batches.of(min(batch_size or DEFAULT_BATCH, len(x)), sharding)
+    x, labels = checked(x, labels, norm)
+    checks.positive(epsilon=epsilon)
+    batches = Batches.for_examples(len(x), batch_size, sharding)
     random = version in versions.RANDOMISED
     create = Network.randomised if random else Network.of
     network, judging = (
@@ -147,11 +146,11 @@ def autoattack(
     judge = Judge(judging, epsilon, norm, samples)
 
     start = time.monotonic()
-    keys = _content_keys(key, x)
-    logits = _logits(judge, x, keys, batches)
+    keys = content_keys(key, x)
+    logits = clean_logits(judge, x, keys, batches)
     preflight.check_logits(logits)
     clean = logits.argmax(axis=1) == labels
-    examples = Examples(x, labels, _targets(logits, labels), keys)
+    examples = Examples(x, labels, other_classes(logits, labels), keys)
     stages = [Stage("clean", float(clean.mean()), time.monotonic() - start)]
     notes = [
         *([] if random else preflight.is_random(logits_fn, jnp.asarray(x))),
@@ -191,53 +190,6 @@ def fingerprint(
     for array in (*network.constants, x, labels):
         crc = zlib.crc32(np.ascontiguousarray(jax.device_get(array)).tobytes(), crc)
     return f"{_shown(version)} {norm} {epsilon:g} of {len(x)} ({crc:08x})"
-
-
-def _checked(
-    x: Any, labels: Any, epsilon: float, norm: str
-) -> tuple[np.ndarray, np.ndarray]:
-    if any(isinstance(array, jax.core.Tracer) for array in (x, labels)):
-        raise TypeError("autoattack compiles its own programs: call it outside of jit")
-    x, labels = jnp.asarray(x), jnp.asarray(labels)
-    checks.floating(x=x)
-    checks.rank_at_least(2, x=x)
-    if labels.shape != x.shape[:1] or not len(x):
-        raise ValueError(
-            f"x and labels must have one row an example, and some examples, got "
-            f"{x.shape} and {labels.shape}"
-        )
-    checks.one_of("norm", norm, SIZES)
-    checks.positive(epsilon=epsilon)
-    geometry.check_bounds((0.0, 1.0), x)
-    if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise TypeError(f"labels must be integers, got {labels.dtype}")
-    return np.asarray(x, np.float32), np.asarray(labels, np.int32)
-
-
-def _content_keys(key: Array, x: np.ndarray) -> Array:
-    """`[N]`: the key folded with each example's checksum."""
-    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.shape:
-        raise ValueError(
-            f"key must be one key of jax.random.key, got {key.dtype} {key.shape}"
-        )
-    sums = np.array([zlib.crc32(np.ascontiguousarray(row).tobytes()) for row in x])
-    return jax.vmap(jax.random.fold_in, (None, 0))(key, sums.astype(np.uint32))
-
-
-def _logits(judge: Judge, x: np.ndarray, keys: Array, batches: Batches) -> np.ndarray:
-    """Of all examples as they are, `[N, C]`."""
-    parts = []
-    for rows in batches.split(np.arange(len(x))):
-        padded = batches.padded(rows)
-        logits = judge.logits(batches.put(x[padded]), batches.put(keys[padded]))
-        parts.append(np.asarray(logits)[: len(rows)])
-    return np.concatenate(parts)
-
-
-def _targets(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """`[N, C - 1]`: the other classes, the most likely first."""
-    order = np.argsort(-logits, axis=1, kind="stable").astype(np.int32)
-    return order[order != labels[:, None]].reshape(len(labels), -1)
 
 
 def _doubts(
