@@ -9,9 +9,12 @@ RUNS ?= runs
 demo: $(VENV)/.installed
 	$(BIN)/python -m train --config=configs/digits_ikl_at.py:natural --workdir=$(RUNS)/digits_natural
 	$(BIN)/python -m train --config=configs/digits_ikl_at.py --workdir=$(RUNS)/digits_ikl_at
+	$(BIN)/python -m train.evaluate --workdir=$(RUNS)/digits_natural --attack=autoattack
+	$(BIN)/python -m train.evaluate --workdir=$(RUNS)/digits_ikl_at --attack=autoattack
 	@echo "Natural training, and IKL adversarial training, on the same images:"
 	@$(BIN)/python -m train.compare $(RUNS)/digits_natural $(RUNS)/digits_ikl_at
 	@echo "Images, perturbations and predictions: $(RUNS)/digits_ikl_at/examples.png"
+	@echo "Robust accuracy against epsilon: $(RUNS)/digits_ikl_at/autoattack.png"
 
 demo-distillation: $(VENV)/.installed
 	$(BIN)/python -m train --config=configs/digits_distill.py:teacher --workdir=$(RUNS)/digits_teacher

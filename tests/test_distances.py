@@ -49,7 +49,9 @@ def test_they_are_of_the_nearest_of_all_targets(found):
     ]
     np.testing.assert_allclose(found, np.min(each, axis=0), rtol=1e-3)
     assert (found[:3] == 0).all()
-    assert (attacks.distances(logits_fn, x, labels, targets=1, steps=STEPS) > found).any()
+    assert (
+        attacks.distances(logits_fn, x, labels, targets=1, steps=STEPS) > found
+    ).any()
 
 
 def test_neither_batches_nor_devices_change_them(found):

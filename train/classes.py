@@ -1,9 +1,11 @@
-"""Classes padded to a width that the mesh's `model` axis divides.
+"""Classes: whether two sides mean the same, and padding for the mesh's `model` axis.
 
-The classifier and the class means get columns of no class. Their logits are constant
-and far below all others: their probability is zero, they add nothing to any of the
-losses, and no gradient reaches the weights behind them.
+Padded, the classifier and the class means get columns of no class. Their logits are
+constant and far below all others: their probability is zero, they add nothing to any of
+the losses, and no gradient reaches the weights behind them.
 """
+
+import pathlib
 
 import flax.linen as nn
 import jax
@@ -11,6 +13,7 @@ import jax.numpy as jnp
 
 from ikl_jax import ClassMeans
 from ikl_jax.types import Array
+from train.errors import UserError
 
 PADDING_LOGIT = -1e4  # its softmax is zero in float32 beside any usual logit
 
@@ -46,6 +49,28 @@ class PaddedClasses(nn.Module):
         return jnp.where(
             is_class(logits.shape, self.num_classes), logits, PADDING_LOGIT
         )
+
+
+def check_same(
+    path: pathlib.Path,
+    num_classes: int,
+    names: tuple[str, ...] | None,
+    source: str,
+    source_num_classes: int,
+    source_names: tuple[str, ...] | None,
+) -> None:
+    """Raises `UserError` for classes that are not the data's, as far as is known."""
+    if num_classes != source_num_classes:
+        raise UserError(
+            f"{path} has {num_classes} classes, {source} has {source_num_classes}"
+        )
+    pairs = zip(names or (), source_names or (), strict=False)
+    for label, (theirs, ours) in enumerate(pairs):
+        if theirs != ours:
+            raise UserError(
+                f"class {label} is {theirs!r} in {path} and {ours!r} in {source}: the "
+                "order of the classes must be the same"
+            )
 
 
 def uniform_means(num_classes: int, width: int) -> ClassMeans:

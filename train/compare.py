@@ -1,8 +1,12 @@
-"""Finished runs side by side: `python -m train.compare runs/digits_*`."""
+"""Finished runs side by side: `python -m train.compare runs/digits_*`.
+
+With what AutoAttack said of the same weights, where `train.evaluate` has asked it.
+"""
 
 import pathlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -16,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = {}
     try:
         for folder in folders:
-            results[folder] = files.read_json(pathlib.Path(folder) / "result.json")
+            results[folder] = _read(pathlib.Path(folder))
     except UserError as error:
         print(f"error: no finished run: {error}", file=sys.stderr)
         return 1
@@ -27,15 +31,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _read(folder: pathlib.Path) -> dict[str, Any]:
+    """A run's result, with AutoAttack's verdicts as `autoattack`."""
+    result, evaluation = files.read_json(folder / "result.json"), {}
+    if (folder / "evaluation.json").exists():
+        evaluation = files.read_json(folder / "evaluation.json")
+    verdicts = [
+        verdict
+        for name, verdict in evaluation.items()
+        if name.startswith("autoattack") and verdict["weights"] == result["weights"]
+    ]
+    return result | {"autoattack": verdicts}
+
+
 def table(results: dict[str, dict]) -> Table:
     """A row a run; a column for each attack that any of them was judged by."""
-    attacks = sorted(
-        {
-            (name, result["epsilon"])
-            for result in results.values()
-            for name in result["robust_accuracy"]
-        }
-    )
+    robust = {name: _robust(result) for name, result in results.items()}
+    attacks = sorted({attack for judged in robust.values() for attack in judged})
     columns = ["run", "data", "steps", "seconds", "natural"]
     columns += [f"{name}\nat {epsilon:.3g}" for name, epsilon in attacks]
     by_shots = [result.get("accuracy_by_shots", {}) for result in results.values()]
@@ -47,22 +59,27 @@ def table(results: dict[str, dict]) -> Table:
             column, justify="left" if column in ("run", "data") else "right"
         )
     for (name, result), shots in zip(results.items(), by_shots, strict=True):
-        robust = [
-            result["robust_accuracy"].get(attack)
-            if result.get("epsilon") == epsilon
-            else None
-            for attack, epsilon in attacks
-        ]
         shown.add_row(
             pathlib.Path(name).name,
             f"{result['dataset']} ({result['evaluated_on']})",
             str(result["steps"]),
             f"{result['seconds']:.0f}",
             _percent(result["natural_accuracy"]),
-            *map(_percent, robust),
+            *(robust[name].get(attack, "") for attack in attacks),
             *(_percent(shots.get(group)) for group in groups),
         )
     return shown
+
+
+def _robust(result: dict[str, Any]) -> dict[tuple[str, float], str]:
+    """What each attack at its epsilon says, and on how many examples if not on all."""
+    told = {}
+    for verdict in (result, *result.get("autoattack", ())):
+        count = verdict["num_examples"]
+        part = "" if count == result["num_examples"] else f" (of {count})"
+        for attack, accuracy in verdict["robust_accuracy"].items():
+            told[attack, verdict["epsilon"]] = _percent(accuracy) + part
+    return told
 
 
 def _percent(value: float | None) -> str:

@@ -1,7 +1,10 @@
 """Evaluates a run: `python -m train.evaluate --workdir=runs/digits_ikl_at --steps=100`.
 
 Prints natural and robust accuracy and adds them to `evaluation.json` in the workdir.
-`--attack=autoattack` judges by AutoAttack, which goes on where it was stopped.
+`--attack=autoattack` judges by AutoAttack, which goes on where it was stopped, and
+draws `autoattack.png`. Weights of `train.convert` are judged on any source:
+
+`python -m train.evaluate --weights=FILE.npz --source=cifar10:DIR --attack=autoattack`
 """
 
 import dataclasses
@@ -11,6 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
+from ml_collections import config_flags
 
 from ikl_jax import checks
 from ikl_jax.attacks import geometry
@@ -19,71 +23,121 @@ from train.errors import UserError, explained
 
 if TYPE_CHECKING:
     from train.evaluation import Threat
-    from train.run import Run
-    from train.state import Weights
+    from train.subject import Subject
+
+KINDS = ("last", "averaged", "best")
+BASE_CONFIG = pathlib.Path(__file__).parent.parent / "configs" / "base.py"
+OF_A_FILE = ("model", "source", "config")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    argv = list(sys.argv if argv is None else argv)
     values = flags.FlagValues()
     for define, name, default, text in (
-        (flags.DEFINE_string, "workdir", None, "The run's folder."),
+        (flags.DEFINE_string, "workdir", None, "The run's folder, or the results'."),
+        (flags.DEFINE_string, "weights", None, "last, averaged or best of a run "
+         "(default: averaged if kept), or a file of train.convert."),
+        (flags.DEFINE_string, "source", None, "Of a file: the data to judge it on."),
+        (flags.DEFINE_string, "model", None, "Of a file: what it must be of."),
         (flags.DEFINE_string, "norm", None, "linf, l2 or l1; default: the config's."),
         (flags.DEFINE_float, "epsilon", None, "Radius in [0, 1] pixels."),
         (flags.DEFINE_integer, "steps", None, "PGD steps a restart."),
         (flags.DEFINE_integer, "restarts", None, "Uniform starts; 0: no attack."),
         (flags.DEFINE_float, "relative_step_size", None, "In epsilons."),
         (flags.DEFINE_integer, "num_examples", None, "Default: the whole split."),
-        (flags.DEFINE_string, "version", None, "Of AutoAttack; default: standard."),
+        (flags.DEFINE_string, "version", None, "Of AutoAttack (standard), or its "
+         "attacks: apgd-ce,square."),
         (flags.DEFINE_integer, "seed", None, "Of AutoAttack; default: 0."),
-    ):
+    ):  # fmt: skip
         define(name, default, text, flag_values=values)
+    flags.DEFINE_bool(
+        "picture", True, "Draw what AutoAttack found.", flag_values=values
+    )
     flags.DEFINE_enum(
         "attack", "pgd", ["pgd", "autoattack"], "The attack.", flag_values=values
     )
-    flags.DEFINE_enum(
-        "weights", None, ["last", "averaged", "best"], "Default: averaged if kept.",
-        flag_values=values,
+    config_flags.DEFINE_config_file(
+        "config", str(BASE_CONFIG), "Of a file: how its data are read, and the "
+        "defaults of the attack.", flag_values=values, sys_argv=argv,
     )  # fmt: skip
-    return cli.run(values, argv, required=("workdir",), call=lambda: _evaluate(values))
+    flags.register_multi_flags_validator(
+        ["weights", "workdir"], _names_something,
+        "--workdir is required, or --weights=FILE", flag_values=values,
+    )  # fmt: skip
+    return cli.run(values, argv, required=(), call=lambda: _evaluate(values))
+
+
+def _names_something(given: dict[str, str | None]) -> bool:
+    return bool(given["workdir"]) or _is_file(given["weights"])
+
+
+def _is_file(weights: str | None) -> bool:
+    return weights is not None and weights not in KINDS
 
 
 def _evaluate(values: flags.FlagValues) -> None:
-    from train import run as runs
     from train.evaluation import Threat
 
-    workdir = pathlib.Path(values.workdir)
-    run = runs.reopen(workdir)
-    step, weights, kind = _weights(run, workdir, values.weights)
     overrides = {
         name: values[name].value
         for name in ("norm", "epsilon", "steps", "restarts", "relative_step_size")
         if values[name].value is not None
     }
     _check({**overrides, "num_examples": values.num_examples})
-    threat = dataclasses.replace(Threat.of(run.config), **overrides)
+    subject = _subject(values)
+    threat = dataclasses.replace(Threat.of(subject.config), **overrides)
     attack = {"pgd": _pgd, "autoattack": _autoattack}[values.attack]
-    name, judged = attack(run, weights, threat, values)
-    path = workdir / "evaluation.json"
-    earlier = files.read_json(path) if path.exists() else {}
-    result = {"step": step, "weights": kind, **judged}
-    described = f"{name}, {kind} weights"
-    files.write_whole(path, files.to_json({**earlier, described: result}))
-    for field, value in result.items():
+    name, judged = attack(subject, threat, values)
+    _write(subject, name, judged)
+    for field, value in judged.items():
         print(f"{field}: {value}")
 
 
+def _subject(values: flags.FlagValues) -> "Subject":
+    from train import converted, subject
+
+    if not _is_file(values.weights):
+        for name in OF_A_FILE:
+            if values[name].present:
+                raise UserError(f"--{name} is for --weights=FILE, not for a run")
+        return subject.of_run(pathlib.Path(values.workdir), values.weights)
+    path, config = pathlib.Path(values.weights), values.config
+    if path.suffix != ".npz":
+        raise UserError(
+            f"--weights must be {', '.join(KINDS)} or an .npz file of train.convert, "
+            f"got {path}; python -m train.convert makes one of torch's files"
+        )
+    model = converted.read(path).model
+    if values.model not in (None, model):
+        raise UserError(f"--model={values.model}, but {path} holds weights of {model}")
+    config.data.source = values.source or config.data.source
+    workdir = pathlib.Path(values.workdir or path.with_suffix(""))
+    with files.written(workdir):
+        workdir.mkdir(parents=True, exist_ok=True)
+    return subject.of_file(path, config, workdir)
+
+
+def _write(subject: "Subject", name: str, judged: dict[str, Any]) -> None:
+    """Adds to `evaluation.json`."""
+    path = subject.workdir / "evaluation.json"
+    earlier = files.read_json(path) if path.exists() else {}
+    added = {f"{name}, {subject.name}": judged}
+    files.write_whole(path, files.to_json({**earlier, **added}))
+
+
 def _pgd(
-    run: "Run", weights: "Weights", threat: "Threat", values: flags.FlagValues
+    subject: "Subject", threat: "Threat", values: flags.FlagValues
 ) -> tuple[str, dict[str, Any]]:
     from train import results
     from train.evaluation import Evaluator
 
+    config = subject.config
     evaluator = Evaluator(
-        run.model, run.data.test, threat, run.mesh,
-        batch_size=run.config.evaluation.batch_size, seed=run.config.seed,
+        subject.model, subject.data.test, threat, subject.mesh,
+        batch_size=config.evaluation.batch_size, seed=config.seed,
     )  # fmt: skip
-    verdict = evaluator(weights, values.num_examples)
-    judged = results.judged(run, verdict, threat)
+    verdict = evaluator(subject.weights, values.num_examples)
+    judged = subject.told | results.judged(config, subject.data, verdict, threat)
     if not threat.restarts:
         return "natural", judged
     name = f"{threat.name} at {threat.epsilon:g}"
@@ -91,49 +145,27 @@ def _pgd(
 
 
 def _autoattack(
-    run: "Run", weights: "Weights", threat: "Threat", values: flags.FlagValues
+    subject: "Subject", threat: "Threat", values: flags.FlagValues
 ) -> tuple[str, dict[str, Any]]:
     from rich.console import Console
 
     from train import robustness
-    from train.recipes import recipe
 
     for name in ("steps", "restarts", "relative_step_size"):
         if values[name].value is not None:
             raise UserError(f"--{name} is for --attack=pgd; AutoAttack has none to set")
     version = values.version or "standard"
-    journal = pathlib.Path(values.workdir) / "autoattack.journal"
+    console = Console()
     with explained():
-        result = robustness.evaluate(
-            lambda x: recipe.evaluate_logits(run.model, weights, x), run.data.test,
-            epsilon=threat.epsilon, norm=threat.norm, version=version,
-            seed=values.seed or 0, batch_size=run.config.evaluation.batch_size,
-            num_examples=values.num_examples, mesh=run.mesh, journal=journal,
-            console=Console(),
-        )  # fmt: skip
-    told = robustness.told(result)
-    name = f"autoattack {version} ({threat.norm}) at {threat.epsilon:g}"
-    return name, {"evaluated_on": run.config.data.evaluate_on, **told}
-
-
-def _weights(
-    run: "Run", workdir: pathlib.Path, kind: str | None
-) -> tuple[int, "Weights", str]:
-    """The step, the weights and what to call them."""
-    from train import run as runs
-
-    def report(message: str) -> None:
-        print(f"warning: {message}", file=sys.stderr)
-
-    if kind == "best":
-        saved = runs.best_weights(run, workdir, report)
-        return saved.step, saved.tree, kind
-    state = runs.newest_state(run, workdir, report)
-    if kind == "averaged" and state.averaged is None:
-        raise UserError("--weights=averaged: this run averages none")
-    kind = kind or ("last" if state.averaged is None else "averaged")
-    weights = state.weights if kind == "last" else state.evaluated
-    return int(state.step), weights, kind
+        trial = robustness.Trial.of(subject, threat, values.num_examples)
+        result = trial.evaluate(version, values.seed or 0, console)
+        name = f"autoattack {result.version} ({threat.norm}) at {threat.epsilon:g}"
+        judged = subject.told | {"evaluated_on": subject.config.data.evaluate_on}
+        judged |= robustness.told(result)
+        if values.picture:
+            _write(subject, name, judged)  # the picture takes a while
+            judged |= trial.draw(result, console)
+    return name, judged
 
 
 def _check(given: dict[str, Any]) -> None:

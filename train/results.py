@@ -8,8 +8,10 @@ import jax
 
 import ikl_jax
 from train import processes, shots
+from train.data.splits import DataSet
 from train.evaluation import Threat, Verdict
 from train.run import Run
+from train.types import Config
 
 
 def of(run: Run, verdict: Verdict, *, weights: str, seconds: float) -> dict:
@@ -22,7 +24,7 @@ def of(run: Run, verdict: Verdict, *, weights: str, seconds: float) -> dict:
         "epochs": config.epochs,
         "steps": run.total_steps,
         "seconds": round(seconds, 2),
-        **judged(run, verdict, Threat.of(config)),
+        **judged(config, run.data, verdict, Threat.of(config)),
         **_undecodable(run),
         "versions": {
             "python": platform.python_version(),
@@ -33,12 +35,14 @@ def of(run: Run, verdict: Verdict, *, weights: str, seconds: float) -> dict:
     }
 
 
-def judged(run: Run, verdict: Verdict, threat: Threat) -> dict[str, Any]:
-    """A verdict on a run's weights; without epsilon and norm where none attacked."""
+def judged(
+    config: Config, data: DataSet, verdict: Verdict, threat: Threat
+) -> dict[str, Any]:
+    """A verdict on weights; without epsilon and norm where none attacked."""
     robust = verdict.robust_accuracy
     attacked = robust is not None
     told: dict[str, Any] = {
-        "evaluated_on": run.config.data.evaluate_on,
+        "evaluated_on": config.data.evaluate_on,
         "num_examples": len(verdict.natural),
     }
     if attacked:
@@ -47,10 +51,9 @@ def judged(run: Run, verdict: Verdict, threat: Threat) -> dict[str, Any]:
         "natural_accuracy": verdict.natural_accuracy,
         "robust_accuracy": {threat.name: robust} if attacked else {},
     }
-    data = run.config.data
-    if data.imbalance_ratio == 1 and not data.train_list:
+    if config.data.imbalance_ratio == 1 and not config.data.train_list:
         return told  # labels may lie on disk, and reading all of them takes long
-    by_shots = shots.accuracies(verdict, run.data, run.config.evaluation.shots)
+    by_shots = shots.accuracies(verdict, data, config.evaluation.shots)
     return told | ({"accuracy_by_shots": by_shots} if by_shots else {})
 
 

@@ -1,14 +1,14 @@
-"""AutoAttack on weights and a split, told as it goes on, and able to go on."""
+"""AutoAttack on a subject, told as it goes on, and able to go on."""
 
+import dataclasses
 import pathlib
 import time
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
+from jax.sharding import Sharding
 from rich.console import Console
 
 import ikl_jax
@@ -16,70 +16,138 @@ from ikl_jax import checks
 from ikl_jax.attacks import versions
 from ikl_jax.attacks.autoattack import Result, fingerprint
 from ikl_jax.attacks.ensemble import Record, Standing
-from ikl_jax.types import Array
-from train import sharding
-from train.data.splits import Split
+from ikl_jax.attacks.judge import SIZES
+from ikl_jax.types import Array, LogitsFn
+from train import pictures, sharding, subject
+from train.evaluation import Examples, Threat
 from train.journal import Journal
+from train.recipes import recipe
+
+CURVE_TARGETS = 3  # classes that the search for distances is made towards
+CURVE_REACH, CURVE_POINTS = 2.0, 21  # in epsilons, of what evaluation.json holds
 
 
-def evaluate(
-    logits_fn: Callable[..., Array],
-    split: Split,
-    *,
-    epsilon: float,
-    norm: str,
-    version: str,
-    seed: int,
-    batch_size: int,
-    num_examples: int | None,
-    mesh: Mesh,
-    journal: pathlib.Path,
-    console: Console,
-) -> Result:
-    """AutoAttack on the first `num_examples` of a split (None: all).
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """A network, examples and a threat, as attacks take them."""
 
-    A journal that is there is gone on with; it stays until the caller deletes it.
+    logits_fn: LogitsFn
+    x: np.ndarray
+    labels: np.ndarray
+    threat: Threat
+    batch_size: int
+    divided: Sharding
+    workdir: pathlib.Path
 
-    Raises:
-      UserError: the journal is of another evaluation.
-      ValueError, TypeError: what `ikl_jax.attacks.autoattack` raises.
-    """
-    checks.one_of("version", version, set(versions.VERSIONS) - set(versions.RANDOMISED))
-    count = min(num_examples or len(split), len(split))
-    batch = split.take(np.arange(count))
-    x = batch["image"].astype(np.float32) / 255
-    asked: dict[str, Any] = {
-        "epsilon": epsilon, "norm": norm, "version": version,
-        "key": jax.random.key(seed),
-    }  # fmt: skip
-    told = fingerprint(logits_fn, x, batch["label"], **asked)
-    kept = Journal(journal, told)
-    if kept.records:
-        console.print(
-            f"going on after {len(kept.records)} batches in {journal}", highlight=False
+    @classmethod
+    def of(
+        cls, judged: subject.Subject, threat: Threat, num_examples: int | None
+    ) -> "Trial":
+        """On the first `num_examples` of the subject's data (None: all)."""
+        x, labels = subject.examples(judged.data, num_examples)
+
+        def logits_fn(x: Array) -> Array:
+            return recipe.evaluate_logits(judged.model, judged.weights, x)
+
+        size, divided = judged.config.evaluation.batch_size, judged.mesh
+        return cls(
+            logits_fn, x, labels, threat, size, sharding.over_batch(divided),
+            judged.workdir,
+        )  # fmt: skip
+
+    def evaluate(self, version: str, seed: int, console: Console) -> Result:
+        """AutoAttack; a journal in the workdir is gone on with, and stays there.
+
+        Args:
+          version: of AutoAttack, for networks that are not randomised, or names of
+            attacks with commas between them.
+          seed: of the random key.
+          console: is told how it goes on.
+
+        Raises:
+          UserError: the journal is of another evaluation.
+          ValueError, TypeError: what `ikl_jax.attacks.autoattack` raises.
+        """
+        asked: dict[str, Any] = {
+            "epsilon": self.threat.epsilon, "norm": self.threat.norm,
+            "version": _attacks(version), "key": jax.random.key(seed),
+        }  # fmt: skip
+        path = self.workdir / "autoattack.journal"
+        journal = Journal(
+            path, fingerprint(self.logits_fn, self.x, self.labels, **asked)
         )
-    report = _Report(kept, console)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # they are the notes
-            return ikl_jax.attacks.autoattack(
-                logits_fn, x, batch["label"], **asked, batch_size=batch_size,
-                sharding=sharding.over_batch(mesh), journal=kept.records,
-                report=report,
-            )  # fmt: skip
-    finally:
-        kept.close()
+        if journal.records:
+            console.print(
+                f"going on after {len(journal.records)} batches in {path}",
+                highlight=False,
+            )
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # they are the notes
+                return ikl_jax.attacks.autoattack(
+                    self.logits_fn, self.x, self.labels, **asked,
+                    batch_size=self.batch_size, sharding=self.divided,
+                    journal=journal.records, report=_Report(journal, console),
+                )  # fmt: skip
+        finally:
+            journal.close()
+
+    def draw(self, result: Result, console: Console) -> dict[str, Any]:
+        """Writes `autoattack.png`; returns its curve for `evaluation.json`."""
+        distances = self._distances(result, console)
+        epsilons = np.linspace(0.0, CURVE_REACH * result.epsilon, CURVE_POINTS)
+        fell = np.flatnonzero((distances > 0) & ~result.robust)[: pictures.COUNT]
+        path = self.workdir / "autoattack.png"
+        pictures.save_robustness(path, distances, result, self._shown(fell, result))
+        console.print(f"picture: {path}", highlight=False)
+        accuracies = [float(np.mean(distances > epsilon)) for epsilon in epsilons]
+        return {
+            "curve": {
+                "epsilon": [round(float(epsilon), 6) for epsilon in epsilons],
+                "robust_accuracy": accuracies,
+            }
+        }
+
+    def _distances(self, result: Result, console: Console) -> np.ndarray:
+        """`[N]`, of the nearest that FAB, or an attack of `result`, has found."""
+        size = SIZES[result.norm]
+        flat = lambda array: np.asarray(array, np.float64).reshape(len(array), -1)
+        within = np.minimum(size(flat(result.x_adv) - flat(self.x)), result.epsilon)
+        progress = _Progress(console, "distances")
+        nearest = ikl_jax.attacks.distances(
+            self.logits_fn, self.x, self.labels, norm=result.norm,
+            targets=CURVE_TARGETS, batch_size=self.batch_size, sharding=self.divided,
+            report=progress,
+        )  # fmt: skip
+        return np.where(result.robust, nearest, np.minimum(nearest, within))
+
+    def _shown(self, rows: np.ndarray, result: Result) -> Examples:
+        predict = jax.jit(lambda x: self.logits_fn(x).argmax(axis=-1))
+        x, x_adv = self.x[rows], result.x_adv[rows]
+        natural, adversarial = (np.asarray(predict(part)) for part in (x, x_adv))
+        return Examples(x, self.labels[rows], natural, x_adv, adversarial)
+
+
+def _attacks(version: str) -> str | list[str]:
+    known = set(versions.VERSIONS) - set(versions.RANDOMISED)
+    if version in versions.ATTACKS or "," in version:
+        return version.split(",")
+    checks.one_of("version", version, known)
+    return version
 
 
 def told(result: Result) -> dict[str, Any]:
     """What `evaluation.json` holds of a result."""
     clean, *stages = result.stages
+    norm = "" if result.norm == "linf" else f"_{result.norm}"
     return {
         "num_examples": len(result.robust),
         "epsilon": result.epsilon,
         "norm": result.norm,
         "natural_accuracy": clean.robust_accuracy,
-        "robust_accuracy": {f"autoattack_{result.version}": result.robust_accuracy},
+        "robust_accuracy": {
+            f"autoattack_{result.version}{norm}": result.robust_accuracy
+        },
         "stages": [
             {
                 "attack": stage.name,
@@ -95,29 +163,41 @@ def told(result: Result) -> dict[str, Any]:
     }
 
 
-class _Report:
-    """Writes each record down, and says from time to time how it stands."""
+class _Progress:
+    """Says from time to time how much is done, and how long the rest will take."""
 
     EVERY = 10.0  # seconds between lines
 
-    def __init__(self, journal: Journal, console: Console) -> None:
-        self._journal, self._console = journal, console
+    def __init__(self, console: Console, what: str) -> None:
+        self._console, self._what = console, what
         self._start = self._told = time.monotonic()
+
+    def __call__(self, share: float, what: str = "") -> None:
+        now = time.monotonic()
+        if now - self._told < self.EVERY:
+            return
+        self._told = now
+        eta = f"{(now - self._start) / share * (1 - share):.0f}s" if share else "?"
+        self._console.print(
+            f"{what or self._what}  {100 * share:.0f}% done  ETA {eta}", highlight=False
+        )
+
+
+class _Report:
+    """Writes each record down, and says from time to time how it stands."""
+
+    def __init__(self, journal: Journal, console: Console) -> None:
+        self._journal = journal
+        self._progress = _Progress(console, "")
         self._first: int | None = None
 
     def __call__(self, record: Record, standing: Standing) -> None:
         self._journal.add(record)
         if self._first is None:
             self._first = record.number
-        now = time.monotonic()
-        if now - self._told < self.EVERY:
-            return
-        self._told = now
-        done = standing.number - self._first
-        left = standing.passes - standing.number
-        eta = f"{(now - self._start) / done * left:.0f}s" if done else "?"
-        self._console.print(
+        done = (standing.number - self._first) / (standing.passes - self._first)
+        self._progress(
+            done,
             f"pass {standing.number + 1}/{standing.passes}  robust so far "
-            f"{100 * standing.robust_accuracy:.2f}%  ETA {eta}",
-            highlight=False,
+            f"{100 * standing.robust_accuracy:.2f}%",
         )

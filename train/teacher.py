@@ -53,7 +53,10 @@ class Teacher:
         path = pathlib.Path(run.config.teacher.path).expanduser()
         found = (_of_a_run if path.is_dir() else _converted)(path, run)
         network, num_classes = found.network, found.num_classes
-        _check_classes(found, path, run)
+        classes.check_same(
+            path, num_classes, found.class_names,
+            run.config.data.source, run.data.num_classes, run.data.class_names,
+        )  # fmt: skip
         weights = jax.device_put(found.weights, sharding.replicated(run.mesh))
 
         def logits_fn(weights: Weights, image: Array) -> Array:
@@ -72,23 +75,6 @@ class Teacher:
     def logits(self, image: Array) -> Array:
         """Of uint8 images `[B, H, W, K]`: `[B, C]`, divided as they are."""
         return self._logits(self.weights, image)
-
-
-def _check_classes(found: _Found, path: pathlib.Path, run: Run) -> None:
-    """Raises `UserError` for other classes than the run's, as far as they are known."""
-    data, source = run.data, run.config.data.source
-    if found.num_classes != data.num_classes:
-        raise UserError(
-            f"teacher.path: {path} has {found.num_classes} classes, {source} has "
-            f"{data.num_classes}"
-        )
-    names = zip(found.class_names or (), data.class_names or (), strict=False)
-    for label, (theirs, ours) in enumerate(names):
-        if theirs != ours:
-            raise UserError(
-                f"teacher.path: class {label} is {theirs!r} in {path} and {ours!r} in "
-                f"{source}: the order of the classes must be the same"
-            )
 
 
 def _of_a_run(path: pathlib.Path, run: Run) -> _Found:

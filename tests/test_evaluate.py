@@ -1,0 +1,200 @@
+"""What is judged, by what, and what is left of it: runs, files, AutoAttack."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from tests.commands import command, environment, train
+from tests.conftest import ROOT
+from train import compare, converted, evaluate, journal
+from train import run as runs
+
+AUTOATTACK = ("--attack=autoattack", "--num_examples=40", "--epsilon=0.02")
+ONE = (*AUTOATTACK, "--version=apgd-ce", "--nopicture")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("evaluate") / "run"
+    train(workdir, config="configs/digits_ikl_at.py:natural,quick")
+    return workdir
+
+
+@pytest.fixture
+def workdir(trained, tmp_path):
+    """The run, with what this test makes of it beside it."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for path in trained.iterdir():
+        (folder / path.name).symlink_to(path)
+    return folder
+
+
+def judge(*arguments):
+    return evaluate.main(["evaluate", *map(str, arguments)])
+
+
+def evaluations(workdir):
+    return json.loads((workdir / "evaluation.json").read_text())
+
+
+def test_autoattack_on_a_run(workdir, capsys):
+    given = (f"--workdir={workdir}", *AUTOATTACK, "--version=apgd-ce,apgd-dlr")
+    assert judge(*given) == 0
+    ((name, result),) = evaluations(workdir).items()
+    assert name == "autoattack apgd-ce+apgd-dlr (linf) at 0.02, averaged weights"
+    assert (result["num_examples"], result["norm"], result["step"]) == (40, "linf", 44)
+    attacks = [stage["attack"] for stage in result["stages"]]
+    assert attacks == ["apgd-ce", "apgd-dlr"]
+    robust = result["robust_accuracy"]["autoattack_apgd-ce+apgd-dlr"]
+    assert 0 < robust < result["natural_accuracy"]
+    assert "robust_accuracy: {" in capsys.readouterr().out
+    # At epsilon the curve is the result, or what FAB has found besides.
+    curve = dict(zip(*result["curve"].values(), strict=True))
+    assert list(curve)[:2] == [0.0, 0.002]
+    assert max(curve) == 0.04
+    assert curve[0.0] == result["natural_accuracy"]
+    assert robust - 0.05 <= curve[0.02] <= robust
+    assert list(curve.values()) == sorted(curve.values(), reverse=True)
+    assert (workdir / "autoattack.png").read_bytes().startswith(b"\x89PNG")
+
+    assert compare.main([str(workdir)]) == 0
+    shown = capsys.readouterr().out
+    assert f"{100 * robust:.1f}% (of 40)" in shown
+
+
+def test_a_converted_file_is_judged_as_the_run_that_it_is_of(workdir, tmp_path):
+    opened = runs.reopen(workdir)
+    weights = runs.newest_state(opened, workdir, print).evaluated
+    saved = converted.Converted(
+        opened.config.model.name, 10, None, jax.device_get(weights.variables)
+    )
+    path = tmp_path / "weights.npz"
+    converted.write(path, saved)
+    assert judge(f"--workdir={workdir}", *ONE) == 0
+    assert judge(f"--weights={path}", "--source=digits", *ONE) == 0
+    assert (
+        judge(f"--weights={path}", "--model=cnn", "--source=digits", "--restarts=0")
+        == 0
+    )
+    (ours,) = evaluations(workdir).values()
+    theirs = evaluations(tmp_path / "weights")
+    file = theirs["autoattack apgd-ce (linf) at 0.02, weights.npz"]
+    assert (file["model"], file["dataset"]) == ("cnn", "digits")
+    for field in ("robust_accuracy", "natural_accuracy", "num_examples", "notes"):
+        assert file[field] == ours[field]
+    assert theirs["natural, weights.npz"]["num_examples"] == 360
+
+
+def bad_calls(workdir, path):
+    return {
+        "nothing": ((), 2, "--workdir is required, or --weights=FILE"),
+        "a source of a run": (
+            (f"--workdir={workdir}", "--source=digits"), 1, "--source is for --weights=FILE",
+        ),
+        "another model": (
+            (f"--weights={path}", "--model=wide_resnet_10_1"), 1,
+            "--model=wide_resnet_10_1, but .* holds weights of cnn",
+        ),
+        "torch's file": (("--weights=a.pt",), 1, "python -m train.convert makes one"),
+        "no file": (("--weights=none.npz",), 1, "none.npz cannot be read"),
+        "other classes": (
+            (f"--weights={path}", "--source=digits"), 1, "has 7 classes, digits has 10",
+        ),
+        "steps": (
+            (f"--workdir={workdir}", *ONE, "--steps=3"), 1, "--steps is for --attack=pgd",
+        ),
+        "version": (
+            (f"--workdir={workdir}", *AUTOATTACK, "--version=standrad"), 1,
+            "unknown version 'standrad'",
+        ),
+        "randomised": (
+            (f"--workdir={workdir}", *AUTOATTACK, "--version=rand"), 1,
+            "unknown version 'rand'",
+        ),
+        "attack": (
+            (f"--workdir={workdir}", *AUTOATTACK, "--version=apgd-ce,sqare"), 1,
+            "unknown attack 'sqare'",
+        ),
+        "epsilon": ((f"--workdir={workdir}", *ONE, "--epsilon=0"), 1, "epsilon must be > 0"),
+    }  # fmt: skip
+
+
+def test_bad_calls(workdir, tmp_path, capsys):
+    path = tmp_path / "few.npz"
+    kernel = {"params": {"kernel": np.zeros((2, 7), np.float32)}, "batch_stats": {}}
+    converted.write(path, converted.Converted("cnn", 7, None, kernel))
+    for name, (arguments, code, message) in bad_calls(workdir, path).items():
+        assert judge(*arguments) == code, name
+        assert re.search(message, capsys.readouterr().err), name
+
+
+def records(workdir):
+    """What the journal holds."""
+    path = workdir / "autoattack.journal"
+    if not path.exists():
+        return []
+    parts, _ = journal._parts(path.read_bytes())
+    return [journal._unpacked(part) for part in parts[1:]]
+
+
+def by_example(workdir):
+    """By pass and example what it came to."""
+    entries = {}
+    for record in records(workdir):
+        x_adv = iter(record.x_adv)
+        for row, broken in zip(record.rows, record.broken, strict=True):
+            entries[record.number, int(row)] = next(x_adv).tobytes() if broken else b""
+    return entries
+
+
+def killed_in(workdir, number):
+    """Started, and killed with -9 while that pass, or a later one, is going on."""
+    process = subprocess.Popen(
+        command(f"--workdir={workdir}", *AUTOATTACK, module="train.evaluate"),
+        cwd=ROOT, env=environment(),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 250
+    done = lambda: max((record.number for record in records(workdir)), default=-1)
+    while time.monotonic() < deadline and process.poll() is None:
+        if done() >= number - 1:
+            time.sleep(0.3)
+            break
+        time.sleep(0.05)
+    assert process.poll() is None
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    return done()
+
+
+@pytest.mark.slow
+def test_killed_in_each_attack_it_comes_to_the_same_end(workdir, capsys):
+    """Passes 0, 1 to 9, 10 to 18 and 19 are of APGD-CE, APGD-T, FAB-T and Square."""
+    for number in (0, 4, 13, 19):
+        assert killed_in(workdir, number) < 19
+        assert not (workdir / "evaluation.json").exists()
+    assert judge(f"--workdir={workdir}", *AUTOATTACK, "--nopicture") == 0
+    assert "going on after" in capsys.readouterr().out
+    (gone_on_with,) = evaluations(workdir).values()
+    entries = by_example(workdir)
+    (workdir / "autoattack.journal").unlink()
+    assert judge(f"--workdir={workdir}", *AUTOATTACK, "--nopicture") == 0
+    (whole,) = evaluations(workdir).values()
+    for result in (gone_on_with, whole):
+        assert result.pop("seconds") > 0
+        assert all(stage.pop("seconds") >= 0 for stage in result["stages"])
+    assert gone_on_with == whole
+    assert entries == by_example(workdir)
+    names = [stage["attack"] for stage in whole["stages"]]
+    assert names == ["apgd-ce", "apgd-t", "fab-t", "square"]
+
+    assert judge(f"--workdir={workdir}", *AUTOATTACK, "--seed=1") == 1
+    assert "another model, data, key or threat" in capsys.readouterr().err
