@@ -29,7 +29,7 @@ test: $(VENV)/.installed
 	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 test-slow: $(VENV)/.installed
-	$(BIN)/python -m pytest -q -m slow
+	JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(BIN)/python -m pytest -q -m slow
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .

@@ -6,6 +6,9 @@ import pathlib
 import struct
 
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
+# Tests compile much and compute little: without LLVM's optimisation, which changes no
+# more than rounding, they take half of the time. `make test-slow` has it.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import jax
 import numpy as np
@@ -34,6 +37,17 @@ def x64():
 def golden_losses():
     """Reference values in float64, as {key: array}."""
     return dict(np.load(GOLDEN / "losses.npz"))
+
+
+def cases(values, *, quick):
+    """Values of one argument for `parametrize`; all but the `quick` ones are slow."""
+    return rows([(value,) for value in values], quick=[(value,) for value in quick])
+
+
+def rows(values, *, quick):
+    """Tuples of several arguments for `parametrize`; all but the `quick` are slow."""
+    mark = lambda value: () if value in quick else pytest.mark.slow
+    return [pytest.param(*value, marks=mark(value)) for value in values]
 
 
 def small_images(channels=None):

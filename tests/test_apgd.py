@@ -15,6 +15,7 @@ from ikl_jax.attacks.apgd_steps import Point
 from ikl_jax.attacks.attack import Found
 from ikl_jax.attacks.network import Network
 from tests import apgd_reference
+from tests.conftest import cases
 
 NORMS = ["linf", "l2", "l1"]
 CROSS_ENTROPY = losses.untargeted(losses.cross_entropy)
@@ -198,7 +199,7 @@ def test_l1_searches_larger_balls_first():
         assert sum(stage.steps for stage in rules.stages(1.0, steps)) == steps
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", cases(NORMS, quick=["linf"]))
 def test_the_start_is_random_and_depends_on_the_examples_key(norm):
     x = jnp.full((4, 5, 3), 0.5)
     rules = Apgd(None, 0.1, norm, CROSS_ENTROPY)._rules
@@ -278,7 +279,7 @@ def test_images_stay_in_ball_and_box_and_are_what_is_said(norm):
     np.testing.assert_array_equal(size(x_adv - x, norm) > 0, broken)
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", cases(NORMS, quick=["linf"]))
 def test_a_batch_its_order_and_the_chunk_do_not_matter(norm, monkeypatch):
     logits_fn, x, labels = cnn_case(batch=5)
     network = Network.of(logits_fn, x)

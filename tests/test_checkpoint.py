@@ -117,6 +117,7 @@ def test_digests_see_every_bit_and_no_mesh():
         } == {"a"}
 
 
+@pytest.mark.slow
 def test_restored_on_another_mesh_and_trained_on(tmp_path):
     config = digits_ikl_at.get_config("quick")
     config.epochs, config.model.classes_multiple_of = 1, 4

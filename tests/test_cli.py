@@ -13,7 +13,7 @@ from tests.commands import (
     run,
     train,
 )
-from tests.conftest import write_idx
+from tests.conftest import cases, write_idx
 
 
 @pytest.fixture(scope="module")
@@ -118,11 +118,13 @@ def test_evaluate_and_compare(finished):
     assert "digits (test)" in compared.stdout
 
 
+@pytest.mark.slow
 def test_supervised_training(tmp_path):
     train(tmp_path / "run", config=f"{DIGITS}:natural,quick")
     assert result_of(tmp_path / "run")["natural_accuracy"] > 0.5
 
 
+@pytest.mark.slow
 def test_eight_devices_train_as_one_does(finished, tmp_path):
     """The whole loop; sums in another order part the two slowly, attacks faster."""
     one, _ = finished
@@ -132,7 +134,7 @@ def test_eight_devices_train_as_one_does(finished, tmp_path):
         assert line["loss"] == pytest.approx(expected["loss"], rel=2e-2)
 
 
-@pytest.mark.parametrize("loss", ["kl", "dkl", "ikl", "gkl"])
+@pytest.mark.parametrize("loss", cases(["kl", "dkl", "ikl", "gkl"], quick=["ikl"]))
 def test_the_fashion_mnist_config_on_files_of_its_format(tmp_path, loss):
     write_idx(tmp_path)
     train(

@@ -11,6 +11,7 @@ import pytest
 from configs import base, digits_distill
 from ikl_jax import models
 from tests.commands import metrics_of, result_of, run, train
+from tests.conftest import cases
 from tests.test_recipes import STEPS_PER_EPOCH, assert_trees_close, batch, make
 from train import classes, converted
 from train import run as runs
@@ -21,12 +22,15 @@ from train.teacher import Teacher
 
 CONFIG = "configs/digits_distill.py"
 LOSSES = ("kd", "dkd", "dkl", "ikl", "gkl")
+BATCHES = (
+    "B16_C100_s4", "B1_C2_s1", "B2_C1000_s6", "B4_C3_s1", "B8_C10_s1", "B8_C10_s30",
+)  # fmt: skip
 
 
 def golden_cases(golden):
     prefixes = ("kd", "dkd", "ikl_kd", "gkl_kd")
-    cases = {tuple(key.split("/")[:2]) for key in golden if key.count("/") == 2}
-    return sorted(case for case in cases if case[1].startswith(prefixes))
+    known = {tuple(key.split("/")[:2]) for key in golden if key.count("/") == 2}
+    return sorted(case for case in known if case[1].startswith(prefixes))
 
 
 def loss_config(**changed):
@@ -35,10 +39,15 @@ def loss_config(**changed):
     return config
 
 
-def test_golden_losses_through_the_recipe(golden_losses, x64):
-    cases = golden_cases(golden_losses)
-    assert len(cases) > 80
-    for batch_name, kind in cases:
+def test_there_are_golden_cases_of_all_batches(golden_losses):
+    assert {batch_name for batch_name, _ in golden_cases(golden_losses)} == {*BATCHES}
+    assert len(golden_cases(golden_losses)) > 80
+
+
+@pytest.mark.parametrize("batch_name", cases(BATCHES, quick=["B8_C10_s1"]))
+def test_golden_losses_through_the_recipe(golden_losses, x64, batch_name):
+    kinds = [kind for name, kind in golden_cases(golden_losses) if name == batch_name]
+    for kind in kinds:
         given = {
             field: float(golden_losses[f"{batch_name}/{kind}/{field}"])
             for field in ("alpha", "beta", "gamma", "temperature", "weight_temperature")
@@ -156,7 +165,7 @@ def teacher(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", cases(LOSSES, quick=["ikl"]))
 def test_every_loss_through_the_command_line(teacher, tmp_path, loss):
     train(
         tmp_path / "run", f"--config.teacher.path={teacher}",
@@ -288,6 +297,7 @@ def test_a_teacher_of_another_padding_on_a_mesh_that_divides_classes(teacher):
     np.testing.assert_allclose(padded[:, :10], alone, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_another_teacher_is_refused_when_a_run_goes_on(teacher, tmp_path):
     workdir = tmp_path / "run"
     config = f"{CONFIG}:quick"

@@ -97,6 +97,7 @@ def test_sigterm_in_training(tmp_path, whole_alone):
     same_end(tmp_path, whole_alone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calls", [2, 5])
 def test_sigterm_in_an_evaluation(tmp_path, monkeypatch, whole, calls):
     """The one after the first epoch, and the last; each has two batches."""
@@ -129,6 +130,7 @@ def test_sigterm_while_starting(tmp_path, monkeypatch):
         go(tmp_path)
 
 
+@pytest.mark.slow
 def test_sigterm_during_a_save(tmp_path, monkeypatch, whole):
     save = Checkpoints.save
 
@@ -161,6 +163,7 @@ sys.exit(cli.main())
 """
 
 
+@pytest.mark.slow
 def test_sigkill_during_a_save(tmp_path, whole_alone):
     """What is being written then is no checkpoint; the one before it is."""
     arguments = command(f"--config={QUICK}", f"--workdir={tmp_path}", *LONGER)
@@ -200,6 +203,7 @@ def after_one_epoch(workdir):
     go(workdir, config)
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path):
     """Stood in for by a limit on the size of files, which a checkpoint's exceed."""
     after_one_epoch(tmp_path)
@@ -210,6 +214,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path):
     assert go(tmp_path)["steps"] == 3 * STEPS
 
 
+@pytest.mark.slow
 def test_a_workdir_that_is_read_only(tmp_path):
     after_one_epoch(tmp_path)
     # Even root may not write then.
@@ -237,6 +242,7 @@ def test_a_workdir_that_is_read_only(tmp_path):
     assert go(tmp_path)["steps"] == 3 * STEPS
 
 
+@pytest.mark.slow
 def test_nan_in_a_batch(tmp_path, monkeypatch):
     """Nothing of it is saved, and the message says where to look."""
     after_one_epoch(tmp_path)

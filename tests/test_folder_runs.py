@@ -53,6 +53,7 @@ def test_an_error_in_a_thread_that_reads_is_one_sentence(tmp_path, root):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_model_is_not_evaluated_on_fewer_images(tmp_path, root):
     bad = damaged(root / "val" / "n02085620" / "n02085620_3.JPEG")
     done = run(

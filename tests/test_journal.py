@@ -50,6 +50,15 @@ def test_another_evaluations_is_refused(tmp_path):
     assert path.read_bytes() == before
 
 
+def test_another_evaluations_without_records_is_begun_anew(tmp_path):
+    path = written(tmp_path / "journal", count=0)
+    journal = Journal(path, "another evaluation")
+    journal.add(record(0))
+    journal.close()
+    with pytest.raises(UserError, match="another evaluation"):
+        Journal(path, "an evaluation")
+
+
 @pytest.mark.parametrize("cut", [1, 13, 400])
 def test_a_cut_record_is_forgotten(tmp_path, cut):
     path = written(tmp_path / "journal")

@@ -31,6 +31,7 @@ def compilations():
         jax.monitoring.unregister_event_duration_listener(listen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("averaging", ["step", "epoch"])
 def test_nothing_is_compiled_after_the_first_epoch(tmp_path, monkeypatch, averaging):
     config = digits_ikl_at.get_config("quick")

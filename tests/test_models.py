@@ -216,6 +216,7 @@ def residual_bytes(model, variables, x):
     return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
 
 
+@pytest.mark.slow
 def test_remat_keeps_less_and_gives_the_same():
     plain = models.create("wide_resnet_10_1", 5)
     recomputed = models.create("wide_resnet_10_1", 5, remat=True)

@@ -17,6 +17,7 @@ STEADY = (  # an attack whose steps do not depend on the signs of tiny gradients
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_device(tmp_path):
     """The losses of the first 50 steps."""
     train(tmp_path / "one", *STEADY)

@@ -1,6 +1,7 @@
 """The training steps: what moves, by how much, and what is left alone."""
 
 import dataclasses
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ import ikl_jax
 import train.model
 from configs import base
 from tests import reference
-from tests.conftest import small_images
+from tests.conftest import cases, rows, small_images
 from train import sharding
 from train.recipes import RECIPES, Task, adversarial, recipe
 from train.state import Weights
@@ -66,7 +67,9 @@ def distance(ours, other):
     return float(sum(jnp.sum(jnp.abs(a - b)) for a, b in pairs))
 
 
-@pytest.mark.parametrize("name", ["adversarial", "supervised"])
+@pytest.mark.parametrize(
+    "name", cases(["adversarial", "supervised"], quick=["supervised"])
+)
 def test_the_loss_falls(name):
     recipe_, _ = make(name=name)
     state, step = recipe_.init(jax.random.key(0)), jax.jit(recipe_.step)
@@ -78,6 +81,7 @@ def test_the_loss_falls(name):
     assert metrics["natural_accuracy"] > 0.8
 
 
+@pytest.mark.slow
 def test_bfloat16_learns_and_what_is_kept_stays_float32():
     losses = {}
     for dtype in ("float32", "bfloat16"):
@@ -250,15 +254,16 @@ def test_statistics_of_the_attack_are_a_choice_and_never_kept():
     assert distance(states[0].params, states[1].params) > 1e-4
 
 
-@pytest.mark.parametrize(
-    ("loss", "start"),
-    [("cross_entropy", "natural")]
-    + [
-        (loss, start)
-        for loss in ("cross_entropy", "kl", "dkl", "ikl", "gkl")
-        for start in ("gaussian", "uniform")
-    ],
-)
+OBJECTIVES = [
+    ("cross_entropy", "natural"),
+    *itertools.product(
+        ("cross_entropy", "kl", "dkl", "ikl", "gkl"), ("gaussian", "uniform")
+    ),
+]
+QUICK = [("cross_entropy", "natural"), ("kl", "gaussian"), ("gkl", "uniform")]
+
+
+@pytest.mark.parametrize(("loss", "start"), rows(OBJECTIVES, quick=QUICK))
 def test_every_attack_objective_and_start(loss, start):
     scores = {}
     for steps in (0, 5):

@@ -50,6 +50,7 @@ def test_thresholds_that_cannot_be(given):
         settings.validate(config)
 
 
+@pytest.mark.slow
 def test_a_long_tailed_run_without_an_attack(tmp_path):
     """Through the command line: what it prints, keeps, and is evaluated to again."""
     workdir = tmp_path / "run"

@@ -12,6 +12,7 @@ from ikl_jax import attacks
 from ikl_jax.attacks import geometry, l1_box, square_pyramids, square_windows
 from ikl_jax.attacks.network import Network
 from ikl_jax.attacks.square import CHUNK, NORMS, Square
+from tests.conftest import cases
 from tests.test_attacks import size
 
 QUERIES = (1, 2, 11, 500)
@@ -63,8 +64,11 @@ def optimum(slope, norm):
     }[norm]  # fmt: skip
 
 
+SHAPES = [(6, 9, 3), (11, 5, 1), (2, 1, 2)]
+
+
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("shape", [(6, 9, 3), (11, 5, 1), (2, 1, 2)])
+@pytest.mark.parametrize("shape", cases(SHAPES, quick=[(11, 5, 1)]))
 def test_stays_in_the_ball_and_the_box_and_the_loss_never_falls(norm, shape):
     x = images(4, *shape)
     logits_fn = linear(slope_of(x), 1e3)
@@ -92,7 +96,7 @@ def test_perturbations_reach_epsilon_where_the_box_does_not_cut(norm):
         np.testing.assert_allclose(sizes, EPSILONS[norm], rtol=1e-4)
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", cases(NORMS, quick=["linf"]))
 def test_an_example_is_attacked_alike_in_any_company(norm):
     x = images(5, 7, 6, 3)
     keys = geometry.example_keys(KEY, 5)
@@ -114,7 +118,7 @@ def test_examples_of_a_batch_draw_their_own_windows():
     assert len(np.unique(x_adv.reshape(6, -1), axis=0)) == 6
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", cases(NORMS, quick=["linf"]))
 def test_the_results_do_not_depend_on_the_chunk(norm, monkeypatch):
     x = images(3, 6, 5, 2)
     run = lambda: search(linear(slope_of(x), 1e3), x, norm, 40)

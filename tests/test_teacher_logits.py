@@ -127,6 +127,7 @@ def test_augmented_images_have_no_logits_to_keep(tmp_path):
         settings.validate(config)
 
 
+@pytest.mark.slow
 def test_a_run_that_looks_up_is_the_run_that_computes(teacher, tmp_path):  # noqa: F811
     """Through the command line, and killed in the middle of it."""
     config, cache = f"{CONFIG}:quick", tmp_path / "cache"

@@ -19,9 +19,8 @@ OPTIONS = {
 # One of each kind; the others differ in depth and width, and take minutes.
 QUICK = {
     "wide_resnet_10_2", "wide_resnet_swish_10_2", "cifar_resnet8",
-    "cifar_wrn_16_1", "cifar_vgg8", "cifar_mobilenetv2", "cifar_shufflev1",
-    "cifar_shufflev2", "cifar_resnet18", "imagenet_resnet50",
-    "imagenet_mobilenetv1",
+    "cifar_wrn_16_1", "cifar_vgg8", "cifar_shufflev2", "cifar_resnet18",
+    "imagenet_resnet50", "imagenet_mobilenetv1",
 }  # fmt: skip
 SLOW = pytest.mark.slow
 

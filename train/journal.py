@@ -41,7 +41,7 @@ class Journal:
             path.touch()
             content = path.read_bytes()
         parts, whole = _parts(content)
-        if not parts:
+        if len(parts) < 2:  # an evaluation that came to nothing may be of another
             whole = 0
             self.records = []
         else:
