@@ -90,7 +90,7 @@ def quick(config: Config) -> None:
     config.epochs = 1
     config.batch_size = 16
     config.log_every = 1
-    config.data.image_size = 64
+    config.data.image_size = 32
     config.data.resize_shorter = 72
     config.data.threads = 2
     config.evaluation.batch_size = 16

@@ -41,10 +41,12 @@ def golden_losses():
 
 def cases(values, *, quick):
     """Values of one argument for `parametrize`; all but the `quick` ones are slow."""
-    return rows([(value,) for value in values], quick=[(value,) for value in quick])
+    return case_rows(
+        [(value,) for value in values], quick=[(value,) for value in quick]
+    )
 
 
-def rows(values, *, quick):
+def case_rows(values, *, quick):
     """Tuples of several arguments for `parametrize`; all but the `quick` are slow."""
     mark = lambda value: () if value in quick else pytest.mark.slow
     return [pytest.param(*value, marks=mark(value)) for value in values]

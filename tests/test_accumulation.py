@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import ikl_jax
-from tests.conftest import rows
+from tests.conftest import case_rows
 from tests.test_recipes import batch, make
 from train import sharding
 from train.recipes import accumulation, divergences
@@ -69,7 +69,9 @@ def assert_same(ours, expected, relative=1e-5):
 PARTS = [("supervised", 4), ("kl", 2), ("ikl", 4), ("gkl", 4)]
 
 
-@pytest.mark.parametrize(("case", "parts"), rows(PARTS, quick=[("kl", 2), ("gkl", 4)]))
+@pytest.mark.parametrize(
+    ("case", "parts"), case_rows(PARTS, quick=[("kl", 2), ("gkl", 4)])
+)
 def test_parts_give_the_whole_batchs_step(case, parts):
     ours = one_step(batch(), **CASES[case], accumulate=parts)
     assert_same(ours, whole(case))

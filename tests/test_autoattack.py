@@ -2,10 +2,12 @@
 
 import warnings
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 
 from ikl_jax import attacks
@@ -238,6 +240,41 @@ def test_few_classes_and_other_shapes(name):
     left_out = name == "flat vectors"
     assert [s.name for s in result.stages] == expected[: 4 if left_out else 5]
     assert 0 < result.robust_accuracy < 1
+
+
+def test_nnx_and_linen_are_attacked_as_the_plain_function():
+    _, x, labels = data(count=8)
+    first, last = (
+        nnx.Linear(12, 16, rngs=nnx.Rngs(0)),
+        nnx.Linear(16, 5, rngs=nnx.Rngs(1)),
+    )
+    model = nnx.Sequential(lambda x: x.reshape(len(x), -1), first, jnp.tanh, last)
+    graph, state = nnx.split(model)
+    kernels = [(layer.kernel[...], layer.bias[...]) for layer in (first, last)]
+
+    def plain(x):
+        (w, b), (v, c) = kernels
+        return jnp.tanh(x.reshape(len(x), -1) @ w + b[None]) @ v + c[None]
+
+    linen = nn.Sequential(
+        [lambda x: x.reshape(len(x), -1), nn.Dense(16), jnp.tanh, nn.Dense(5)]
+    )
+    params = {
+        f"layers_{i}": {"kernel": w, "bias": b}
+        for i, (w, b) in zip((1, 3), kernels, strict=True)
+    }
+    labels = np.asarray(plain(jnp.asarray(x)).argmax(1))
+    results = [
+        evaluate(fn, x, labels, version=["apgd-ce"], epsilon=0.2)
+        for fn in (
+            plain,
+            lambda x: nnx.merge(graph, state)(x),
+            lambda x: linen.apply({"params": params}, x),
+        )
+    ]
+    assert 0 < results[0].robust.sum() < 8
+    for result in results[1:]:
+        np.testing.assert_array_equal(result.robust, results[0].robust)
 
 
 def test_targets_are_as_many_as_there_are_other_classes():

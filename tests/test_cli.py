@@ -14,6 +14,7 @@ from tests.commands import (
     train,
 )
 from tests.conftest import cases, write_idx
+from train import compare, evaluate
 
 
 @pytest.fixture(scope="module")
@@ -73,26 +74,17 @@ def test_another_config_is_refused_and_nothing_overwritten(finished):
     assert {path: path.stat().st_mtime_ns for path in workdir.rglob("*")} == before
 
 
-def test_evaluate_and_compare(finished):
+def test_evaluate_and_compare(finished, capsys):
     workdir, _ = finished
-    arguments = [
-        f"--workdir={workdir}",
-        "--steps=7",
-        "--restarts=2",
-        "--num_examples=100",
-    ]
-    done = run(*arguments, module="train.evaluate")
-    assert done.returncode == 0, done.stderr
-    l2 = run(
-        f"--workdir={workdir}", "--norm=l2", "--epsilon=0", "--weights=last",
-        module="train.evaluate",
-    )  # fmt: skip
-    assert l2.returncode == 0, l2.stderr
     plain = run(f"--workdir={workdir}", module="train.evaluate")
     assert plain.returncode == 0, plain.stderr
     assert plain.stderr == ""
-    best = run(f"--workdir={workdir}", "--weights=best", module="train.evaluate")
-    assert best.returncode == 0, best.stderr
+    for arguments in (
+        ("--steps=7", "--restarts=2", "--num_examples=100"),
+        ("--norm=l2", "--epsilon=0", "--weights=last"),
+        ("--weights=best",),
+    ):
+        assert evaluate.main(["evaluate", f"--workdir={workdir}", *arguments]) == 0
 
     evaluations = json.loads((workdir / "evaluation.json").read_text())
     repeated = evaluations["pgd7x2 at 0.12, averaged weights"]
@@ -113,9 +105,8 @@ def test_evaluate_and_compare(finished):
     )
     assert best["robust_accuracy"]["pgd5"] == logged["eval_robust_accuracy"]
 
-    compared = run(str(workdir), module="train.compare")
-    assert compared.returncode == 0
-    assert "digits (test)" in compared.stdout
+    assert compare.main([str(workdir)]) == 0
+    assert "digits (test)" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -328,12 +328,13 @@ def test_is_compiled_once_though_the_last_chunk_is_partial(monkeypatch):
     monkeypatch.setattr(loops, "gradient_steps", lambda: 2)
     labels = predictions(linear, X)
     targets = other_classes(labels)
-    traced = []
-    attack = attack_of(lambda x: traced.append(None) or linear(x), epsilon=0.0, steps=3)
+    traced, step = [], Fab._step
+    monkeypatch.setattr(Fab, "_step", lambda *a: traced.append(None) or step(*a))
+    attack = attack_of(linear, epsilon=0.0, steps=3)
     run(attack, X, labels, targets)
     before = len(traced)
     run(attack, 1 - X, labels, targets)
-    assert len(traced) == before > 2
+    assert len(traced) == before >= 1
 
 
 def test_a_partial_chunk_makes_no_more_steps(monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 from jax.lax import stop_gradient
 
 import ikl_jax
-from tests.conftest import GOLDEN, rows
+from tests.conftest import GOLDEN, case_rows
 
 OTHER_GROUPS = {"awp", "class_means", "mlp", "pgd"}
 CASES = sorted(
@@ -101,7 +101,7 @@ def test_losses_float64(golden_losses, x64, batch, kind):
 
 @pytest.mark.parametrize(
     ("batch", "kind"),
-    rows(
+    case_rows(
         CASES, quick=[case for case in CASES if case[0] in ("B8_C10_s1", "B2_C1000_s6")]
     ),
 )

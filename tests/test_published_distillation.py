@@ -9,7 +9,7 @@ from configs import base, cifar100_distill, imagenet_distill, imagenet_lt_distil
 from ikl_jax import models
 from tests import folders, test_imagenet
 from tests.commands import result_of, train
-from tests.conftest import rows, write_idx
+from tests.conftest import case_rows, write_idx
 from tests.test_sources import tfds_builder
 from train import converted, optim
 from train import run as runs
@@ -271,7 +271,7 @@ def shapes(run):
     }
 
 
-@pytest.mark.parametrize(("config", "pair", "loss"), rows(ALL, quick=QUICK))
+@pytest.mark.parametrize(("config", "pair", "loss"), case_rows(ALL, quick=QUICK))
 def test_every_pair_and_loss_is_a_run(config, pair, loss, cifar100, imagenet, tmp_path):
     """Built on data of the right format, and its whole step traced."""
     run = built(config, f"{pair},{loss}", cifar100, imagenet, tmp_path)
@@ -320,7 +320,7 @@ def test_imagenet_from_tfds_is_a_run(tmp_path):
     config = imagenet_distill.get_config("alone,quick")
     config.data.data_dir, config.batch_size = str(tmp_path), 8
     run = runs.build(config)
-    assert (run.data.num_classes, run.data.image_shape) == (1000, (64, 64, 3))
+    assert (run.data.num_classes, run.data.image_shape) == (1000, (32, 32, 3))
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import ikl_jax
 import train.model
 from configs import base
 from tests import reference
-from tests.conftest import cases, rows, small_images
+from tests.conftest import case_rows, cases, small_images
 from train import sharding
 from train.recipes import RECIPES, Task, adversarial, recipe
 from train.state import Weights
@@ -263,7 +263,7 @@ OBJECTIVES = [
 QUICK = [("cross_entropy", "natural"), ("kl", "gaussian"), ("gkl", "uniform")]
 
 
-@pytest.mark.parametrize(("loss", "start"), rows(OBJECTIVES, quick=QUICK))
+@pytest.mark.parametrize(("loss", "start"), case_rows(OBJECTIVES, quick=QUICK))
 def test_every_attack_objective_and_start(loss, start):
     scores = {}
     for steps in (0, 5):
