@@ -111,7 +111,9 @@ def test_the_reference_comes_to_the_same_verdicts(norm):
         )
     )
     for stage in result.stages[1:]:
-        assert abs(100 * stage.robust_accuracy - theirs[stage.name]) <= 0.6 + 1e-9, stage
+        assert abs(100 * stage.robust_accuracy - theirs[stage.name]) <= 0.6 + 1e-9, (
+            stage
+        )
     same = result.robust == stored[f"{prefix}/robust"].astype(bool)
     assert same.mean() >= 0.985
     delta = (result.x_adv.astype(np.float64) - x).reshape(500, -1)

@@ -49,7 +49,7 @@ def table(results: dict[str, dict]) -> Table:
     robust = {name: _robust(result) for name, result in results.items()}
     attacks = sorted({attack for judged in robust.values() for attack in judged})
     columns = ["run", "data", "steps", "seconds", "natural"]
-    columns += [f"{name}\nat {epsilon:.3g}" for name, epsilon in attacks]
+    columns += [f"{_lines(name)}\nat {epsilon:.3g}" for name, epsilon in attacks]
     by_shots = [result.get("accuracy_by_shots", {}) for result in results.values()]
     groups = list(dict.fromkeys(group for shots in by_shots for group in shots))
     columns += [f"{group}\nshot" for group in groups]
@@ -80,6 +80,11 @@ def _robust(result: dict[str, Any]) -> dict[tuple[str, float], str]:
         for attack, accuracy in verdict["robust_accuracy"].items():
             told[attack, verdict["epsilon"]] = _percent(accuracy) + part
     return told
+
+
+def _lines(name: str) -> str:
+    """An attack's name on lines, so that a terminal of 80 columns has room for it."""
+    return name.replace("_", "\n")
 
 
 def _percent(value: float | None) -> str:
