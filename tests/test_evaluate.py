@@ -69,6 +69,15 @@ def test_autoattack_on_a_run(workdir, capsys):
     assert f"{100 * robust:.1f}% (of 40)" in shown
 
 
+def test_where_nothing_fell_the_picture_is_the_curve_alone(workdir):
+    given = (f"--workdir={workdir}", "--attack=autoattack", "--version=square")
+    assert judge(*given, "--epsilon=1e-7", "--num_examples=4") == 0
+    (result,) = evaluations(workdir).values()
+    robust = result["robust_accuracy"]["autoattack_square"]
+    assert robust == result["natural_accuracy"] > 0
+    assert (workdir / "autoattack.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_a_converted_file_is_judged_as_the_run_that_it_is_of(workdir, tmp_path):
     opened = runs.reopen(workdir)
     weights = runs.newest_state(opened, workdir, print).evaluated

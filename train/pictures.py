@@ -30,7 +30,10 @@ def save(path: pathlib.Path, examples: Examples, threat: Threat) -> None:
 
 
 def save_robustness(
-    path: pathlib.Path, distances: np.ndarray, result: Result, fell: Examples
+    path: pathlib.Path,
+    distances: np.ndarray,
+    result: Result,
+    fell: Examples | None,
 ) -> None:
     """Robust accuracy up to twice epsilon, above the examples that fell within it.
 
@@ -38,9 +41,9 @@ def save_robustness(
       path: of the picture.
       distances: `[N]`, of each example to the nearest misclassified input.
       result: of AutoAttack.
-      fell: examples that it broke.
+      fell: examples that it broke; None: there are none.
     """
-    width, height = _size(COUNT, 3 if len(fell.labels) else 0)
+    width, height = _size(COUNT, 3 if fell else 0)
     figure = plt.figure(figsize=(width, height + 3.2), layout="constrained")
     parts: Any = figure.subfigures(2, 1, height_ratios=(3.2, max(height, 0.1)))
     above, below = parts
@@ -60,7 +63,7 @@ def save_robustness(
     )  # fmt: skip
     axis.grid(alpha=0.3)
     axis.legend()
-    if len(fell.labels):
+    if fell:
         _grid(below, fell, result.norm, result.epsilon, "AutoAttack")
     figure.savefig(path, dpi=120)
     plt.close(figure)

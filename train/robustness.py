@@ -98,7 +98,8 @@ class Trial:
         epsilons = np.linspace(0.0, CURVE_REACH * result.epsilon, CURVE_POINTS)
         fell = np.flatnonzero((distances > 0) & ~result.robust)[: pictures.COUNT]
         path = self.workdir / "autoattack.png"
-        pictures.save_robustness(path, distances, result, self._shown(fell, result))
+        shown = self._shown(fell, result) if len(fell) else None
+        pictures.save_robustness(path, distances, result, shown)
         console.print(f"picture: {path}", highlight=False)
         accuracies = [float(np.mean(distances > epsilon)) for epsilon in epsilons]
         return {
