@@ -55,7 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--norm", choices=list(reference.NORMS), default="linf")
     parser.add_argument("--num_examples", type=int, default=500)
-    parser.add_argument("--batch_size", type=int, default=500)
+    parser.add_argument("--batch_size", type=int)
     arguments = parser.parse_args()
     golden, norm = reference.golden(), arguments.norm
     prefix, count = reference.NORMS[norm], arguments.num_examples

@@ -20,30 +20,30 @@ def images():
 
 
 def network():
-    """Its logits function, `[B, 28, 28, 1]` to `[B, 10]`."""
-    stored = golden()
-    weights = [
-        (jnp.asarray(stored[f"weights/{i}.weight"]), stored[f"weights/{i}.bias"])
-        for i in (0, 2, 5, 7)
-    ]
-    first, second, hidden, last = weights
+    """Its logits function, `[B, 28, 28, 1]` to `[B, 10]`.
 
-    def convolved(x, layer):
-        kernel, bias = layer
-        out = jax.lax.conv_general_dilated(
-            x, kernel.transpose(2, 3, 1, 0), (2, 2), ((1, 1), (1, 1)),
+    The weights are brought to JAX's layout once, not at every call.
+    """
+    stored = golden()
+    kernel = lambda i: stored[f"weights/{i}.weight"]
+    first, second = (jnp.asarray(kernel(i).transpose(2, 3, 1, 0)) for i in (0, 2))
+    # What torch flattens is [C, H, W].
+    features = kernel(5).reshape(-1, second.shape[-1], 7, 7).transpose(2, 3, 1, 0)
+    hidden = jnp.asarray(features.reshape(-1, len(kernel(5))))
+    last = jnp.asarray(kernel(7).T)
+    biases = [jnp.asarray(stored[f"weights/{i}.bias"]) for i in (0, 2, 5, 7)]
+
+    def convolved(x, kernel):
+        return jax.lax.conv_general_dilated(
+            x, kernel, (2, 2), ((1, 1), (1, 1)),
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
         )  # fmt: skip
-        return jax.nn.relu(out + bias[None, None, None])
-
-    def dense(x, layer):
-        kernel, bias = layer
-        return x @ kernel.T + bias[None]
 
     def logits_fn(x):
-        x = convolved(convolved(x, first), second)
-        x = x.transpose(0, 3, 1, 2).reshape(len(x), -1)
-        return dense(jax.nn.relu(dense(x, hidden)), last)
+        x = jax.nn.relu(convolved(x, first) + biases[0][None, None, None])
+        x = jax.nn.relu(convolved(x, second) + biases[1][None, None, None])
+        x = jax.nn.relu(x.reshape(len(x), -1) @ hidden + biases[2][None])
+        return x @ last + biases[3][None]
 
     return logits_fn
 

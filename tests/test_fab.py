@@ -59,7 +59,7 @@ def attack_of(logits_fn, x=X, **settings):
 
 def program_arguments(attack, x, labels, targets):
     """What its chunks of steps are called with."""
-    x, labels, targets = map(jnp.asarray, (x, labels, targets))
+    x, labels, targets = map(jnp.asarray, (x.reshape(len(x), -1), labels, targets))
     keys = jax.random.split(jax.random.key(0), len(x))
     problem = fab._Problem(x, labels, targets, keys)
     search = fab._Search(x, nearest.Nearest.none(x))

@@ -10,6 +10,9 @@ import numpy as np
 from ikl_jax.types import Array
 
 DEFAULT_SIZE = 256
+# The part of a full batch up to which small ones, which devices may not be filled by,
+# cost less than the padding to a full one.
+MOST_IN_SMALL = 0.75
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Batches:
         for start in range(0, whole, self.size):
             yield rows[start : start + self.size]
         rest = rows[whole:]
-        step = self.small if len(rest) <= self.size // 2 else self.size
+        step = self.small if len(rest) <= MOST_IN_SMALL * self.size else self.size
         for start in range(0, len(rest), step):
             yield rest[start : start + step]
 

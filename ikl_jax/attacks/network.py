@@ -24,10 +24,12 @@ class Network:
 
     Attributes:
       constants: the arrays that the logits function closes over.
+      shape: of one example's input.
       num_classes: C.
     """
 
     constants: Sequence[Array]
+    shape: tuple[int, ...]
     num_classes: int
     _fn: Callable[[Array, Array], Array]
 
@@ -64,13 +66,15 @@ class Network:
                 f"logits_fn must return a row of logits for each of the {len(x)} "
                 f"examples, [{len(x)}, classes], got {got}"
             )
-        return cls(tuple(closed.consts), found.shape[1], fn)
+        return cls(tuple(closed.consts), x.shape[1:], found.shape[1], fn)
 
     def logits(self, constants: Sequence[Array], x: Array, keys: Array) -> Array:
         """`[B, ...]` and a key each, `[B]`, to `[B, C]`, float32 or wider.
 
-        Call it inside of `jit`, with `constants` an argument of what is compiled.
+        Inputs may be flat, `[B, D]`. Call it inside of `jit`, with `constants` an
+        argument of what is compiled.
         """
+        x = x.reshape(len(x), *self.shape)
         closed = jax.make_jaxpr(self._fn)(_abstract(x), _abstract(keys))
         (logits,) = jax.core.eval_jaxpr(closed.jaxpr, constants, x, keys)
         return logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
