@@ -31,6 +31,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
 
     _define_processes(values)
+    _define_plan(values)
+
+    def plan() -> None:
+        from train import plan
+
+        plan.main(
+            values.config, platform=values.platform, tflops=values.tflops,
+            memory=values.memory,
+        )  # fmt: skip
 
     def train() -> None:
         from train import loop, processes  # JAX is not loaded for a mistyped flag
@@ -46,6 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         console = Console(quiet=not processes.is_main())
         loop.train(values.config, pathlib.Path(values.workdir), console)
 
+    # Which it is decides what is required, so it is looked for before flags are parsed.
+    if "--plan" in argv:
+        return run(values, argv, required=("config",), call=plan)
     return run(values, argv, required=("config", "workdir"), call=train)
 
 
@@ -66,6 +78,23 @@ def _define_processes(values: flags.FlagValues) -> None:
         ("start_timeout", 300, "Seconds to wait for the other processes."),
     ):
         flags.DEFINE_integer(name, default, text, flag_values=values)
+
+
+def _define_plan(values: flags.FlagValues) -> None:
+    """Flags for what a run costs."""
+    flags.DEFINE_bool(
+        "plan", False, "Compile and tell what the run costs, without running it.",
+        flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_string(
+        "platform", None, "Of a plan: cpu, gpu or tpu; default: JAX's.",
+        flag_values=values,
+    )  # fmt: skip
+    for name, text in (
+        ("tflops", "Of a plan: 10^12 operations a second, sustained, of a device."),
+        ("memory", "Of a plan: GiB of a device; default: what it tells."),
+    ):
+        flags.DEFINE_float(name, None, text, flag_values=values)
 
 
 def run(
