@@ -111,6 +111,8 @@ def get_config(argument: str = "") -> Config:
     config.attack.norm = "linf"  # linf | l2 | l1
     config.attack.epsilon = 8 / 255
     config.attack.steps = 10
+    # Begin with so many, one more for each equal share of the epochs; 0: all at once.
+    config.attack.first_steps = 0
     config.attack.relative_step_size = 0.25  # in epsilons
     # cross_entropy | kl | dkl | ikl | gkl, the weights being those of config.loss:
     # TRADES is loss.name=kl with attack.loss=kl.
@@ -121,6 +123,13 @@ def get_config(argument: str = "") -> Config:
     config.attack.start = "gaussian"  # gaussian | uniform | natural
     config.attack.start_scale = 0.001  # standard deviation of the gaussian start
     config.attack.epsilon_ramp_epochs = 0  # epsilon * min(1, epoch / this); 0: none
+
+    # A second view of each image to train on, of its own crop and mirroring.
+    config.second_view = section()
+    config.second_view.policy = "none"  # none | plain | auto_augment | rand_augment
+    config.second_view.cutout = 0  # pixels of the side of a black square; 0: none
+    config.second_view.weight = 1.0  # of its loss, beside the first view's 1
+    config.second_view.awp_weight = 1.0  # of its loss in the weight perturbation
 
     config.awp = section()
     config.awp.gamma = 0.0  # relative size of the weight perturbation; 0: none

@@ -92,6 +92,8 @@ def test_eight_devices_find_what_one_finds(expected):
     np.testing.assert_allclose(result.x_adv, expected.x_adv, atol=1e-5)
 
 
+# With this key as with some seeds of the reference, Square finds two images of 289.
+@pytest.mark.filterwarnings("ignore:Square, which uses no gradients:UserWarning")
 @pytest.mark.slow
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_the_reference_comes_to_the_same_verdicts(norm):

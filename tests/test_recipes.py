@@ -81,6 +81,64 @@ def test_the_loss_falls(name):
     assert metrics["natural_accuracy"] > 0.8
 
 
+# An attack that draws nothing, on a network without BatchNorm: a row's loss is its own.
+DETERMINED = dict(attack__loss="cross_entropy", attack__start="natural")
+
+
+def with_second_view(first, second):
+    return first | {"second_view": second["image"]}
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_second_view_adds_its_weighted_loss(parts):
+    weight, settings = 0.3, dict(DETERMINED, accumulate=parts)
+    first, second = batch(), batch(start=16)
+    second = second | {"label": first["label"]}
+    alone = make(**DETERMINED)[0]
+    both = make(**settings, second_view__weight=weight)[0]
+    state = alone.init(jax.random.key(0))
+    one, metrics = jax.jit(alone.step)(state, first)
+    _, seconds = jax.jit(alone.step)(state, second)
+    new, together = jax.jit(both.step)(state, with_second_view(first, second))
+    for name in ("loss", "cross_entropy", "divergence"):
+        expected = metrics[name] + weight * seconds[name]
+        np.testing.assert_allclose(together[name], expected, rtol=1e-5)
+    for name in ("natural_accuracy", "robust_accuracy"):
+        np.testing.assert_allclose(together[name], metrics[name], rtol=1e-6)
+    assert_trees_close(new.class_means, one.class_means, atol=1e-5)
+    assert distance(new.params, one.params) > 0.1
+
+
+def test_the_weight_perturbation_weighs_views_as_it_is_told():
+    first, second = batch(), batch(start=16) | {"label": batch()["label"]}
+    settings = dict(DETERMINED, awp__gamma=0.1, second_view__weight=0.0)
+    views = with_second_view(first, second)
+    params = {}
+    for weight in (0.0, 1.0):
+        recipe_ = make(**settings, second_view__awp_weight=weight)[0]
+        state = recipe_.init(jax.random.key(0))
+        params[weight] = jax.jit(recipe_.step)(state, views)[0].params
+    alone = make(**DETERMINED, awp__gamma=0.1)[0]
+    expected = jax.jit(alone.step)(state, first)[0].params
+    assert_trees_close(params[0.0], expected, atol=2e-6)
+    assert distance(params[1.0], expected) > 1e-3
+
+
+def test_the_attack_takes_one_step_more_in_each_share_of_the_epochs():
+    growing, one, two = (
+        make(epochs=4, attack__first_steps=first, attack__steps=steps)[0]
+        for first, steps in ((1, 2), (0, 1), (0, 2))
+    )
+    state = growing.init(jax.random.key(0))
+    for epoch, expected in ((0, one), (1, one), (2, two), (3, two)):
+        at = state.replace(step=jnp.asarray(epoch * STEPS_PER_EPOCH, jnp.int32))
+        ours = jax.jit(growing.step)(at, batch())[0].params
+        assert_trees_close(
+            ours, jax.jit(expected.step)(at, batch())[0].params, atol=1e-6
+        )
+    assert distance(ours, jax.jit(one.step)(at, batch())[0].params) > 1e-3
+
+
 @pytest.mark.slow
 def test_bfloat16_learns_and_what_is_kept_stays_float32():
     losses = {}

@@ -14,6 +14,7 @@ from train.errors import UserError, explained
 from train.recipes import adversarial, distillation, divergences
 from train.types import Config
 
+POLICIES = ("none", "plain", "auto_augment", "rand_augment")
 CHOICES = {
     "recipe": recipes.RECIPES,
     "model.dtype": model.DTYPES,
@@ -25,6 +26,7 @@ CHOICES = {
     "attack.norm": geometry.NORMS,
     "attack.loss": ("cross_entropy", *divergences.DIVERGENCES),
     "attack.start": adversarial.STARTS,
+    "second_view.policy": POLICIES,
     "batch_norm.attack": adversarial.LOGITS,
     "averaging.every": ("none", "step", "epoch"),
     "averaging.batch_norm": ("averaged", "copied"),
@@ -51,6 +53,8 @@ NON_NEGATIVE = (
     "loss.cross_entropy", "loss.strength", "loss.gamma", "loss.warmup_epochs",
     "attack.epsilon", "attack.steps", "attack.relative_step_size",
     "attack.start_scale", "attack.gamma", "attack.epsilon_ramp_epochs",
+    "attack.first_steps", "second_view.cutout", "second_view.weight",
+    "second_view.awp_weight",
     "awp.gamma", "awp.start_epoch", "averaging.start_epoch",
     "evaluation.every", "evaluation.steps", "evaluation.relative_step_size",
     "evaluation.restarts",
@@ -94,6 +98,16 @@ def validate(config: Config) -> None:
             f"attack.loss={attack.loss} has no gradient at the natural image: "
             "attack.start must be uniform, or gaussian with attack.start_scale > 0, "
             f"got {attack.start} (start_scale {attack.start_scale})"
+        )
+    if attack.first_steps > attack.steps:
+        raise UserError(
+            f"attack.first_steps must be at most attack.steps={attack.steps}, got "
+            f"{attack.first_steps}"
+        )
+    if config.second_view.policy != "none" and config.recipe != "adversarial":
+        raise UserError(
+            "second_view.policy must be none where recipe is not adversarial, got "
+            f"{config.second_view.policy} for recipe={config.recipe}"
         )
     if (config.recipe == "distillation") != bool(config.teacher.path):
         raise UserError(

@@ -1,9 +1,12 @@
 """Adversarial training: TRADES with KL, DKL, IKL or GKL, and weight perturbation.
 
 The loss is cross-entropy(natural) + strength * divergence(adversarial, natural), so
-that `kl` is TRADES and the four compare on equal terms.
+that `kl` is TRADES and the four compare on equal terms. Where batches come with a
+second view of each image, that is attacked too, and its loss is added with a weight of
+its own; the class means and the metrics know the first view alone.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -30,17 +33,26 @@ class Part(NamedTuple):
       image: uint8 `[B, H, W, K]`.
       label: `[B]`.
       key: `[B]`, each example's own, so that no part's attack depends on the others.
+      first: `[B]`, whether it is a first view; None: all are.
       x_adv: `[B, H, W, K]` in [0, 1], once it is crafted.
     """
 
     image: Array
     label: Array
     key: Array
+    first: Array | None = None
     x_adv: Array | None = None
 
     @property
     def x(self) -> Array:
         return recipe.to_pixels(self.image)
+
+    def mean(self, values: Array, second_weight: float) -> Array:
+        """`[B]` to first views' mean + weight * second views' mean, in all parts."""
+        if self.first is None:
+            return jnp.mean(values)
+        # Half of the rows of all parts together are first views.
+        return 2 * jnp.mean(values * jnp.where(self.first, 1.0, second_weight))
 
 
 def build(task: recipe.Task) -> recipe.Recipe:
@@ -51,26 +63,33 @@ def build(task: recipe.Task) -> recipe.Recipe:
     uses_class_means = divergences.uses_class_means(config.loss)
 
     def step(state: TrainState, batch: Any) -> tuple[TrainState, recipe.Metrics]:
-        means, labels = state.class_means, batch["label"]
+        means = state.class_means
+        images, labels, first = _views(batch)
         epoch = jnp.asarray(state.step) // task.steps_per_epoch
         ramped = recipe.ramp(epoch, config.attack.epsilon_ramp_epochs)
         epsilon = config.attack.epsilon * ramped
         scales = _scales(config, means, labels) if accumulation.count > 1 else NO_SCALES
         keys = geometry.example_keys(state.step_key(), len(labels))
-        parts = accumulation.split(Part(batch["image"], labels, keys))
+        parts = accumulation.split(Part(images, labels, keys, first))
         x_adv = accumulation.map(
-            lambda part: craft(state, part, epsilon, scales.attack), parts
+            lambda part: craft(state, part, epsilon, epoch, scales.attack), parts
         )
         parts = parts._replace(x_adv=x_adv)
 
         def loss(
-            params: PyTree, part: Part, sums: ClassMeans | None
+            params: PyTree,
+            part: Part,
+            sums: ClassMeans | None,
+            second_weight: float = config.second_view.weight,
         ) -> tuple[Array, Outcome]:
-            return loss_fn(params, state, part, sums, scales.loss)
+            return loss_fn(params, state, part, sums, scales.loss, second_weight)
 
         attacked = state.params
         if config.awp.gamma:
-            grads, _ = accumulation.gradient(loss, state.params, parts)
+            awp_loss = functools.partial(
+                loss, second_weight=config.second_view.awp_weight
+            )
+            grads, _ = accumulation.gradient(awp_loss, state.params, parts)
             gamma = jnp.where(epoch >= config.awp.start_epoch, config.awp.gamma, 0.0)
             attacked = ikl_jax.awp.perturb(state.params, grads, gamma)
         grads, outcome = accumulation.gradient(loss, attacked, parts, means)
@@ -89,6 +108,20 @@ def build(task: recipe.Task) -> recipe.Recipe:
     return task.finish(step, uses_class_means=uses_class_means)
 
 
+def _views(batch: Any) -> tuple[Array, Array, Array | None]:
+    """Images and labels, and which rows are first views if there are second ones.
+
+    Second views follow the first ones, as in the authors' code: so BatchNorm's groups,
+    which are runs of rows, are of one kind of view.
+    """
+    image, label = batch["image"], batch["label"]
+    if "second_view" not in batch:
+        return image, label, None
+    images = jnp.concatenate([image, batch["second_view"]])
+    first = jnp.arange(2 * len(label)) < len(label)
+    return images, jnp.concatenate([label, label]), first
+
+
 def _loss(task: recipe.Task) -> Callable[..., tuple[Array, Outcome]]:
     config = task.config
     divergence_fn = divergences.create(config.loss.name, config.loss)
@@ -101,25 +134,32 @@ def _loss(task: recipe.Task) -> Callable[..., tuple[Array, Outcome]]:
         part: Part,
         sums: ClassMeans | None,
         scale: Array | None,
+        second_weight: float,
     ) -> tuple[Array, Outcome]:
         natural, adversarial, batch_stats = passes(
             Weights(params, state.batch_stats), part
         )
-        cross_entropy = recipe.cross_entropy(
-            natural, part.label, task.num_classes, config.loss.label_smoothing
+        smoothing = config.loss.label_smoothing
+        cross_entropy = part.mean(
+            recipe.cross_entropies(natural, part.label, task.num_classes, smoothing),
+            second_weight,
         )
         class_weights = _class_weights(state.class_means, part.label)
-        divergence = jnp.mean(divergence_fn(adversarial, natural, class_weights, scale))
+        divergence = part.mean(
+            divergence_fn(adversarial, natural, class_weights, scale), second_weight
+        )
         total = cross_entropy + config.loss.strength * divergence
         metrics = {
             "loss": total,
             "cross_entropy": cross_entropy,
             "divergence": divergence,
-            "natural_accuracy": recipe.accuracy(natural, part.label),
-            "robust_accuracy": recipe.accuracy(adversarial, part.label),
+            "natural_accuracy": part.mean(recipe.is_right(natural, part.label), 0.0),
+            "robust_accuracy": part.mean(recipe.is_right(adversarial, part.label), 0.0),
         }
         if sums is not None:
-            sums = sums.accumulate(natural, part.label, temperature=temperature)
+            sums = sums.accumulate(
+                natural, part.label, temperature=temperature, where=part.first
+            )
         return total, Outcome(metrics, batch_stats, sums)
 
     return loss
@@ -153,8 +193,15 @@ def _attack(task: recipe.Task) -> Callable[..., Array]:
     logits_of = LOGITS[task.config.batch_norm.attack]
     objective = _objective(config)
 
+    fewest = config.first_steps or config.steps
+    numbers = range(fewest, config.steps + 1)
+
     def craft(
-        state: TrainState, part: Part, epsilon: Array, scale: Array | None
+        state: TrainState,
+        part: Part,
+        epsilon: Array,
+        epoch: Array,
+        scale: Array | None,
     ) -> Array:
         def logits_fn(x: Array) -> Array:
             return logits_of(task.model, state.weights, x)
@@ -163,18 +210,23 @@ def _attack(task: recipe.Task) -> Callable[..., Array]:
         natural = jax.lax.stop_gradient(logits_fn(x))
         class_weights = _class_weights(state.class_means, part.label)
         x_init, key = STARTS[config.start](config, x, part.key)
-        return ikl_jax.attacks.pgd(
-            lambda x: objective(
-                logits_fn(x), natural, part.label, class_weights, scale
-            ),
-            x,
-            epsilon=epsilon,
-            step_size=config.relative_step_size * epsilon,
-            steps=config.steps,
-            norm=config.norm,
-            x_init=x_init,
-            key=key,
-        )
+        attacks = [
+            functools.partial(
+                ikl_jax.attacks.pgd,
+                lambda x: objective(
+                    logits_fn(x), natural, part.label, class_weights, scale
+                ),
+                epsilon=epsilon,
+                step_size=config.relative_step_size * epsilon,
+                steps=steps,
+                norm=config.norm,
+                x_init=x_init,
+                key=key,
+            )
+            for steps in numbers
+        ]
+        # Each number of steps for an equal share of the epochs.
+        return jax.lax.switch(epoch * len(attacks) // task.config.epochs, attacks, x)
 
     return craft
 

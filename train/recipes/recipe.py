@@ -131,16 +131,28 @@ def train_logits(model: Model, weights: Weights, x: Array) -> tuple[Array, PyTre
     return logits, updated.get("batch_stats", {})
 
 
-def cross_entropy(
+def cross_entropies(
     logits: Array, labels: Array, num_classes: int, label_smoothing: float
 ) -> Array:
-    """Its mean; smoothing gives every class, the label's too, its share."""
+    """One an example; smoothing gives every class, the label's too, its share."""
     targets = jax.nn.one_hot(labels, logits.shape[-1])
     share = label_smoothing / num_classes
     uniform = jnp.where(classes.is_class(logits.shape, num_classes), share, 0.0)
     targets = (1 - label_smoothing) * targets + uniform
-    return jnp.mean(optax.losses.softmax_cross_entropy(logits, targets))
+    return optax.losses.softmax_cross_entropy(logits, targets)
+
+
+def cross_entropy(
+    logits: Array, labels: Array, num_classes: int, label_smoothing: float
+) -> Array:
+    """Their mean."""
+    return jnp.mean(cross_entropies(logits, labels, num_classes, label_smoothing))
+
+
+def is_right(logits: Array, labels: Array) -> Array:
+    """Of each example, whether the label has the largest logit."""
+    return jnp.argmax(logits, axis=-1) == labels
 
 
 def accuracy(logits: Array, labels: Array) -> Array:
-    return jnp.mean(jnp.argmax(logits, axis=-1) == labels)
+    return jnp.mean(is_right(logits, labels))
