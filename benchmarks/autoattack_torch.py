@@ -16,8 +16,8 @@ import time
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 import numpy as np
-import torch
-from pyautoattack import AutoAttack
+import torch  # pyright: ignore[reportMissingImports]
+from pyautoattack import AutoAttack  # pyright: ignore[reportMissingImports]
 
 GOLDEN = pathlib.Path(__file__).parent.parent / "tests" / "golden"
 PREFIX = {"linf": "Linf", "l2": "L2"}
