@@ -62,6 +62,10 @@ def get_config(argument: str = "") -> Config:
     config.data.crop_padding = 0  # pixels around a random crop; 0: none
     config.data.flip = False  # mirror half of the images
     config.data.drop_remainder = True  # of an epoch's last, incomplete batch
+    # A folder of train.convert_synthetic, to train on as well; docs/data.md
+    config.data.synthetic = ""
+    # Of every batch: round(this * batch_size) rows are synthetic, the others real.
+    config.data.synthetic_ratio = 0.7
     config.data.threads = 2  # that read ahead, and as many that decode
 
     config.optimizer = section()

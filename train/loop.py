@@ -148,6 +148,7 @@ def _set_up(
     batches = pipeline.training_batches(
         run.data.train, config.data, batch_size=config.batch_size,
         seed=config.seed, rows=run.local_rows, columns=taught.columns,
+        synthetic=run.data.synthetic,
     )  # fmt: skip
     checkpoints = Checkpoints(workdir / CHECKPOINTS, keep=config.keep_checkpoints)
     stack.callback(checkpoints.close)

@@ -25,6 +25,7 @@ def of(run: Run, verdict: Verdict, *, weights: str, seconds: float) -> dict:
         "steps": run.total_steps,
         "seconds": round(seconds, 2),
         **judged(config, run.data, verdict, Threat.of(config)),
+        **_synthetic(run),
         **_undecodable(run),
         "versions": {
             "python": platform.python_version(),
@@ -55,6 +56,13 @@ def judged(
         return told  # labels may lie on disk, and reading all of them takes long
     by_shots = shots.accuracies(verdict, data, config.evaluation.shots)
     return told | ({"accuracy_by_shots": by_shots} if by_shots else {})
+
+
+def _synthetic(run: Run) -> dict[str, Any]:
+    if run.data.synthetic is None:
+        return {}
+    images, ratio = len(run.data.synthetic), run.config.data.synthetic_ratio
+    return {"synthetic": {"images": images, "ratio": ratio}}
 
 
 def _undecodable(run: Run) -> dict[str, int]:

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from ikl_jax.types import PyTree
 from train import classes, model, settings, sharding
 from train.checkpoint import Checkpoints, Report, Saved
-from train.data import pipeline, sources
+from train.data import mixture, pipeline, sources
 from train.data.splits import DataSet
 from train.errors import UserError
 from train.recipes import RECIPES, Recipe, Task
@@ -76,7 +76,7 @@ def build(config: Config) -> Run:
     settings.validate(config)
     mesh = sharding.create_mesh(config.mesh)
     sharding.check_batch("evaluation.batch_size", config.evaluation.batch_size, mesh)
-    data = sources.open_source(config.data)
+    data = mixture.joined(sources.open_source(config.data), config)
     sizes = pipeline.batch_sizes(data.train, config)
     _check_batches(config, sizes, mesh)
     width = classes.padded_width(data.num_classes, config.model.classes_multiple_of)
@@ -126,6 +126,7 @@ def reopen(workdir: pathlib.Path, changed: Mapping[str, Any] | None = None) -> R
         mesh = sharding.create_mesh(config.mesh)
     config.accumulate, config.model.bn_groups = 1, 1
     config.data.drop_remainder = True
+    config.data.synthetic = ""  # for training alone, and perhaps no longer there
     for section in (config, config.evaluation):
         section.batch_size = sharding.fitting(section.batch_size, mesh)
     return build(config)

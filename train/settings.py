@@ -61,7 +61,7 @@ NON_NEGATIVE = (
 )  # fmt: skip
 SHARES = (
     "optimizer.warmup", "loss.class_means_momentum", "loss.label_smoothing",
-    "averaging.decay",
+    "averaging.decay", "data.synthetic_ratio",
 )  # fmt: skip
 
 
@@ -123,6 +123,11 @@ def validate(config: Config) -> None:
             "teacher.cache has a row for each training example: data.undecodable must "
             "be error with it, got skip"
         )
+    if config.teacher.cache and config.data.synthetic:
+        raise UserError(
+            "teacher.cache has a row for each real training example: it must be empty "
+            f"with data.synthetic, got {config.teacher.cache!r}"
+        )
     if config.teacher.cache and augmented:
         raise UserError(
             "teacher.cache keeps the logits of images as they are: it must be empty "
@@ -160,6 +165,11 @@ def _validate_data(data: Config) -> None:
         raise UserError(
             "data.random_resized_crop crops already: data.crop_padding must be 0, got "
             f"{data.crop_padding}"
+        )
+    if data.random_resized_crop and data.synthetic:
+        raise UserError(
+            "data.random_resized_crop cuts encoded images, which synthetic ones are "
+            "not: it must be False with data.synthetic"
         )
     if data.train_list and data.imbalance_ratio != 1:
         raise UserError(

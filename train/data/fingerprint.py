@@ -6,6 +6,7 @@ import numpy as np
 
 from train.data.encoded import Encoded
 from train.data.splits import DataSet, InMemory, Split, View
+from train.data.synthetic import Synthetic
 
 SAMPLE = 256  # examples of a part on disk that are read for it, spread evenly
 CHUNK = 4096
@@ -15,10 +16,12 @@ def fingerprint(data: DataSet) -> str:
     """Sizes, classes, and a checksum of both parts.
 
     Of what is held in memory all examples count, of what is on disk some; of a folder
-    the names and sizes of all files too.
+    the names and sizes of all files too, of synthetic images what their parts were.
     """
-    parts = "+".join(of_split(split) for split in (data.train, data.test))
-    return f"{data.num_classes} classes, {parts}"
+    parts = [of_split(split) for split in (data.train, data.test)]
+    if data.synthetic is not None:
+        parts.append(_synthetic(data.synthetic))
+    return f"{data.num_classes} classes, {'+'.join(parts)}"
 
 
 def of_split(split: Split) -> str:
@@ -39,6 +42,13 @@ def of_split(split: Split) -> str:
         crc = zlib.crc32(batch["label"].astype(np.int64).tobytes(), crc)
         shape = "x".join(map(str, batch["image"].shape[1:]))
     return f"{len(split)} of {shape} ({crc:08x})"
+
+
+def _synthetic(images: Synthetic) -> str:
+    sample = images.take(_sample(len(images)))
+    crc = zlib.crc32(sample["image"].tobytes(), images.checksum)
+    crc = zlib.crc32(sample["label"].astype(np.int64).tobytes(), crc)
+    return f"{len(images)} synthetic ({crc:08x})"
 
 
 def _encoded(split: Encoded, indices: np.ndarray) -> int:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 import grain
 import numpy as np
 
-from train.data import augment
+from train.data import augment, mixture
 from train.data.splits import Split
+from train.data.synthetic import Synthetic
 from train.errors import UserError
 from train.types import Batch, Config
 
@@ -31,10 +32,15 @@ def training_batches(
     seed: int,
     rows: Rows = all_rows,
     columns: Mapping[str, np.ndarray] | None = None,
+    synthetic: Synthetic | None = None,
 ) -> grain.DatasetIterator:
     """Batches without end; each epoch is a new permutation of the split.
 
     `columns` are arrays with a row for each example of the split, which joins it.
+
+    With `synthetic` images each batch is a mixture, in numbers that are always those of
+    `config.synthetic_ratio`, and no batch is incomplete. Permutations of the split then
+    follow one another without regard to the epochs.
 
     `rows` says which of a batch of some size this process reads. The order and the
     augmentation are those of the whole batch, so that they do not depend on the number
@@ -46,7 +52,7 @@ def training_batches(
         crops = None
         if config.random_resized_crop:
             crops = augment.random_crops(count, rng)[mine]
-        batch = split.take_training(indices[mine], crops)
+        batch = take_training(indices[mine], crops)
         if padding := config.crop_padding:
             shifts = augment.random_shifts(count, padding, rng)[:, mine]
             batch["image"] = augment.pad_crop(batch["image"], padding, shifts)
@@ -57,8 +63,16 @@ def training_batches(
             batch[name] = array[indices[mine]]
         return batch
 
-    indices = grain.MapDataset.range(len(split)).seed(seed).shuffle()
-    batches = indices.batch(batch_size, drop_remainder=config.drop_remainder).repeat()
+    if synthetic is None:
+        take_training = split.take_training
+        indices = grain.MapDataset.range(len(split)).seed(seed).shuffle()
+        batches = indices.batch(batch_size, drop_remainder=config.drop_remainder)
+        batches = batches.repeat()
+    else:
+        mixed = mixture.Mixture(split, synthetic)
+        take_training = mixed.take_training
+        counts = mixture.Counts.of(batch_size, config.synthetic_ratio)
+        batches = mixture.index_batches(mixed, counts, seed)
     options = grain.ReadOptions(num_threads=config.threads, prefetch_buffer_size=8)
     return iter(batches.random_map(read).to_iter_dataset(options))
 
@@ -66,8 +80,10 @@ def training_batches(
 def batch_sizes(split: Split, config: Config) -> list[int]:
     """The sizes of an epoch's batches.
 
+    With synthetic images there are as many as without them, and all are whole.
+
     Args:
-      split: the training part.
+      split: the training part, of real examples.
       config: of the run, with `batch_size` and `data.drop_remainder`.
 
     Raises:
@@ -81,7 +97,8 @@ def batch_sizes(split: Split, config: Config) -> list[int]:
         )
     whole, rest = divmod(len(split), batch_size)
     keeps_rest = rest and not config.data.drop_remainder
-    return [batch_size] * whole + [rest] * bool(keeps_rest)
+    last = batch_size if config.data.synthetic else rest
+    return [batch_size] * whole + [last] * bool(keeps_rest)
 
 
 def evaluation_batches(

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from train.data.synthetic import Synthetic
 from train.data.undecodable import Replaced
 from train.errors import UserError
 from train.types import Batch
@@ -102,6 +103,7 @@ class DataSet:
       image_shape: (H, W, K) of all images.
       class_names: C names in the order of the labels, if the source has them.
       replaced: which training images did not decode, of sources that decode them.
+      synthetic: what the training part is mixed with, if anything.
     """
 
     train: Split
@@ -110,6 +112,7 @@ class DataSet:
     image_shape: tuple[int, int, int]
     class_names: tuple[str, ...] | None = None
     replaced: Replaced | None = None
+    synthetic: Synthetic | None = None
 
 
 def in_memory(

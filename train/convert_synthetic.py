@@ -1,0 +1,226 @@
+"""Converts synthetic images from .npz parts to shards that recipes mix in.
+
+`python -m train.convert_synthetic --parts='/data/1m/*.npz' --output=/data/1m_shards`
+
+The parts (a pattern, or several separated by commas) hold `image` uint8 [N, H, W, K]
+and `label` integer [N], as the generated sets of Wang et al. (2023) do; those for
+CIFAR-100 need `--num_classes=100`. They are read in blocks of rows, so memory does not
+grow with their size. The same command again goes on after a kill, at the first shard
+that is missing. Then train with `--config.data.synthetic=/data/1m_shards`.
+"""
+
+import glob
+import itertools
+import os
+import pathlib
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+from absl import flags
+from rich.console import Console
+
+from train import cli, files
+from train.data import npz_parts
+from train.data.npz_parts import Damaged, Part
+from train.data.synthetic import METADATA, Layout, array_record, read_layout
+from train.errors import UserError
+
+# Uncompressed and one record a chunk: any image is read alone, without decoding.
+WRITING = "group_size:1,uncompressed"
+# Besides an image's own bytes: its label, a chunk's header, an entry in the index.
+RECORD_OVERHEAD = 90
+QUIET = 10  # seconds between lines of progress
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    values = flags.FlagValues()
+    for name, text in (
+        ("parts", "The .npz files: patterns or names, separated by commas."),
+        ("output", "The folder to write; the same again goes on."),
+    ):
+        flags.DEFINE_string(name, None, text, flag_values=values)
+    flags.DEFINE_integer("num_classes", 10, "Of the labels.", flag_values=values)
+    flags.DEFINE_integer(
+        "examples_per_shard", 200_000, "What a kill may cost, at most.",
+        flag_values=values,
+    )  # fmt: skip
+    required = ("parts", "output")
+    return cli.run(values, argv, required=required, call=lambda: _convert(values))
+
+
+def _convert(values: flags.FlagValues) -> None:
+    for name in ("num_classes", "examples_per_shard"):
+        if (given := getattr(values, name)) < 1:
+            raise UserError(f"--{name} must be > 0, got {given}")
+    console = Console(soft_wrap=True, highlight=False)
+    folder = pathlib.Path(values.output).expanduser()
+    paths = _paths(values.parts)
+    console.print(f"checking the labels of {len(paths)} parts")
+    parts = [npz_parts.inspect(path, values.num_classes) for path in paths]
+    layout = _layout(parts, values.num_classes, values.examples_per_shard)
+    _claim(folder, layout)
+    missing = [n for n, path in enumerate(layout.shards(folder)) if not path.exists()]
+    _check_space(folder, layout, missing)
+    start = time.monotonic()
+    _write(folder, parts, layout, missing, console)
+    console.print(
+        f"{folder}: {layout.count:,} images {layout.image_shape} of "
+        f"{layout.num_classes} classes in {layout.num_shards} shards, of which "
+        f"{len(missing)} were written now, in {time.monotonic() - start:.0f} s. "
+        f"Train with --config.data.synthetic={folder}"
+    )
+
+
+def _paths(patterns: str) -> list[pathlib.Path]:
+    """The parts, in the order of the patterns, those of each sorted by name."""
+    paths: list[pathlib.Path] = []
+    for pattern in filter(None, patterns.split(",")):
+        found = sorted(glob.glob(os.path.expanduser(pattern)))
+        if not found:
+            raise UserError(f"--parts: there is no file {pattern!r}")
+        paths += map(pathlib.Path, found)
+    if not paths:
+        raise UserError("--parts must name .npz files, got nothing")
+    for path in paths:
+        if paths.count(path) > 1:
+            raise UserError(f"--parts names {str(path)!r} more than once")
+    return paths
+
+
+def _layout(parts: Sequence[Part], num_classes: int, examples_per_shard: int) -> Layout:
+    first = parts[0]
+    for part in parts:
+        if part.image_shape != first.image_shape:
+            raise UserError(
+                f"--parts: the images of {str(part.path)!r} are {part.image_shape}, "
+                f"but those of {str(first.path)!r} are {first.image_shape}"
+            )
+    count = sum(part.count for part in parts)
+    identities = [part.identity for part in parts]
+    return Layout(first.image_shape, num_classes, count, examples_per_shard, identities)
+
+
+def _claim(folder: pathlib.Path, layout: Layout) -> None:
+    """Makes a new or empty folder this layout's, or checks that it is already."""
+    path = folder / METADATA
+    with files.written(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        others = {*folder.iterdir()} - {files.unfinished(path)}
+    if not path.exists():
+        if others:
+            raise UserError(
+                f"--output must be a folder of its own, got {folder}, which holds "
+                f"{min(others).name}"
+            )
+        files.write_whole(path, layout.to_json())
+        return
+    for difference in _differences(read_layout(folder), layout):
+        raise UserError(
+            f"--output: {folder} was begun with {difference}. Name another folder, or "
+            "delete this one"
+        )
+
+
+def _differences(before: Layout, now: Layout) -> Iterator[str]:
+    for name in ("num_classes", "examples_per_shard"):
+        if (there := getattr(before, name)) != (here := getattr(now, name)):
+            yield f"--{name}={there}, got {here}"
+    for there, here in itertools.zip_longest(before.parts, now.parts):
+        if there != here:
+            yield f"other parts: {_named(there)} there, {_named(here)} here"
+
+
+def _named(identity: dict | None) -> str:
+    if identity is None:
+        return "none"
+    told = ", ".join(f"{name} {value}" for name, value in identity.items())
+    return f"one with {told}"
+
+
+def _check_space(folder: pathlib.Path, layout: Layout, missing: Sequence[int]) -> None:
+    height, width, channels = layout.image_shape
+    count = sum(map(layout.size, missing))
+    needed = count * (height * width * channels + RECORD_OVERHEAD)
+    if needed > (free := shutil.disk_usage(folder).free):
+        raise UserError(
+            f"--output: {folder} needs {needed / 1e9:.1f} GB more, but "
+            f"{free / 1e9:.1f} GB are free there"
+        )
+
+
+def _write(
+    folder: pathlib.Path,
+    parts: Sequence[Part],
+    layout: Layout,
+    missing: Sequence[int],
+    console: Console,
+) -> None:
+    """Writes the missing shards, in order.
+
+    Raises:
+      UserError: a shard cannot be written, or a part turns out to be damaged; of that
+        none of the shards stays, since what was wrong is not known.
+    """
+    progress = _Progress(console, sum(map(layout.size, missing)))
+    records, position = iter(()), -1
+    try:
+        for number in missing:
+            if number != position:
+                records = npz_parts.records(parts, number * layout.examples_per_shard)
+            wanted = itertools.islice(records, layout.size(number))
+            _write_shard(layout.shard(folder, number), progress.counted(wanted))
+            position = number + 1
+    except Damaged as error:
+        index = parts.index(error.part)
+        before = sum(part.count for part in parts[:index])
+        for number in range(before // layout.examples_per_shard, layout.num_shards):
+            layout.shard(folder, number).unlink(missing_ok=True)
+        raise
+
+
+def _write_shard(path: pathlib.Path, records: Iterator[bytes]) -> None:
+    """One shard, whole or not at all."""
+    temporary = files.unfinished(path)
+    with files.written(path):
+        try:
+            writer = array_record().ArrayRecordWriter(str(temporary), WRITING)
+            for record in records:
+                writer.write(record)
+            writer.close()
+        except RuntimeError as error:  # how it says that a disk is full
+            raise UserError(f"cannot write {path}: {error}") from error
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+
+class _Progress:
+    """A line now and then: how far, how fast, how long still."""
+
+    def __init__(self, console: Console, total: int) -> None:
+        self._console, self._total, self._done = console, total, 0
+        self._start = self._told = time.monotonic()
+
+    def counted(self, records: Iterator[bytes]) -> Iterator[bytes]:
+        for record in records:
+            yield record
+            self._done += 1
+            if self._done % npz_parts.BLOCK == 0:
+                self._tell(time.monotonic())
+
+    def _tell(self, now: float) -> None:
+        if now - self._told < QUIET:
+            return
+        self._told = now
+        rate = self._done / (now - self._start)
+        left = (self._total - self._done) / rate
+        self._console.print(
+            f"{self._done:,} of {self._total:,} images  {rate:,.0f} images/s  "
+            f"ETA {left:.0f} s"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

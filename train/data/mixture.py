@@ -1,0 +1,118 @@
+"""Batches that mix real and synthetic examples, always in the same numbers.
+
+Real and synthetic examples are two endless streams, each a permutation of all its
+examples after another (Grain's, of indices). Batch number p has the p-th run of each,
+its rows then shuffled, so that the devices, groups and parts that divide a batch get a
+share of both.
+"""
+
+import dataclasses
+import sys
+from typing import Any, NamedTuple
+
+import grain
+import numpy as np
+
+from train.data import synthetic
+from train.data.splits import DataSet, Split
+from train.data.synthetic import Synthetic
+from train.errors import UserError
+from train.types import Batch, Config
+
+
+class Counts(NamedTuple):
+    """Rows of each batch."""
+
+    real: int
+    synthetic: int
+
+    @classmethod
+    def of(cls, batch_size: int, ratio: float) -> "Counts":
+        count = round(ratio * batch_size)
+        return cls(batch_size - count, count)
+
+
+def joined(data: DataSet, config: Config) -> DataSet:
+    """The data set with the synthetic images that the run's config names, if any.
+
+    Raises:
+      UserError: they cannot be read, do not fill their share of a batch, or differ in
+        shape or classes from the real ones.
+    """
+    if not config.data.synthetic:
+        return data
+    name = f"data.synthetic={config.data.synthetic}"
+    found = synthetic.open_folder(config.data.synthetic)
+    ours = (found.layout.image_shape, found.layout.num_classes)
+    theirs = (data.image_shape, data.num_classes)
+    if ours != theirs:
+        raise UserError(
+            f"{name} holds images {ours[0]} of {ours[1]} classes, but those of "
+            f"{config.data.source} are {theirs[0]} of {theirs[1]} classes"
+        )
+    ratio = config.data.synthetic_ratio
+    needed = Counts.of(config.batch_size, ratio).synthetic
+    if needed > len(found):
+        raise UserError(
+            f"{name} holds {len(found)} images, but each batch of {config.batch_size} "
+            f"takes {needed} (data.synthetic_ratio={ratio:g})"
+        )
+    return dataclasses.replace(data, synthetic=found)
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixture:
+    """Real examples and, with the indices after theirs, synthetic ones."""
+
+    real: Split
+    synthetic: Synthetic
+
+    def take_training(
+        self, indices: np.ndarray, crops: np.ndarray | None = None
+    ) -> Batch:
+        """The examples at `indices`; `crops`, of encoded images, must be None."""
+        assert crops is None
+        count = len(self.real)
+        is_real = indices < count
+        taken: list[tuple[np.ndarray, Batch]] = []
+        if is_real.any():
+            taken.append((is_real, self.real.take_training(indices[is_real])))
+        if not is_real.all():
+            batch = self.synthetic.take(indices[~is_real] - count)
+            taken.append((~is_real, batch))
+        return {name: _together(name, taken) for name in ("image", "label")}
+
+
+def _together(name: str, taken: list[tuple[np.ndarray, Batch]]) -> np.ndarray:
+    mask, first = taken[0]
+    result = np.empty((len(mask), *first[name].shape[1:]), first[name].dtype)
+    for rows, batch in taken:
+        result[rows] = batch[name]
+    return result
+
+
+def index_batches(
+    mixture: Mixture, counts: Counts, seed: int
+) -> grain.MapDataset[np.ndarray]:
+    """Indices `[batch_size]` into the mixture, of each position of an endless run."""
+    real_seed, synthetic_seed = np.random.SeedSequence(seed).generate_state(2)
+    real = _permuted(len(mixture.real), int(real_seed))
+    generated = _permuted(len(mixture.synthetic), int(synthetic_seed))
+
+    def batch(position: int, rng: np.random.Generator) -> np.ndarray:
+        theirs = len(mixture.real) + _run(generated, position, counts.synthetic)
+        return rng.permutation(
+            np.concatenate([_run(real, position, counts.real), theirs])
+        )
+
+    return grain.MapDataset.range(sys.maxsize).seed(seed).random_map(batch)
+
+
+def _permuted(count: int, seed: int) -> Any:
+    """Indices below `count`: all of them in some order, then in another, and so on."""
+    return grain.MapDataset.range(count).seed(seed).shuffle()
+
+
+def _run(stream: Any, position: int, count: int) -> np.ndarray:
+    first = position * count
+    return np.array([stream[i] for i in range(first, first + count)], np.int64)
