@@ -61,6 +61,10 @@ def get_config(argument: str = "") -> Config:
     config.data.undecodable = "error"  # error | skip: the next image is trained on
     config.data.crop_padding = 0  # pixels around a random crop; 0: none
     config.data.flip = False  # mirror half of the images
+    # Of each image a second view to train on, with a crop and mirroring of its own:
+    # none | plain | auto_augment | rand_augment (adversarial)
+    config.data.second_view = "none"
+    config.data.second_view_cutout = 0  # pixels of a black square's side; 0: none
     config.data.drop_remainder = True  # of an epoch's last, incomplete batch
     # A folder of train.convert_synthetic, to train on as well; docs/data.md
     config.data.synthetic = ""
@@ -103,6 +107,7 @@ def get_config(argument: str = "") -> Config:
     config.loss.weight_temperature = 4.0
     config.loss.class_means_momentum = 0.0  # share of the old means kept each epoch
     config.loss.label_smoothing = 0.0  # of the cross-entropy, over all classes
+    config.loss.second_view_weight = 1.0  # of the second view, beside the first's 1
 
     config.teacher = section()  # distillation
     config.teacher.path = ""  # the workdir of a finished run | a file of train.convert
@@ -128,16 +133,10 @@ def get_config(argument: str = "") -> Config:
     config.attack.start_scale = 0.001  # standard deviation of the gaussian start
     config.attack.epsilon_ramp_epochs = 0  # epsilon * min(1, epoch / this); 0: none
 
-    # A second view of each image to train on, of its own crop and mirroring.
-    config.second_view = section()
-    config.second_view.policy = "none"  # none | plain | auto_augment | rand_augment
-    config.second_view.cutout = 0  # pixels of the side of a black square; 0: none
-    config.second_view.weight = 1.0  # of its loss, beside the first view's 1
-    config.second_view.awp_weight = 1.0  # of its loss in the weight perturbation
-
     config.awp = section()
     config.awp.gamma = 0.0  # relative size of the weight perturbation; 0: none
     config.awp.start_epoch = 0  # counted from 0
+    config.awp.second_view_weight = 1.0  # of the second view in the loss for this
     config.awp.decay_perturbed = False  # weight decay at the perturbed weights
 
     config.batch_norm = section()

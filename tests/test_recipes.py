@@ -95,7 +95,7 @@ def test_a_second_view_adds_its_weighted_loss(parts):
     first, second = batch(), batch(start=16)
     second = second | {"label": first["label"]}
     alone = make(**DETERMINED)[0]
-    both = make(**settings, second_view__weight=weight)[0]
+    both = make(**settings, loss__second_view_weight=weight)[0]
     state = alone.init(jax.random.key(0))
     one, metrics = jax.jit(alone.step)(state, first)
     _, seconds = jax.jit(alone.step)(state, second)
@@ -111,11 +111,11 @@ def test_a_second_view_adds_its_weighted_loss(parts):
 
 def test_the_weight_perturbation_weighs_views_as_it_is_told():
     first, second = batch(), batch(start=16) | {"label": batch()["label"]}
-    settings = dict(DETERMINED, awp__gamma=0.1, second_view__weight=0.0)
+    settings = dict(DETERMINED, awp__gamma=0.1, loss__second_view_weight=0.0)
     views = with_second_view(first, second)
     params = {}
     for weight in (0.0, 1.0):
-        recipe_ = make(**settings, second_view__awp_weight=weight)[0]
+        recipe_ = make(**settings, awp__second_view_weight=weight)[0]
         state = recipe_.init(jax.random.key(0))
         params[weight] = jax.jit(recipe_.step)(state, views)[0].params
     alone = make(**DETERMINED, awp__gamma=0.1)[0]

@@ -182,7 +182,7 @@ def _a_batch(run: Run) -> dict[str, jax.Array | jax.ShapeDtypeStruct]:
     config = run.config
     batches = pipeline.training_batches(
         run.data.train, config.data, batch_size=config.batch_size, seed=config.seed,
-        rows=run.local_rows,
+        rows=run.local_rows, synthetic=run.data.synthetic,
     )  # fmt: skip
     size = pipeline.batch_sizes(run.data.train, config)[0]
     batch = sharding.put(next(batches), run.mesh, size)

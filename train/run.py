@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from ikl_jax.types import PyTree
 from train import classes, model, settings, sharding
 from train.checkpoint import Checkpoints, Report, Saved
-from train.data import mixture, pipeline, sources
+from train.data import mixture, pipeline, sources, views
 from train.data.splits import DataSet
 from train.errors import UserError
 from train.recipes import RECIPES, Recipe, Task
@@ -77,6 +77,7 @@ def build(config: Config) -> Run:
     mesh = sharding.create_mesh(config.mesh)
     sharding.check_batch("evaluation.batch_size", config.evaluation.batch_size, mesh)
     data = mixture.joined(sources.open_source(config.data), config)
+    views.check(config.data, data.image_shape)
     sizes = pipeline.batch_sizes(data.train, config)
     _check_batches(config, sizes, mesh)
     width = classes.padded_width(data.num_classes, config.model.classes_multiple_of)

@@ -10,11 +10,11 @@ from ml_collections import ConfigDict
 from ikl_jax import checks
 from ikl_jax.attacks import geometry
 from train import files, model, optim, processes, recipes
+from train.data import views
 from train.errors import UserError, explained
 from train.recipes import adversarial, distillation, divergences
 from train.types import Config
 
-POLICIES = ("none", "plain", "auto_augment", "rand_augment")
 CHOICES = {
     "recipe": recipes.RECIPES,
     "model.dtype": model.DTYPES,
@@ -26,7 +26,7 @@ CHOICES = {
     "attack.norm": geometry.NORMS,
     "attack.loss": ("cross_entropy", *divergences.DIVERGENCES),
     "attack.start": adversarial.STARTS,
-    "second_view.policy": POLICIES,
+    "data.second_view": views.VIEWS,
     "batch_norm.attack": adversarial.LOGITS,
     "averaging.every": ("none", "step", "epoch"),
     "averaging.batch_norm": ("averaged", "copied"),
@@ -53,8 +53,8 @@ NON_NEGATIVE = (
     "loss.cross_entropy", "loss.strength", "loss.gamma", "loss.warmup_epochs",
     "attack.epsilon", "attack.steps", "attack.relative_step_size",
     "attack.start_scale", "attack.gamma", "attack.epsilon_ramp_epochs",
-    "attack.first_steps", "second_view.cutout", "second_view.weight",
-    "second_view.awp_weight",
+    "attack.first_steps", "data.second_view_cutout", "loss.second_view_weight",
+    "awp.second_view_weight",
     "awp.gamma", "awp.start_epoch", "averaging.start_epoch",
     "evaluation.every", "evaluation.steps", "evaluation.relative_step_size",
     "evaluation.restarts",
@@ -104,10 +104,10 @@ def validate(config: Config) -> None:
             f"attack.first_steps must be at most attack.steps={attack.steps}, got "
             f"{attack.first_steps}"
         )
-    if config.second_view.policy != "none" and config.recipe != "adversarial":
+    if config.data.second_view != "none" and config.recipe != "adversarial":
         raise UserError(
-            "second_view.policy must be none where recipe is not adversarial, got "
-            f"{config.second_view.policy} for recipe={config.recipe}"
+            "data.second_view must be none where recipe is not adversarial, got "
+            f"{config.data.second_view} for recipe={config.recipe}"
         )
     if (config.recipe == "distillation") != bool(config.teacher.path):
         raise UserError(

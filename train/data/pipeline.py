@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 import grain
 import numpy as np
 
-from train.data import augment, mixture
+from train.data import augment, mixture, views
 from train.data.splits import Split
 from train.data.synthetic import Synthetic
 from train.errors import UserError
@@ -47,9 +47,8 @@ def training_batches(
     of processes, and neither does the iterator's state.
     """
 
-    def read(indices: np.ndarray, rng: np.random.Generator) -> Batch:
-        count, mine = len(indices), rows(len(indices))
-        crops = None
+    def view(indices: np.ndarray, mine: np.ndarray, rng: np.random.Generator) -> Batch:
+        count, crops = len(indices), None
         if config.random_resized_crop:
             crops = augment.random_crops(count, rng)[mine]
         batch = take_training(indices[mine], crops)
@@ -59,6 +58,15 @@ def training_batches(
         if config.flip:
             mirrored = augment.random_mirrors(count, rng)[mine]
             batch["image"] = augment.flip(batch["image"], mirrored)
+        return batch
+
+    def read(indices: np.ndarray, rng: np.random.Generator) -> Batch:
+        mine = rows(len(indices))
+        batch = view(indices, mine, rng)
+        if config.second_view != views.NONE:
+            second = view(indices, mine, rng)["image"]
+            drawn = views.draw(config, len(indices), rng)
+            batch["second_view"] = views.apply(config, second, drawn.of_rows(mine))
         for name, array in (columns or {}).items():
             batch[name] = array[indices[mine]]
         return batch

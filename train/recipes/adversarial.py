@@ -80,14 +80,14 @@ def build(task: recipe.Task) -> recipe.Recipe:
             params: PyTree,
             part: Part,
             sums: ClassMeans | None,
-            second_weight: float = config.second_view.weight,
+            second_weight: float = config.loss.second_view_weight,
         ) -> tuple[Array, Outcome]:
             return loss_fn(params, state, part, sums, scales.loss, second_weight)
 
         attacked = state.params
         if config.awp.gamma:
             awp_loss = functools.partial(
-                loss, second_weight=config.second_view.awp_weight
+                loss, second_weight=config.awp.second_view_weight
             )
             grads, _ = accumulation.gradient(awp_loss, state.params, parts)
             gamma = jnp.where(epoch >= config.awp.start_epoch, config.awp.gamma, 0.0)
