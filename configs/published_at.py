@@ -1,0 +1,199 @@
+"""What the published adversarial recipes share: rows of a table, and their settings.
+
+    python -m configs.published_at
+
+prints the table of all rows. `cifar100_at`, `cifar10_at` and `imagenet_at` have them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from configs import base
+from configs.base import Config
+
+SCHEDULES = ("published", "intended")
+SIZES = ("full", "quick")
+
+
+class Row(NamedTuple):
+    """One published experiment, or one of ours where `source` says so.
+
+    Attributes:
+      about: what is trained, in a few words.
+      settings: changes the config.
+      natural, robust: published accuracy in %, the latter by AutoAttack; None: none.
+      source: where they were published.
+    """
+
+    about: str
+    settings: Callable[[Config], None]
+    natural: float | None
+    robust: float | None
+    source: str
+
+
+def rows_of(rows: Mapping[str, Row], file: str) -> Iterator[str]:
+    """Lines of a table in Markdown."""
+    shown = lambda accuracy: "–" if accuracy is None else f"{accuracy:.2f}"
+    for name, row in rows.items():
+        yield (
+            f"| {row.about} | `configs/{file}.py:{name}` | {shown(row.natural)} | "
+            f"{shown(row.robust)} | {row.source} | not run here |"
+        )
+
+
+def decoupled(
+    alpha: float, beta: float, temperature: float, gamma: float | None = None
+) -> Callable[[Config], None]:
+    """IKL's numbers, or with a gamma GKL's; alpha is of the squared error."""
+
+    def settings(config: Config) -> None:
+        config.loss.name = "ikl" if gamma is None else "gkl"
+        config.loss.alpha, config.loss.beta = alpha, beta
+        config.loss.gamma = 1.0 if gamma is None else gamma
+        config.loss.weight_temperature = temperature
+
+    return settings
+
+
+def second_view(
+    weight: float, then: Callable[[Config], None]
+) -> Callable[[Config], None]:
+    """With an AutoAugmented second view of that weight."""
+
+    def settings(config: Config) -> None:
+        then(config)
+        config.data.second_view = "auto_augment"
+        config.data.second_view_cutout = 16
+        config.loss.second_view_weight = weight
+
+    return settings
+
+
+def cifar(config: Config) -> None:
+    """The authors' settings of all rows on WideResNet-34-10."""
+    config.data.crop_padding = 4
+    config.data.flip = True
+    config.data.drop_remainder = False
+    config.model.name = "wide_resnet_34_10"
+    config.model.bn_groups = 4
+    config.epochs = 200
+    config.batch_size = 128
+    config.log_every = 50
+    config.optimizer.learning_rate = 0.2
+    config.optimizer.decay_vectors = True
+    config.optimizer.schedule = "cosine_per_epoch"
+    config.attack.steps = 5
+    config.attack.relative_step_size = 0.5
+    config.attack.epsilon_ramp_epochs = 200
+    config.awp.gamma = 0.005
+    config.awp.start_epoch = 9
+    config.awp.decay_perturbed = True
+    config.averaging.every = "epoch"
+    config.averaging.decay = 0.9
+    config.averaging.warmup = False
+    config.evaluation.every = 10
+
+
+def trades(strength: float) -> Callable[[Config], None]:
+    """KL in place of IKL, all else as it is."""
+
+    def settings(config: Config) -> None:
+        config.loss.name, config.loss.strength = "kl", strength
+        config.attack.loss = "kl"
+        config.data.drop_remainder = True
+
+    return settings
+
+
+def awp_trades(config: Config) -> None:
+    """TRADES with AWP as published before: no ramp, ten steps of 2/255."""
+    trades(6.0)(config)
+    config.data.drop_remainder = False
+    config.attack.steps = 10
+    config.attack.relative_step_size = 0.25
+    config.attack.epsilon_ramp_epochs = 0
+    config.optimizer.learning_rate = 0.1
+    config.optimizer.schedule = "step"
+    config.optimizer.milestones = (0.5, 0.75)
+    config.batch_norm.updates = ("adversarial", "natural")
+    config.averaging.every = "none"
+
+
+def synthetic(
+    images: str, numbers: Callable[[Config], None]
+) -> Callable[[Config], None]:
+    """The recipe of Wang et al. 2023, https://arxiv.org/abs/2302.04638, with IKL."""
+
+    def settings(config: Config) -> None:
+        numbers(config)
+        config.data.synthetic = images
+        config.data.synthetic_ratio = 0.7
+        config.model.name = "wide_resnet_swish_28_10"
+        config.model.bn_groups = 1
+        config.epochs = 400
+        config.batch_size = 512
+        config.optimizer.nesterov = True
+        config.optimizer.decay_vectors = False
+        config.optimizer.schedule = "one_cycle_per_epoch"
+        config.optimizer.warmup = 0.025
+        config.loss.label_smoothing = 0.1
+        config.attack.steps = 10
+        config.attack.relative_step_size = 0.25
+        config.attack.epsilon_ramp_epochs = 0
+        config.attack.start = "uniform"
+        config.batch_norm.attack = "batch"
+        config.batch_norm.updates = ("natural", "adversarial")
+        config.awp.gamma = 0.0
+        config.awp.decay_perturbed = False
+        config.averaging.every = "step"
+        config.averaging.decay = 0.995
+        config.averaging.warmup = True
+        config.averaging.start_epoch = 10
+        config.averaging.batch_norm = "copied"
+
+    return settings
+
+
+def schedule(config: Config, name: str) -> None:
+    """`intended`: two to five steps of the attack, each in a quarter of the epochs."""
+    if name == "intended":
+        config.attack.first_steps = min(2, config.attack.steps)
+
+
+def quick(config: Config) -> None:
+    """A small network, an epoch, all that is special from its start."""
+    swish = "_swish" if "swish" in config.model.name else ""
+    config.model.name = f"wide_resnet{swish}_10_1"
+    config.epochs = 1
+    config.batch_size = 16
+    config.log_every = 1
+    config.attack.steps = min(config.attack.steps, 2)
+    config.attack.first_steps = min(config.attack.first_steps, 1)
+    config.attack.epsilon_ramp_epochs = min(config.attack.epsilon_ramp_epochs, 1)
+    config.awp.start_epoch = 0
+    config.averaging.start_epoch = 0
+    config.evaluation.batch_size = 16
+    config.evaluation.steps = 2
+
+
+def chosen(argument: str, rows: Mapping[str, Row]) -> dict[str, str]:
+    """Row, schedule and size of a config's argument."""
+    return base.choose(argument, row=rows, schedule=SCHEDULES, size=SIZES)
+
+
+def table() -> str:
+    """All rows of all files, in Markdown."""
+    from configs import cifar10_at, cifar100_at, imagenet_at
+
+    lines = [
+        "| recipe | config | natural, % | AutoAttack, % | source | ours |",
+        "|---|---|---|---|---|---|",
+    ]
+    for module in (cifar100_at, cifar10_at, imagenet_at):
+        lines += rows_of(module.ROWS, module.__name__.split(".")[-1])
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table())
