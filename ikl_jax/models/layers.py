@@ -77,8 +77,8 @@ class Network(ConvModule, kw_only=True):
 
     Attributes:
       num_classes: C.
-      dtype: of the computation; parameters, statistics and the classifier stay
-        float32.
+      dtype: of the computation; parameters and statistics stay float32, and so does
+        the classifier, except that it computes in float64 if the rest does.
       bn_groups: parts of the batch that BatchNorm treats as batches of their own.
       normalize: (mean, deviation), each with a number a channel, by which the input is
         normalised; None: it is taken as it is.
@@ -130,9 +130,10 @@ class Network(ConvModule, kw_only=True):
 
     @nn.nowrap
     def classified(self, x: Array) -> Array:
-        """Logits of the mean over all places, in float32."""
-        x = jnp.mean(x.astype(jnp.float32), axis=(1, 2))
-        return nn.Dense(self.num_classes, dtype=jnp.float32, name="classifier")(x)
+        """Logits of the mean over all places, in float32 (float64 for float64)."""
+        dtype = jnp.promote_types(self.dtype, jnp.float32)
+        x = jnp.mean(x.astype(dtype), axis=(1, 2))
+        return nn.Dense(self.num_classes, dtype=dtype, name="classifier")(x)
 
 
 def _checked(normalize: Normalize) -> Normalize:
