@@ -92,7 +92,7 @@ def get_config(argument: str = "") -> Config:
     # distillation: cross_entropy * cross-entropy(student) + strength * loss(student,
     # teacher), of kd | dkd | dkl | ikl | gkl
     config.loss = section()
-    config.loss.name = "ikl"  # kl (TRADES) | dkl | ikl | gkl
+    config.loss.name = "ikl"  # kl (TRADES) | dkl | class_wise_dkl | ikl | gkl
     config.loss.cross_entropy = 1.0  # its weight (distillation)
     config.loss.strength = 1.0
     config.loss.warmup_epochs = 0  # strength * min(1, epoch / this) (distillation)

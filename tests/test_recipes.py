@@ -14,7 +14,7 @@ from configs import base
 from tests import reference
 from tests.conftest import case_rows, cases, small_images
 from train import sharding
-from train.recipes import RECIPES, Task, adversarial, recipe
+from train.recipes import RECIPES, Task, adversarial, divergences, recipe
 from train.state import Weights
 
 STEPS_PER_EPOCH = 3
@@ -137,6 +137,26 @@ def test_the_attack_takes_one_step_more_in_each_share_of_the_epochs():
             ours, jax.jit(expected.step)(at, batch())[0].params, atol=1e-6
         )
     assert distance(ours, jax.jit(one.step)(at, batch())[0].params) > 1e-3
+
+
+def test_class_wise_dkl_is_ikl_but_for_the_natural_logits_gradient():
+    config = base.get_config().loss
+    rng = np.random.default_rng(0)
+    adversarial, natural = (jnp.asarray(rng.normal(size=(6, 4))) for _ in range(2))
+    weights = jax.nn.softmax(jnp.asarray(rng.normal(size=(6, 4))))
+    values, gradients = {}, {}
+    for name in ("ikl", "class_wise_dkl"):
+        divergence = divergences.create(name, config)
+        total = lambda a, n, of=divergence: jnp.sum(of(a, n, weights))
+        values[name] = divergence(adversarial, natural, weights)
+        gradients[name] = jax.grad(total, argnums=(0, 1))(adversarial, natural)
+    np.testing.assert_array_equal(values["class_wise_dkl"], values["ikl"])
+    ours, theirs = gradients["class_wise_dkl"], gradients["ikl"]
+    np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-5)
+    assert not ours[1].any()
+    assert jnp.abs(theirs[1]).max() > 0.1
+    config.name, config.weights = "class_wise_dkl", "sample"
+    assert divergences.uses_class_means(config)
 
 
 @pytest.mark.slow

@@ -72,7 +72,9 @@ def check_same(read, expected):
             np.testing.assert_array_equal(ours[name], array)
 
 
-@pytest.mark.parametrize(("ratio", "expected"), [(0.7, 11), (0.5, 8), (0.0, 0), (1.0, 16)])
+@pytest.mark.parametrize(
+    ("ratio", "expected"), [(0.7, 11), (0.5, 8), (0.0, 0), (1.0, 16)]
+)
 def test_the_ratio_is_exact_in_a_thousand_batches(generated, ratio, expected):
     iterator = batches(generated, synthetic_ratio=ratio)
     for batch in take(iterator, 1000):
@@ -219,7 +221,9 @@ def test_folders_that_do_not_fit(tmp_path):
 
 
 def test_folders_that_are_none_or_damaged(tmp_path):
-    with pytest.raises(UserError, match=r"got '/nowhere', which holds no metadata.json"):
+    with pytest.raises(
+        UserError, match=r"got '/nowhere', which holds no metadata.json"
+    ):
         joined("/nowhere")
     converted(tmp_path, (100,), shape=SHAPE)
     folder = tmp_path / "shards"
@@ -227,11 +231,15 @@ def test_folders_that_are_none_or_damaged(tmp_path):
     content, told = bytearray(shard.read_bytes()), metadata.read_text()
     for change in ('"format": 1', '"format": 2'), ('"count"', '"counts"'), ("[", "{"):
         metadata.write_text(told.replace(*change))
-        with pytest.raises(UserError, match=r"metadata.json (is not one|cannot be read)"):
+        with pytest.raises(
+            UserError, match=r"metadata.json (is not one|cannot be read)"
+        ):
             joined(folder)
     metadata.write_text(told)
     shard.write_bytes(content[: len(content) // 2])
-    with pytest.raises(UserError, match=r"array_record is damaged: 0 records; delete it"):
+    with pytest.raises(
+        UserError, match=r"array_record is damaged: 0 records; delete it"
+    ):
         joined(folder)
     content[content.index(examples(100, shape=SHAPE)[0][0].tobytes())] ^= 1
     shard.write_bytes(content)

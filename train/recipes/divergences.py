@@ -1,8 +1,9 @@
-"""The four divergences behind one signature: names and numbers become a function."""
+"""The divergences behind one signature: names and numbers become a function."""
 
 from collections.abc import Callable
 from typing import Protocol
 
+import jax
 import jax.numpy as jnp
 
 import ikl_jax
@@ -30,7 +31,7 @@ def create(name: str, config: Config) -> Divergence:
     """The divergence of that name.
 
     Args:
-      name: kl | dkl | ikl | gkl.
+      name: kl | dkl | class_wise_dkl | ikl | gkl.
       config: with `alpha`, `beta` and `gamma`; KL uses none of them, DKL no gamma and
         no weights (they are the sample's own), IKL no gamma.
     """
@@ -66,7 +67,8 @@ def scaled(weights: Array, gamma: float, scale: Array) -> Array:
 
 def uses_class_means(config: Config) -> bool:
     """Whether `config.loss` takes its weights from the class means."""
-    return config.weights == "class_means" and config.name in ("ikl", "gkl")
+    by_choice = config.weights == "class_means" and config.name in ("ikl", "gkl")
+    return by_choice or config.name == "class_wise_dkl"
 
 
 def _kl(_: Config) -> Divergence:
@@ -78,6 +80,14 @@ def _kl(_: Config) -> Divergence:
 def _dkl(config: Config) -> Divergence:
     return lambda logits, target, weights, scale=None: ikl_jax.dkl_loss(
         logits, target, alpha=config.alpha, beta=config.beta
+    )
+
+
+def _class_wise_dkl(config: Config) -> Divergence:
+    """DKL with the class means as weights: IKL but for the stop that it removes."""
+    loss = _ikl(config)
+    return lambda logits, target, weights, scale=None: loss(
+        logits, jax.lax.stop_gradient(target), weights
     )
 
 
@@ -109,6 +119,7 @@ def _gkl(config: Config) -> Divergence:
 DIVERGENCES: dict[str, Callable[[Config], Divergence]] = {
     "kl": _kl,
     "dkl": _dkl,
+    "class_wise_dkl": _class_wise_dkl,
     "ikl": _ikl,
     "gkl": _gkl,
 }
