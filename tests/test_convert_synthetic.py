@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -201,7 +202,9 @@ def test_bad_parts(tmp_path, capsys, name):
 def test_bad_command_lines(tmp_path, capsys, monkeypatch):
     write_parts(tmp_path / "parts", (30,))
     part, output = tmp_path / "parts" / "0.npz", tmp_path / "shards"
-    assert "there is no file '/nowhere/*.npz'" in fails(capsys, "/nowhere/*.npz", output)
+    assert "there is no file '/nowhere/*.npz'" in fails(
+        capsys, "/nowhere/*.npz", output
+    )
     assert "--parts must name .npz files" in fails(capsys, ",", output)
     assert "more than once" in fails(capsys, f"{part},{part}", output)
     assert "--num_classes must be > 0, got 0" in fails(
@@ -214,7 +217,7 @@ def test_bad_command_lines(tmp_path, capsys, monkeypatch):
     assert convert_synthetic.main(["convert", f"--parts={part}"]) == 2
     assert "--output is required" in capsys.readouterr().err
     monkeypatch.setattr(
-        convert_synthetic.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 0)
+        convert_synthetic.shutil, "disk_usage", lambda _: SimpleNamespace(free=0)
     )
     assert "needs 0.0 GB more, but 0.0 GB are free" in fails(capsys, part, output)
     assert not shards_of(output)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from configs import base
-from tests.commands import QUICK, metrics_of, result_of, run, train
+from tests.commands import metrics_of, result_of, run, train
 from tests.parts import convert, converted, examples, write_part
 from train import cli, evaluate
 from train.data import mixture, pipeline, synthetic
@@ -15,6 +15,7 @@ from train.data.fingerprint import fingerprint
 from train.data.splits import DataSet, InMemory
 from train.errors import UserError
 
+CONFIG = "configs/digits_ikl_at.py:natural,quick"
 SHAPE = (4, 4, 1)
 REAL, SYNTHETIC = 1000, 1100  # multiples of their rows in a batch of 16: 5 and 11
 
@@ -72,7 +73,9 @@ def check_same(read, expected):
             np.testing.assert_array_equal(ours[name], array)
 
 
-@pytest.mark.parametrize(("ratio", "expected"), [(0.7, 11), (0.5, 8), (0.0, 0), (1.0, 16)])
+@pytest.mark.parametrize(
+    ("ratio", "expected"), [(0.7, 11), (0.5, 8), (0.0, 0), (1.0, 16)]
+)
 def test_the_ratio_is_exact_in_a_thousand_batches(generated, ratio, expected):
     iterator = batches(generated, synthetic_ratio=ratio)
     for batch in take(iterator, 1000):
@@ -219,7 +222,9 @@ def test_folders_that_do_not_fit(tmp_path):
 
 
 def test_folders_that_are_none_or_damaged(tmp_path):
-    with pytest.raises(UserError, match=r"got '/nowhere', which holds no metadata.json"):
+    with pytest.raises(
+        UserError, match=r"got '/nowhere', which holds no metadata.json"
+    ):
         joined("/nowhere")
     converted(tmp_path, (100,), shape=SHAPE)
     folder = tmp_path / "shards"
@@ -227,11 +232,15 @@ def test_folders_that_are_none_or_damaged(tmp_path):
     content, told = bytearray(shard.read_bytes()), metadata.read_text()
     for change in ('"format": 1', '"format": 2'), ('"count"', '"counts"'), ("[", "{"):
         metadata.write_text(told.replace(*change))
-        with pytest.raises(UserError, match=r"metadata.json (is not one|cannot be read)"):
+        with pytest.raises(
+            UserError, match=r"metadata.json (is not one|cannot be read)"
+        ):
             joined(folder)
     metadata.write_text(told)
     shard.write_bytes(content[: len(content) // 2])
-    with pytest.raises(UserError, match=r"array_record is damaged: 0 records; delete it"):
+    with pytest.raises(
+        UserError, match=r"array_record is damaged: 0 records; delete it"
+    ):
         joined(folder)
     content[content.index(examples(100, shape=SHAPE)[0][0].tobytes())] ^= 1
     shard.write_bytes(content)
@@ -278,7 +287,7 @@ def test_a_cache_of_logits_is_refused(tmp_path, capsys):
 
 
 def test_a_run(tmp_path):
-    """Adversarial training on 32 x 32 images; gone on with, and evaluated, without."""
+    """From the command line; gone on with, and at last evaluated without the folder."""
     converted(tmp_path, (60, 40))
     real, (images, labels) = tmp_path / "real.npz", examples(88, seed=9)
     names = ("x_train", "y_train", "x_test", "y_test")
@@ -287,12 +296,11 @@ def test_a_run(tmp_path):
     fields = {
         "data.source": f"npz:{real}", "data.synthetic": tmp_path / "shards",
         "data.drop_remainder": False, "data.flip": True, "batch_size": 32,
-        "attack.steps": 1, "evaluation.steps": 1, "evaluation.batch_size": 16,
-        "log_every": 1,
+        "evaluation.steps": 1, "evaluation.batch_size": 16, "log_every": 1,
     }  # fmt: skip
     overrides = [f"--config.{name}={value}" for name, value in fields.items()]
     workdir = tmp_path / "run"
-    train(workdir, *overrides)
+    train(workdir, *overrides, config=CONFIG)
     result = result_of(workdir)
     assert result["steps"] == 6  # 3 batches of 32, the third whole, in 2 epochs
     assert result["synthetic"] == {"images": 100, "ratio": 0.7}
@@ -303,12 +311,12 @@ def test_a_run(tmp_path):
     shards, kept = tmp_path / "shards", tmp_path / "kept"
     shards.rename(kept)
     assert convert(tmp_path / "parts" / "0.npz", shards) == 0
-    done = run(f"--config={QUICK}", f"--workdir={workdir}", *overrides)
+    done = run(f"--config={CONFIG}", f"--workdir={workdir}", *overrides)
     assert done.returncode == 1
     assert "the data set has changed since step 3 was saved" in done.stderr
     shutil.rmtree(shards)
     kept.rename(shards)
-    train(workdir, *overrides)
+    train(workdir, *overrides, config=CONFIG)
     assert metrics_of(workdir) == whole
     shards.rename(kept)
     assert evaluate.main(["evaluate", f"--workdir={workdir}", "--steps=1"]) == 0
