@@ -3,11 +3,11 @@
     python benchmarks/synthetic_pipeline.py
     python benchmarks/synthetic_pipeline.py --images 1000000 --threads 4
 
-Generates a part of the public format in a temporary folder (6 KB of disk an image),
-converts it, and reads batches of 512, of which 358 rows are synthetic, with crop and
-flip; beside that, the same of real images in memory alone. The shards are in the page
-cache, as they would be again after a pass over them if memory holds them, but not if 50
-million do not fit it: then the disk has to deliver 3.1 KB a synthetic image, at random.
+Generates a part of the public format in a temporary folder (6 KB of disk an image, of
+which there must be thousands), converts it, and reads batches of 512, of which 358 rows
+are synthetic, with crop and flip; beside that, real images in memory alone. The shards
+are in the page cache. 50 million images do not fit there: then the disk has to deliver
+3.1 KB a synthetic image, at random.
 
 What a WRN-28-10 on eight GPUs eats is an estimate, not measured here:
 - 5.2 GMAC, that is 10.4 GFLOP, a forward pass of one 32 x 32 image;
@@ -43,7 +43,7 @@ GPU, GPUS = 400e12, 8  # FLOP/s
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=200_000, help="a multiple of 1,000")
+    parser.add_argument("--images", type=int, default=200_000)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batches", type=int, default=200)
     arguments = parser.parse_args()

@@ -162,6 +162,14 @@ def broken(name, path):
     if name == "pickle":
         np.savez(path, image=images, label=labels.astype(object))
         return "label must be integers [N], got object (40,)"
+    if name == "longer":
+        write_part(path, images, labels)
+        with zipfile.ZipFile(path) as archive:
+            content = {entry: archive.read(entry) for entry in archive.namelist()}
+        with zipfile.ZipFile(path, "w") as archive:
+            for entry, its in content.items():
+                archive.writestr(entry, its + b"123" * (entry == "image.npy"))
+        return "image has 3 and label 0 bytes more than their headers say"
     if name == "fortran":
         write_part(path, np.asfortranarray(images), labels)
         return "must lie in C's order"
@@ -183,7 +191,7 @@ def broken(name, path):
 @pytest.mark.parametrize(
     "name",
     [
-        "labels missing", "other names", "no npz", "truncated", "pickle", "fortran",
+        "labels missing", "other names", "no npz", "truncated", "pickle", "fortran", "longer",
         "flat", "floats", "one-hot", "fewer labels", "empty", "label", "negative label",
         "other shape",
     ],
@@ -251,8 +259,10 @@ def test_a_part_found_damaged_leaves_no_shard_of_it(tmp_path, capsys):
     assert shards_of(output) == shards_of(tmp_path / "whole")
 
 
-def test_a_part_that_fits_shards_exactly_is_verified_before_its_last(tmp_path, capsys):
-    write_part(tmp_path / "part.npz", *examples(800))
+@pytest.mark.parametrize("compressed", [True, False])
+def test_a_part_is_verified_before_its_last_shard(tmp_path, capsys, compressed):
+    """Though shards end where it does."""
+    write_part(tmp_path / "part.npz", *examples(800), compressed=compressed)
     flip_a_byte_of_an_image(tmp_path / "part.npz")
     fails(capsys, tmp_path / "part.npz", tmp_path / "shards")
     assert not shards_of(tmp_path / "shards")
