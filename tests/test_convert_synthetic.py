@@ -259,11 +259,23 @@ def test_a_part_found_damaged_leaves_no_shard_of_it(tmp_path, capsys):
     assert shards_of(output) == shards_of(tmp_path / "whole")
 
 
+def change_the_checksum(path):
+    """Of the images, in the zip directory and before them."""
+    with zipfile.ZipFile(path) as archive:
+        crc = archive.getinfo("image.npy").CRC.to_bytes(4, "little")
+    content = path.read_bytes()
+    assert content.count(crc) == 2
+    path.write_bytes(content.replace(crc, b"none"))
+
+
 @pytest.mark.parametrize("compressed", [True, False])
-def test_a_part_is_verified_before_its_last_shard(tmp_path, capsys, compressed):
+@pytest.mark.parametrize("damage", [flip_a_byte_of_an_image, change_the_checksum])
+def test_a_part_is_verified_before_its_last_shard(tmp_path, capsys, compressed, damage):
     """Though shards end where it does."""
-    write_part(tmp_path / "part.npz", *examples(800), compressed=compressed)
-    flip_a_byte_of_an_image(tmp_path / "part.npz")
+    images, labels = examples(800)
+    images[1:] = 0  # something to compress
+    write_part(tmp_path / "part.npz", images, labels, compressed=compressed)
+    damage(tmp_path / "part.npz")
     fails(capsys, tmp_path / "part.npz", tmp_path / "shards")
     assert not shards_of(tmp_path / "shards")
 
