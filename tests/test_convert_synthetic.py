@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -161,6 +162,14 @@ def broken(name, path):
     if name == "pickle":
         np.savez(path, image=images, label=labels.astype(object))
         return "label must be integers [N], got object (40,)"
+    if name == "longer":
+        write_part(path, images, labels)
+        with zipfile.ZipFile(path) as archive:
+            content = {entry: archive.read(entry) for entry in archive.namelist()}
+        with zipfile.ZipFile(path, "w") as archive:
+            for entry, its in content.items():
+                archive.writestr(entry, its + b"123" * (entry == "image.npy"))
+        return "image has 3 and label 0 bytes more than their headers say"
     if name == "fortran":
         write_part(path, np.asfortranarray(images), labels)
         return "must lie in C's order"
@@ -182,7 +191,7 @@ def broken(name, path):
 @pytest.mark.parametrize(
     "name",
     [
-        "labels missing", "other names", "no npz", "truncated", "pickle", "fortran",
+        "labels missing", "other names", "no npz", "truncated", "pickle", "fortran", "longer",
         "flat", "floats", "one-hot", "fewer labels", "empty", "label", "negative label",
         "other shape",
     ],
@@ -216,9 +225,7 @@ def test_bad_command_lines(tmp_path, capsys, monkeypatch):
     assert convert_synthetic.main(["convert", f"--parts={part}"]) == 2
     assert "--output is required" in capsys.readouterr().err
     monkeypatch.setattr(
-        convert_synthetic.shutil,
-        "disk_usage",
-        lambda _: shutil._ntuple_diskusage(1, 1, 0),
+        convert_synthetic.shutil, "disk_usage", lambda _: SimpleNamespace(free=0)
     )
     assert "needs 0.0 GB more, but 0.0 GB are free" in fails(capsys, part, output)
     assert not shards_of(output)
@@ -252,9 +259,23 @@ def test_a_part_found_damaged_leaves_no_shard_of_it(tmp_path, capsys):
     assert shards_of(output) == shards_of(tmp_path / "whole")
 
 
-def test_a_part_that_fits_shards_exactly_is_verified_before_its_last(tmp_path, capsys):
-    write_part(tmp_path / "part.npz", *examples(800))
-    flip_a_byte_of_an_image(tmp_path / "part.npz")
+def change_the_checksum(path):
+    """Of the images, in the zip directory and before them."""
+    with zipfile.ZipFile(path) as archive:
+        crc = archive.getinfo("image.npy").CRC.to_bytes(4, "little")
+    content = path.read_bytes()
+    assert content.count(crc) == 2
+    path.write_bytes(content.replace(crc, b"none"))
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+@pytest.mark.parametrize("damage", [flip_a_byte_of_an_image, change_the_checksum])
+def test_a_part_is_verified_before_its_last_shard(tmp_path, capsys, compressed, damage):
+    """Though shards end where it does."""
+    images, labels = examples(800)
+    images[1:] = 0  # something to compress
+    write_part(tmp_path / "part.npz", images, labels, compressed=compressed)
+    damage(tmp_path / "part.npz")
     fails(capsys, tmp_path / "part.npz", tmp_path / "shards")
     assert not shards_of(tmp_path / "shards")
 

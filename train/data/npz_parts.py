@@ -7,6 +7,7 @@ the zip file, compressed or not, of which no more than a block is held.
 """
 
 import dataclasses
+import math
 import pathlib
 import zipfile
 import zlib
@@ -57,10 +58,12 @@ class Member:
     def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
         self._stream = archive.open(f"{name}.npy")
         self.shape, self.fortran, self.dtype = _header(self._stream)
+        told = self._stream.tell() + math.prod(self.shape) * self.dtype.itemsize
+        self.excess = archive.getinfo(f"{name}.npy").file_size - told
 
     def rows(self, count: int) -> np.ndarray:
         """The next `count`; `EOFError` where there are fewer."""
-        expected = count * int(np.prod(self.shape[1:])) * self.dtype.itemsize
+        expected = count * math.prod(self.shape[1:]) * self.dtype.itemsize
         content = self._stream.read(expected)
         if len(content) != expected:
             raise EOFError("it ends early")
@@ -166,6 +169,11 @@ def _problems(images: Member, labels: Member) -> Iterator[str]:
         yield f"{images.shape[0]} images but {labels.shape[0]} labels"
     elif not labels.shape[0]:
         yield "there are no images"
+    elif images.excess or labels.excess:
+        yield (
+            f"image has {images.excess} and label {labels.excess} bytes more than "
+            "their headers say"
+        )
 
 
 def _check_labels(labels: Member, num_classes: int, name: str) -> None:

@@ -1,0 +1,93 @@
+"""Examples a second that the pipeline mixes, beside what a training would eat.
+
+    python benchmarks/synthetic_pipeline.py
+    python benchmarks/synthetic_pipeline.py --images 1000000 --threads 4
+
+Generates a part of the public format in a temporary folder (6 KB of disk an image, of
+which there must be thousands), converts it, and reads batches of 512, of which 358 rows
+are synthetic, with crop and flip; beside that, real images in memory alone. The shards
+are in the page cache. 50 million images do not fit there: then the disk has to deliver
+3.1 KB a synthetic image, at random.
+
+What a WRN-28-10 on eight GPUs eats is an estimate, not measured here:
+- 5.2 GMAC, that is 10.4 GFLOP, a forward pass of one 32 x 32 image;
+- a backward pass costs two forward ones, so a step of PGD costs three, ten of them 30,
+  and forward and backward of the natural and the adversarial image 6: 36 in all;
+- 374 GFLOP an example, at 400 TFLOP/s, 40 % of the 989 that an H100 has in bfloat16:
+  1,070 examples/s a GPU, 8,500 on eight. Slower GPUs and float32 eat less.
+"""
+
+import argparse
+import pathlib
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+
+import numpy as np
+
+from configs import base
+from tests.parts import SHAPE, write_large_part
+from train import convert_synthetic
+from train.data import pipeline, synthetic
+from train.data.splits import InMemory
+from train.types import Batch
+
+BATCH_SIZE = 512
+FORWARD = 2 * 5.2e9  # FLOP an example
+FORWARD_PASSES = 36
+GPU, GPUS = 400e12, 8  # FLOP/s
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=200_000)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batches", type=int, default=200)
+    arguments = parser.parse_args()
+    config = base.get_config().data
+    config.threads, config.crop_padding, config.flip = arguments.threads, 4, True
+    real = InMemory(np.zeros((50_000, *SHAPE), np.uint8), np.zeros(50_000, np.int32))
+    with tempfile.TemporaryDirectory() as folder:
+        images = _converted(pathlib.Path(folder), arguments.images)
+        for name, mixed_in in (("real in memory", None), ("mixed", images)):
+            batches = pipeline.training_batches(
+                real, config, batch_size=BATCH_SIZE, seed=0, synthetic=mixed_in
+            )
+            _measure(name, batches, arguments.batches)
+    eaten = GPU / (FORWARD * FORWARD_PASSES) * GPUS
+    print(
+        f"a WRN-28-10 on {GPUS} GPUs would eat {eaten:,.0f} examples/s: "
+        f"{GPU / 1e12:.0f} TFLOP/s a GPU, {FORWARD_PASSES} forward passes of "
+        f"{FORWARD / 1e9:.1f} GFLOP an example (an estimate)"
+    )
+
+
+def _converted(folder: pathlib.Path, count: int) -> synthetic.Synthetic:
+    write_large_part(folder / "part.npz", count)
+    start = time.perf_counter()
+    code = convert_synthetic.main(
+        ["convert", f"--parts={folder / 'part.npz'}", f"--output={folder / 'shards'}"]
+    )
+    if code:
+        sys.exit(code)
+    print(f"conversion: {count / (time.perf_counter() - start):,.0f} images/s")
+    return synthetic.open_folder(str(folder / "shards"))
+
+
+def _measure(name: str, batches: Iterator[Batch], count: int) -> None:
+    for _ in range(20):  # what is read ahead does not count
+        next(batches)
+    start, cpu = time.perf_counter(), time.process_time()
+    for _ in range(count):
+        next(batches)
+    examples = count * BATCH_SIZE
+    rate = examples / (time.perf_counter() - start)
+    each = 1e6 * (time.process_time() - cpu) / examples
+    print(f"{name}: {rate:,.0f} examples/s, {each:.0f} us of a core an example")
+
+
+if __name__ == "__main__":
+    main()
