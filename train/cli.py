@@ -55,10 +55,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         console = Console(quiet=not processes.is_main())
         loop.train(values.config, pathlib.Path(values.workdir), console)
 
-    # Which it is decides what is required, so it is looked for before flags are parsed.
-    if "--plan" in argv:
-        return run(values, argv, required=("config",), call=plan)
-    return run(values, argv, required=("config", "workdir"), call=train)
+    return run(
+        values,
+        argv,
+        required=("config",),
+        call=lambda: (plan if values.plan else train)(),
+    )
 
 
 def _define_processes(values: flags.FlagValues) -> None:
@@ -86,6 +88,12 @@ def _define_plan(values: flags.FlagValues) -> None:
         "plan", False, "Compile and tell what the run costs, without running it.",
         flag_values=values,
     )  # fmt: skip
+    flags.register_multi_flags_validator(
+        ["plan", "workdir"],
+        lambda given: given["plan"] or given["workdir"] is not None,
+        "--workdir is required",
+        flag_values=values,
+    )
     flags.DEFINE_string(
         "platform", None, "Of a plan: cpu, gpu or tpu; default: JAX's.",
         flag_values=values,
