@@ -27,12 +27,11 @@ epochs and batch size of `synthetic_50m`, which are those of 1M; in `trades` all
 loss and its strength, which are those of `basic`.
 """
 
-from configs import base
 from configs import published_at as at
 from configs.base import Config
 from configs.published_at import Row
 
-MEAN, DEVIATION = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
+NORMALIZE = ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
 README = "authors' README, RobustBench"
 SAME = "authors' README (the weights of `basic`)"
 
@@ -66,30 +65,20 @@ ROWS = {
         "TRADES-AWP", at.awp_trades, 60.38, 28.86, "quoted by the authors"
     ),
     "synthetic_1m": Row(
-        "IKL, WRN-28-10, 1M images", at.synthetic("cifar100_1m", LARGE), 68.99, 35.89,
-        "authors' README",
+        "IKL, WRN-28-10, 1M images", at.synthetic("cifar100_1m", LARGE, NORMALIZE),
+        68.99, 35.89, "authors' README",
     ),
     "synthetic_50m": Row(
-        "IKL, WRN-28-10, 50M images", at.synthetic("cifar100_50m", LARGE), 73.85, 39.18,
-        "authors' log",
+        "IKL, WRN-28-10, 50M images", at.synthetic("cifar100_50m", LARGE, NORMALIZE),
+        73.85, 39.18, "authors' log",
     ),
     "synthetic_50m_gkl": Row(
-        "GKL, WRN-28-10, 50M images", at.synthetic("cifar100_50m", LARGE_GKL), 73.65,
-        39.37, "authors' README",
+        "GKL, WRN-28-10, 50M images",
+        at.synthetic("cifar100_50m", LARGE_GKL, NORMALIZE), 73.65, 39.37,
+        "authors' README",
     ),
 }  # fmt: skip
 
 
 def get_config(argument: str = "") -> Config:
-    chosen = at.chosen(argument, ROWS)
-    config = base.get_config()
-    config.name = f"cifar100_at:{argument}".removesuffix(":")
-    config.data.source = "tfds:cifar100"
-    at.cifar(config)
-    ROWS[chosen["row"]].settings(config)
-    if "swish" in config.model.name:
-        config.model.normalize = (MEAN, DEVIATION)
-    at.schedule(config, chosen["schedule"])
-    if chosen["size"] == "quick":
-        at.quick(config)
-    return config
+    return at.cifar("cifar100", ROWS, argument, attack_alpha=1.0)

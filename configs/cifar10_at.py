@@ -17,7 +17,6 @@ the temperature is the 4 that the authors' script came to, where its line ends e
 and not the 1 that it meant.
 """
 
-from configs import base
 from configs import published_at as at
 from configs.base import Config
 from configs.published_at import Row
@@ -58,14 +57,4 @@ ROWS = {
 
 
 def get_config(argument: str = "") -> Config:
-    chosen = at.chosen(argument, ROWS)
-    config = base.get_config()
-    config.name = f"cifar10_at:{argument}".removesuffix(":")
-    config.data.source = "tfds:cifar10"
-    at.cifar(config)
-    config.attack.alpha = 0.0
-    ROWS[chosen["row"]].settings(config)
-    at.schedule(config, chosen["schedule"])
-    if chosen["size"] == "quick":
-        at.quick(config)
-    return config
+    return at.cifar("cifar10", ROWS, argument, attack_alpha=0.0)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from configs import base
 from configs.base import Config
 
+Normalize = tuple[tuple[float, ...], ...]
 SCHEDULES = ("published", "intended")
 SIZES = ("full", "quick")
 
@@ -70,7 +71,26 @@ def second_view(
     return settings
 
 
-def cifar(config: Config) -> None:
+def cifar(
+    name: str, rows: Mapping[str, Row], argument: str, *, attack_alpha: float
+) -> Config:
+    """The config of a row of CIFAR-10's or CIFAR-100's."""
+    chosen = base.choose(argument, row=rows, schedule=SCHEDULES, size=SIZES)
+    config = base.get_config()
+    config.name = f"{name}_at:{argument}".removesuffix(":")
+    config.data.source = f"tfds:{name}"
+    _wide_resnet_34_10(config)
+    config.attack.alpha = attack_alpha
+    rows[chosen["row"]].settings(config)
+    if chosen["schedule"] == "intended":
+        # Two to five steps of the attack, each in a quarter of the epochs.
+        config.attack.first_steps = min(2, config.attack.steps)
+    if chosen["size"] == "quick":
+        _quick(config)
+    return config
+
+
+def _wide_resnet_34_10(config: Config) -> None:
     """The authors' settings of all rows on WideResNet-34-10."""
     config.data.crop_padding = 4
     config.data.flip = True
@@ -121,15 +141,19 @@ def awp_trades(config: Config) -> None:
 
 
 def synthetic(
-    images: str, numbers: Callable[[Config], None]
+    images: str, numbers: Callable[[Config], None], normalize: Normalize = ()
 ) -> Callable[[Config], None]:
-    """The recipe of Wang et al. 2023, https://arxiv.org/abs/2302.04638, with IKL."""
+    """The recipe of Wang et al. 2023, https://arxiv.org/abs/2302.04638, with IKL.
+
+    `images` is the folder; `normalize` empty for CIFAR-10's statistics.
+    """
 
     def settings(config: Config) -> None:
         numbers(config)
         config.data.synthetic = images
         config.data.synthetic_ratio = 0.7
         config.model.name = "wide_resnet_swish_28_10"
+        config.model.normalize = normalize
         config.model.bn_groups = 1
         config.epochs = 400
         config.batch_size = 512
@@ -155,13 +179,7 @@ def synthetic(
     return settings
 
 
-def schedule(config: Config, name: str) -> None:
-    """`intended`: two to five steps of the attack, each in a quarter of the epochs."""
-    if name == "intended":
-        config.attack.first_steps = min(2, config.attack.steps)
-
-
-def quick(config: Config) -> None:
+def _quick(config: Config) -> None:
     """A small network, an epoch, all that is special from its start."""
     swish = "_swish" if "swish" in config.model.name else ""
     config.model.name = f"wide_resnet{swish}_10_1"
@@ -175,11 +193,6 @@ def quick(config: Config) -> None:
     config.averaging.start_epoch = 0
     config.evaluation.batch_size = 16
     config.evaluation.steps = 2
-
-
-def chosen(argument: str, rows: Mapping[str, Row]) -> dict[str, str]:
-    """Row, schedule and size of a config's argument."""
-    return base.choose(argument, row=rows, schedule=SCHEDULES, size=SIZES)
 
 
 def table() -> str:

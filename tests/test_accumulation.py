@@ -86,6 +86,19 @@ def test_parts_divided_over_devices_give_the_whole_batchs_step():
     assert_same(ours, whole("gkl"))
 
 
+@pytest.mark.parametrize("devices", [1, 8])
+def test_second_views_in_parts_and_over_devices(devices):
+    data = batch()
+    data["second_view"] = batch(start=16)["image"]
+    changed = CASES["ikl"] | dict(
+        loss__second_view_weight=0.3, awp__second_view_weight=0.6
+    )
+    mesh = sharding.create_mesh() if devices == 8 else None
+    ours = one_step(data, mesh, **changed, accumulate=2)
+    assert_same(ours, one_step(data, **changed), relative=1e-4)
+    assert jnp.sum(ours[2].count) == 16
+
+
 def test_parts_are_made_of_batch_norms_groups():
     mesh = sharding.create_mesh()
     ours = one_step(batch(32), mesh, **CASES["groups"], accumulate=2)

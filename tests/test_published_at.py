@@ -101,6 +101,8 @@ def test_the_settings_with_synthetic_images(data):
     assert config.model.name == "wide_resnet_swish_28_10"
     assert (config.batch_size, config.epochs) == (512, 400)
     assert config.data.synthetic == f"{data}_1m"
+    # The network's own, CIFAR-10's, or those of CIFAR-100.
+    assert len(config.model.normalize) == (2 if data == "cifar100" else 0)
     assert round(config.data.synthetic_ratio * 512) == 358
     assert config.optimizer.nesterov
     assert not config.optimizer.decay_vectors
