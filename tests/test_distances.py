@@ -7,6 +7,7 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 from ikl_jax import attacks
+from ikl_jax.attacks.batches import Batches
 from tests.test_autoattack import COUNT, data
 from tests.test_hyperplane import smallest_step
 
@@ -67,7 +68,8 @@ def test_neither_batches_nor_devices_change_them(found):
         np.testing.assert_allclose(result, found, rtol=2e-3)
         assert shares == sorted(shares)
         assert shares[-1] == 1
-        assert len(shares) == 4 * -(-(COUNT - 3) // changed["batch_size"])
+        batches = Batches.of(changed["batch_size"], changed.get("sharding"))
+        assert len(shares) == 4 * len([*batches.split(np.arange(COUNT - 3))])
 
 
 def test_what_is_never_found_is_infinitely_far():
