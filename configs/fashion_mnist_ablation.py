@@ -6,7 +6,7 @@
 A WideResNet-10-1 on 10,000 of the training images. Losses: `dkl` (the sample's weights,
 the natural logits stopped in the squared error), `class_wise_dkl`, `sample_ikl`
 (neither stopped), `ikl` (both changes). Also `no_ramp` and `no_awp`, which leave these
-out, and `quick`. Results: docs/results.md.
+out, and `quick`.
 """
 
 from configs import base

@@ -92,6 +92,12 @@ def test_eight_devices_find_what_one_finds(expected):
     np.testing.assert_allclose(result.x_adv, expected.x_adv, atol=1e-5)
 
 
+def test_the_networks_logits_are_those_of_torch():
+    x, _ = reference.images()
+    expected = reference.golden()["logits64"]
+    np.testing.assert_allclose(reference.network()(x[:64]), expected, atol=1e-5)
+
+
 # With this key as with some seeds of the reference, Square finds two images of 289.
 @pytest.mark.filterwarnings("ignore:Square, which uses no gradients:UserWarning")
 @pytest.mark.slow

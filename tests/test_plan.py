@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from configs import digits_ikl_at
+from configs import digits_distill, digits_ikl_at
 from ikl_jax import models
 from tests.commands import DIGITS, run
-from train import flops, plan
+from train import converted, flops, plan
 from train.errors import UserError
 
 
@@ -72,6 +72,23 @@ def test_a_plan_of_the_digits():
     assert planned.state < planned.peak < 50e6
     assert planned.fits
     assert not plan.plan(config, memory=1e-4).fits
+
+
+def test_a_teachers_forward_pass_is_among_the_operations(tmp_path):
+    model = models.create("cnn", 10)
+    variables = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+    path = tmp_path / "teacher.npz"
+    converted.write(path, converted.Converted("cnn", 10, None, variables))
+    operations = {}
+    for cache in ("", str(tmp_path / "cache")):
+        config = digits_distill.get_config("loss=ikl,quick")
+        config.data.update(dict(crop_padding=0, flip=False))
+        config.teacher.update(dict(path=str(path), cache=cache))
+        operations[bool(cache)] = plan.plan(config).flops
+    forward, *_ = operations_of("cnn", (8, 8, 1))
+    taught = operations[False] - operations[True]
+    assert taught == pytest.approx(config.batch_size * forward, rel=1e-6)
+    assert not (tmp_path / "cache").exists()
 
 
 def test_the_command_line_tells_it_and_warns(tmp_path):

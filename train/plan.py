@@ -111,10 +111,9 @@ def plan(
     run = build(config)
     state = run.abstract_state
     batch = _a_batch(run)
-    teacher = Teacher.of(run)
-    asked = teacher is not None and not config.teacher.cache
     operations = flops.count(run.recipe.step, state, batch)
-    if teacher is not None and asked:
+    teacher = None if config.teacher.cache else Teacher.of(run)
+    if teacher is not None:
         operations += flops.count(teacher.logits, batch["image"])
     jitted = jax.jit(
         run.recipe.step,

@@ -47,26 +47,34 @@ def training_batches(
     of processes, and neither does the iterator's state.
     """
 
-    def view(indices: np.ndarray, mine: np.ndarray, rng: np.random.Generator) -> Batch:
-        count, crops = len(indices), None
+    def taken(indices: np.ndarray, mine: np.ndarray, rng: np.random.Generator) -> Batch:
+        crops = None
         if config.random_resized_crop:
-            crops = augment.random_crops(count, rng)[mine]
-        batch = take_training(indices[mine], crops)
+            crops = augment.random_crops(len(indices), rng)[mine]
+        return take_training(indices[mine], crops)
+
+    def moved(
+        images: np.ndarray, count: int, mine: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
         if padding := config.crop_padding:
             shifts = augment.random_shifts(count, padding, rng)[:, mine]
-            batch["image"] = augment.pad_crop(batch["image"], padding, shifts)
+            images = augment.pad_crop(images, padding, shifts)
         if config.flip:
             mirrored = augment.random_mirrors(count, rng)[mine]
-            batch["image"] = augment.flip(batch["image"], mirrored)
-        return batch
+            images = augment.flip(images, mirrored)
+        return images
 
     def read(indices: np.ndarray, rng: np.random.Generator) -> Batch:
-        mine = rows(len(indices))
-        batch = view(indices, mine, rng)
+        count, mine = len(indices), rows(len(indices))
+        batch = taken(indices, mine, rng)
+        images = batch["image"]
+        batch["image"] = moved(images, count, mine, rng)
         if config.second_view != views.NONE:
-            second = view(indices, mine, rng)["image"]
-            drawn = views.draw(config, len(indices), rng)
-            batch["second_view"] = views.apply(config, second, drawn.of_rows(mine))
+            if config.random_resized_crop:  # which is a part of reading
+                images = taken(indices, mine, rng)["image"]
+            second = moved(images, count, mine, rng)
+            drawn = views.draw(config, count, rng).of_rows(mine)
+            batch["second_view"] = views.apply(config, second, drawn)
         for name, array in (columns or {}).items():
             batch[name] = array[indices[mine]]
         return batch
