@@ -54,7 +54,10 @@ def test_autoattack_on_a_run(workdir, capsys):
     assert attacks == ["apgd-ce", "square"]
     robust = result["robust_accuracy"]["autoattack_apgd-ce+square"]
     assert 0 < robust < result["natural_accuracy"]
-    assert "robust_accuracy: {" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert re.search(r"^robust_accuracy: autoattack_\S+ 0\.\d+$", told, re.M)
+    assert re.search(r"^  attack square, robust_accuracy [\d.]+, seconds", told, re.M)
+    assert "curve" not in told
     # At epsilon the curve is the result, or what FAB has found besides.
     curve = dict(zip(*result["curve"].values(), strict=True))
     assert list(curve)[:2] == [0.0, 0.002]

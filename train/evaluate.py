@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 KINDS = ("last", "averaged", "best")
 BASE_CONFIG = pathlib.Path(__file__).parent.parent / "configs" / "base.py"
 OF_A_FILE = ("model", "source", "config")
+LISTED = ("stages", "notes")  # an entry a line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,8 +90,26 @@ def _evaluate(values: flags.FlagValues) -> None:
     attack = {"pgd": _pgd, "autoattack": _autoattack}[values.attack]
     name, judged = attack(subject, threat, values)
     _write(subject, name, judged)
+    _show(judged)
+
+
+def _show(judged: dict[str, Any]) -> None:
+    """All but the curve, of which there is a picture."""
     for field, value in judged.items():
-        print(f"{field}: {value}")
+        if field == "curve":
+            continue
+        if field not in LISTED or not value:
+            print(f"{field}: {_told(value)}")
+            continue
+        print(f"{field}:")
+        for entry in value:
+            print(f"  {_told(entry)}")
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_told(entry)}" for name, entry in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _subject(values: flags.FlagValues) -> "Subject":
