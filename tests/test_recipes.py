@@ -139,22 +139,29 @@ def test_the_attack_takes_one_step_more_in_each_share_of_the_epochs():
     assert distance(ours, jax.jit(one.step)(at, batch())[0].params) > 1e-3
 
 
-def test_class_wise_dkl_is_ikl_but_for_the_natural_logits_gradient():
+def test_class_wise_dkl_is_ikl_but_for_the_adversarial_squared_error():
+    """And DKL itself, where the weights are the sample's own."""
     config = base.get_config().loss
+    config.alpha, config.beta = 20.0, 4.0
     rng = np.random.default_rng(0)
     adversarial, natural = (jnp.asarray(rng.normal(size=(6, 4))) for _ in range(2))
     weights = jax.nn.softmax(jnp.asarray(rng.normal(size=(6, 4))))
-    values, gradients = {}, {}
-    for name in ("ikl", "class_wise_dkl"):
+
+    def gradients(name, weights):
         divergence = divergences.create(name, config)
-        total = lambda a, n, of=divergence: jnp.sum(of(a, n, weights))
-        values[name] = divergence(adversarial, natural, weights)
-        gradients[name] = jax.grad(total, argnums=(0, 1))(adversarial, natural)
-    np.testing.assert_array_equal(values["class_wise_dkl"], values["ikl"])
-    ours, theirs = gradients["class_wise_dkl"], gradients["ikl"]
-    np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-5)
-    assert not ours[1].any()
-    assert jnp.abs(theirs[1]).max() > 0.1
+        total = lambda a, n: jnp.sum(divergence(a, n, weights))
+        return jax.grad(total, argnums=(0, 1))(adversarial, natural)
+
+    ours, theirs = gradients("class_wise_dkl", weights), gradients("ikl", weights)
+    np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-5)
+    of_soft_labels = config.beta * (
+        jax.nn.softmax(adversarial) - jax.nn.softmax(natural)
+    )
+    np.testing.assert_allclose(ours[0], of_soft_labels, rtol=1e-4, atol=1e-5)
+    assert jnp.abs(theirs[0] - ours[0]).max() > 0.1
+    own = gradients("class_wise_dkl", jax.nn.softmax(natural))
+    for class_wise, expected in zip(own, gradients("dkl", None), strict=True):
+        np.testing.assert_allclose(class_wise, expected, rtol=1e-4, atol=1e-5)
     config.name, config.weights = "class_wise_dkl", "sample"
     assert divergences.uses_class_means(config)
 

@@ -84,11 +84,17 @@ def _dkl(config: Config) -> Divergence:
 
 
 def _class_wise_dkl(config: Config) -> Divergence:
-    """DKL with the class means as weights: IKL but for the stop that it removes."""
-    loss = _ikl(config)
-    return lambda logits, target, weights, scale=None: loss(
-        logits, jax.lax.stop_gradient(target), weights
-    )
+    """DKL with the class means as weights: its squared error moves the target alone."""
+    alpha, beta = config.alpha, config.beta
+
+    def divergence(
+        logits: Array, target: Array, weights: Array, scale: Array | None = None
+    ) -> Array:
+        stopped = jax.lax.stop_gradient(logits)
+        squared = ikl_jax.weighted_mse(stopped, target, weights)
+        return alpha * squared + beta * ikl_jax.soft_cross_entropy(logits, target)
+
+    return divergence
 
 
 def _ikl(config: Config) -> Divergence:
