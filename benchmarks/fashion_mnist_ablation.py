@@ -2,18 +2,16 @@
 
     python benchmarks/fashion_mnist_ablation.py --seeds 3
 
-Six forms of configs/fashion_mnist_ablation.py with some seeds each: a run of
-`python -m train`, then AutoAttack's `standard` on the first test images by
+The forms of configs/fashion_mnist_ablation.py with some seeds each: a run of
+`python -m train`, then PGD-20 and AutoAttack's `standard` on the first test images by
 `python -m train.evaluate`. What is finished is not done again. Prints Markdown: natural
-accuracy and that under PGD-20 on all test images, and AutoAttack's, as mean and
-standard deviation over the seeds, with the differences from IKL of the same seeds.
+accuracy on all test images, and that under each attack, as mean and standard deviation
+over the seeds, with the differences from IKL of the same seeds.
 """
 
 import argparse
-import json
 import os
 import pathlib
-import subprocess
 import sys
 
 import numpy as np
@@ -30,74 +28,73 @@ FORMS = {
     "DKL, sample weights": "dkl",
     "IKL, no ramp": "ikl,no_ramp",
     "IKL, no AWP": "ikl,no_awp",
+    "DKL, class weights, alpha 4": "class_wise_dkl,alpha4",
+    "DKL, sample weights, alpha 4 (4 KL)": "dkl,alpha4",
 }
 COLUMNS = ("natural", "PGD-20", "AutoAttack")
 
 
-def cells(seeds: int, size: str, overrides: list[str]) -> dict[tuple[str, int], Cell]:
+def cells(
+    arguments: argparse.Namespace, overrides: list[str]
+) -> dict[tuple[str, int], Cell]:
+    """Seed by seed, so that what is finished of a long table can be compared."""
+    size = ",quick" if arguments.quick else ""
+    evaluations = (
+        ("--restarts=1", f"--num_examples={arguments.pgd_examples}"),
+        ("--attack=autoattack", f"--num_examples={arguments.num_examples}",
+         "--nopicture"),
+    )  # fmt: skip
     return {
         (form, seed): Cell(
             f"{argument}{size},seed{seed}",
             f"{CONFIG}:{argument}{size}",
             (f"--config.seed={seed}", *overrides),
+            evaluations,
         )
-        for seed in range(seeds)
+        for seed in range(arguments.seeds)
         for form, argument in FORMS.items()
     }
 
 
-def judged(folder: pathlib.Path, num_examples: int) -> float:
-    """AutoAttack's robust accuracy of a finished run, asked for once."""
-    path = folder / "evaluation.json"
-    if not path.exists():
-        command = [
-            sys.executable, "-m", "train.evaluate", f"--workdir={folder}",
-            "--attack=autoattack", f"--num_examples={num_examples}", "--nopicture",
-        ]  # fmt: skip
-        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    (verdict,) = (
-        verdict
-        for name, verdict in json.loads(path.read_text()).items()
-        if name.startswith("autoattack")
+def accuracies(result: dict) -> list[float]:
+    """Natural and robust ones of a run, in percent, in the order of `COLUMNS`."""
+    robust = (
+        accuracy
+        for verdict in result["evaluations"]
+        for accuracy in verdict["robust_accuracy"].values()
     )
-    return next(iter(verdict["robust_accuracy"].values()))
+    return [100 * accuracy for accuracy in (result["natural_accuracy"], *robust)]
 
 
-def shown(values: np.ndarray, first: np.ndarray) -> str:
-    """Mean and deviation, and the mean of the differences from the first row's."""
+def shown(values: np.ndarray, differences: np.ndarray | None) -> str:
+    """Mean and deviation, and those of what parts it from the first row's."""
     told = f"{values.mean():.2f} ± {values.std(ddof=1):.2f}"
-    if values is first:
+    if differences is None:
         return told
-    return f"{told} ({(values - first).mean():+.2f})"
+    return f"{told} ({differences.mean():+.2f} ± {differences.std(ddof=1):.2f})"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--num_examples", type=int, default=500)
+    parser.add_argument("--pgd_examples", type=int, default=1000)
+    parser.add_argument("--num_examples", type=int, default=100, help="AutoAttack's")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--runs", type=pathlib.Path, default=ROOT / "runs" / "ablation")
     parser.add_argument("--quick", action="store_true", help="little of everything")
     arguments, overrides = parser.parse_known_args()
-    size = ",quick" if arguments.quick else ""
-    runs = arguments.runs.resolve()
-    table = cells(arguments.seeds, size, overrides)
-    results = run_all([*table.values()], runs, arguments.jobs)
+    table = cells(arguments, overrides)
+    results = run_all([*table.values()], arguments.runs.resolve(), arguments.jobs)
+    columns = {
+        form: np.array([accuracies(results[table[form, seed].name])
+                        for seed in range(arguments.seeds)]).T
+        for form in FORMS
+    }  # fmt: skip
     print(f"| {' | '.join(['form', *COLUMNS])} |\n|{'---|' * (1 + len(COLUMNS))}")
-    columns: dict[str, list[np.ndarray]] = {}
-    for form in FORMS:
-        names = [table[form, seed].name for seed in range(arguments.seeds)]
-        rows = [
-            (
-                results[name]["natural_accuracy"],
-                *results[name]["robust_accuracy"].values(),
-                judged(runs / name, arguments.num_examples),
-            )
-            for name in names
-        ]
-        columns[form] = [100 * column for column in np.array(rows).T]
-        first = columns[next(iter(FORMS))]
-        told = [shown(*pair) for pair in zip(columns[form], first, strict=True)]
+    ikl = columns["IKL"]
+    for form, values in columns.items():
+        differences = values - ikl if form != "IKL" else [None] * len(values)
+        told = [shown(*pair) for pair in zip(values, differences, strict=True)]
         print(f"| {form} | {' | '.join(told)} |")
 
 
