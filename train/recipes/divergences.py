@@ -88,11 +88,14 @@ def _class_wise_dkl(config: Config) -> Divergence:
     alpha, beta = config.alpha, config.beta
 
     def divergence(
-        logits: Array, target: Array, weights: Array, scale: Array | None = None
+        logits: Array,
+        target: Array,
+        weights: Array | None,
+        scale: Array | None = None,
     ) -> Array:
         stopped = jax.lax.stop_gradient(logits)
-        squared = ikl_jax.weighted_mse(stopped, target, weights)
-        return alpha * squared + beta * ikl_jax.soft_cross_entropy(logits, target)
+        squared = ikl_jax.ikl_loss(stopped, target, weights, alpha=alpha, beta=0.0)
+        return squared + beta * ikl_jax.soft_cross_entropy(logits, target)
 
     return divergence
 
