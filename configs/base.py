@@ -32,6 +32,7 @@ def get_config(argument: str = "") -> Config:
     # BatchNorm's statistics over this many parts of the batch, each for itself, as on
     # as many GPUs; the first part's go into the running ones.
     config.model.bn_groups = 1
+    config.model.bn_momentum = 0.1  # share of the batch's in the running statistics
     # The classifier and the class means get columns of no class up to a multiple of
     # this, so that the mesh's `model` axis can divide them.
     config.model.classes_multiple_of = 1

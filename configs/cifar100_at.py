@@ -24,10 +24,11 @@ not made of 200 checkpoints; what a resumed run goes on with is complete.
 Chosen by us, since it is not published: the side of Cutout's square, in `synthetic_...`
 the attack's loss, AWP (none), and of `synthetic_1m` alpha, beta and the temperature;
 epochs and batch size of `synthetic_50m`, which are those of 1M; in `trades` all but the
-loss and its strength, which are those of `basic`.
-Unlike the recipe that `synthetic_...` follow: BatchNorm's running statistics move by
-0.1 of the way to the batch's (theirs by 0.01), CIFAR-100's images are not rotated, none
-are held out to choose weights by, and no synthetic one comes twice before all have.
+loss, that of the attack too, and its strength: they are those of `basic`, without the
+last, incomplete batch.
+Unlike the recipe that `synthetic_...` follow: BatchNorm's running statistics begin as 0
+and 1 (theirs as the first batch's), CIFAR-100's images are not rotated, none are held
+out to choose weights by, and no synthetic one comes twice before all have.
 """
 
 from configs import published_at as at

@@ -11,7 +11,8 @@ says beta 3, their scripts say 4; `gkl...`, `awp_trades` 85.36 / 56.17, `synthet
 92.16 / 67.73 and others. `intended` runs the attack's schedule as it was meant, `quick`
 checks all on little data.
 
-Kept, mended and chosen by us: as configs/cifar100_at.py says. Unlike there, the attack
+Kept, mended and chosen by us: as configs/cifar100_at.py says (`synthetic_20m` is to 1M
+what `synthetic_50m` is there, `trades` is ours altogether). Unlike there, the attack
 increases the cross-entropy half of the loss alone (`attack.alpha` 0). In `gkl_gamma02`
 the temperature is the 4 that the authors' script came to, where its line ends early,
 and not the 1 that it meant.

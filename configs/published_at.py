@@ -83,8 +83,7 @@ def cifar(
     config.attack.alpha = attack_alpha
     rows[chosen["row"]].settings(config)
     if chosen["schedule"] == "intended":
-        # Two to five steps of the attack, each in a quarter of the epochs.
-        config.attack.first_steps = min(2, config.attack.steps)
+        _intended(config)
     if chosen["size"] == "quick":
         _quick(config)
     return config
@@ -113,6 +112,16 @@ def _wide_resnet_34_10(config: Config) -> None:
     config.averaging.decay = 0.9
     config.averaging.warmup = False
     config.evaluation.every = 10
+
+
+def _intended(config: Config) -> None:
+    """Two to five steps of the attack, each in a quarter of the epochs."""
+    if config.attack.steps != 5:
+        raise ValueError(
+            "intended is for the rows whose attack has 5 steps, got "
+            f"{config.name!r}, whose attack has {config.attack.steps}"
+        )
+    config.attack.first_steps = 2
 
 
 def trades(strength: float) -> Callable[[Config], None]:
@@ -155,6 +164,7 @@ def synthetic(
         config.model.name = "wide_resnet_swish_28_10"
         config.model.normalize = normalize
         config.model.bn_groups = 1
+        config.model.bn_momentum = 0.01
         config.epochs = 400
         config.batch_size = 512
         config.optimizer.nesterov = True

@@ -232,9 +232,13 @@ def test_what_changes_no_result_may_change_between_starts(tmp_path):
     settings.claim(tmp_path / "run", config)
     config.accumulate, config.model.remat = 2, True
     config.data.undecodable = "skip"
+    config.data.source, config.data.synthetic = "npz:elsewhere.npz", "moved"
     settings.claim(tmp_path / "run", config)
     config.model.dtype = "bfloat16"
     with pytest.raises(UserError, match=r"model\.dtype is 'float32' there"):
+        settings.claim(tmp_path / "run", config)
+    config.model.dtype, config.data.synthetic_ratio = "float32", 0.5
+    with pytest.raises(UserError, match=r"data\.synthetic_ratio is 0.7 there"):
         settings.claim(tmp_path / "run", config)
 
 

@@ -8,12 +8,14 @@ import subprocess
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from tests.commands import command, environment, train
 from tests.conftest import ROOT
-from train import compare, converted, evaluate, journal
+from train import compare, converted, evaluate, journal, subject
 from train import run as runs
 
 AUTOATTACK = ("--attack=autoattack", "--num_examples=40", "--epsilon=0.02")
@@ -104,11 +106,42 @@ def test_a_converted_file_is_judged_as_the_run_that_it_is_of(workdir, tmp_path):
     assert theirs["natural, weights.npz"]["num_examples"] == 360
 
 
+def test_each_evaluation_has_a_journal_of_its_own(workdir, capsys):
+    for more in ((), ("--num_examples=20", "--weights=last")):
+        assert judge(f"--workdir={workdir}", *ONE, *more) == 0
+        assert "going on" not in capsys.readouterr().out
+    assert judge(f"--workdir={workdir}", *ONE) == 0
+    assert "going on after" in capsys.readouterr().out
+    assert {path.name for path in workdir.glob("*.journal")} == {
+        "autoattack-apgd-ce-linf-0.02-40-averaged-weights.journal",
+        "autoattack-apgd-ce-linf-0.02-20-last-weights.journal",
+    }
+
+
+def test_fields_that_a_run_is_evaluated_with_otherwise(workdir, tmp_path):
+    digits, path = load_digits(), tmp_path / "elsewhere.npz"
+    images, labels = np.uint8(digits.images * (255 / 16)), digits.target
+    np.savez(path, x_train=images, y_train=labels, x_test=images[:7], y_test=labels[:7])
+    given = (f"--workdir={workdir}", "--restarts=0")
+    assert judge(*given, f"--config.data.source=npz:{path}") == 0
+    ((name, judged),) = evaluations(workdir).items()
+    assert name == f"natural, averaged weights on npz:{path}"
+    assert (judged["dataset"], judged["num_examples"]) == (f"npz:{path}", 7)
+    changed = {"evaluation.batch_size": 8, "model.dtype": "bfloat16"}
+    opened = subject.of_run(workdir, "last", changed)
+    assert opened.config.evaluation.batch_size == 8
+    assert opened.model.dtype == jnp.bfloat16
+
+
 def bad_calls(workdir, path):
     return {
         "nothing": ((), 2, "--workdir is required, or --weights=FILE"),
         "a source of a run": (
             (f"--workdir={workdir}", "--source=digits"), 1, "--source is for --weights=FILE",
+        ),
+        "a field of a run": (
+            (f"--workdir={workdir}", "--config.attack.steps=3"), 1,
+            "config.attack.steps is the run's own: an evaluation can change mesh, ",
         ),
         "another model": (
             (f"--weights={path}", "--model=wide_resnet_10_1"), 1,
@@ -149,9 +182,10 @@ def test_bad_calls(workdir, tmp_path, capsys):
 
 def records(workdir):
     """What the journal holds."""
-    path = workdir / "autoattack.journal"
-    if not path.exists():
+    paths = list(workdir.glob("*.journal"))
+    if not paths:
         return []
+    (path,) = paths
     parts, _ = journal._parts(path.read_bytes())
     return [journal._unpacked(part) for part in parts[1:]]
 
@@ -196,7 +230,8 @@ def test_killed_in_each_attack_it_comes_to_the_same_end(workdir, capsys):
     assert "going on after" in capsys.readouterr().out
     (gone_on_with,) = evaluations(workdir).values()
     entries = by_example(workdir)
-    (workdir / "autoattack.journal").unlink()
+    (path,) = workdir.glob("*.journal")
+    path.unlink()
     assert judge(f"--workdir={workdir}", *AUTOATTACK, "--nopicture") == 0
     (whole,) = evaluations(workdir).values()
     for result in (gone_on_with, whole):

@@ -68,6 +68,27 @@ def test_groups_of_the_batch_are_normalised_by_themselves():
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
+def test_running_statistics_move_by_the_momentum():
+    model = models.create("wide_resnet_10_1", 5)
+    x = jax.random.uniform(jax.random.key(0), (4, 8, 8, 3))
+    variables = jax.jit(model.init)(jax.random.key(1), x)
+    run = jax.jit(
+        lambda model: model.apply(variables, x, train=True, mutable="batch_stats")[1],
+        static_argnums=0,
+    )
+    before = jax.tree.leaves(variables["batch_stats"])
+    moved, tenth = (
+        jax.tree.leaves(run(model.clone(bn_momentum=momentum)))
+        for momentum in (0.1, 0.01)
+    )
+    assert len(before) == 2 * 7
+    for old, ours, theirs in zip(before, moved, tenth, strict=True):
+        assert np.abs(ours - old).max() > 0
+        np.testing.assert_allclose(
+            theirs - old, (ours - old) / 10, rtol=1e-3, atol=1e-6
+        )
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_input_is_normalised(name):
     model = models.create(name, normalize=((0.4, 0.5, 0.6), (0.2, 0.3, 0.4)))

@@ -104,6 +104,7 @@ def test_the_settings_with_synthetic_images(data):
     # The network's own, CIFAR-10's, or those of CIFAR-100.
     assert len(config.model.normalize) == (2 if data == "cifar100" else 0)
     assert round(config.data.synthetic_ratio * 512) == 358
+    assert (config.model.bn_groups, config.model.bn_momentum) == (1, 0.01)
     assert config.optimizer.nesterov
     assert not config.optimizer.decay_vectors
     found = rates(config, 400)
@@ -123,6 +124,16 @@ def test_the_settings_with_synthetic_images(data):
     assert config.awp.gamma == 0
 
 
+def test_intended_is_for_attacks_of_five_steps():
+    for row in ("awp_trades", "synthetic_1m"):
+        with pytest.raises(
+            ValueError, match="intended is for .* 5 steps, got 'cifar10_at"
+        ):
+            config_of("cifar10", f"{row},intended")
+    with pytest.raises(ValueError, match="unknown config argument 'intended'"):
+        config_of("imagenet", "ikl,intended")
+
+
 def test_trades_and_awp_before_it():
     for data, strength in (("cifar100", 9.0), ("cifar10", 6.0)):
         config = config_of(data, "trades")
@@ -140,7 +151,8 @@ def test_trades_and_awp_before_it():
 
 @pytest.mark.parametrize(("data", "row"), ALL)
 def test_every_row_is_valid_and_lockable_and_so_is_its_quick_form(data, row):
-    intended = [f"{row},intended"] if data in CLASSES else []
+    steps = config_of(data, row).attack.steps
+    intended = [f"{row},intended"] if steps == 5 else []
     for argument in (row, f"{row},quick", *intended):
         config = config_of(data, argument)
         config.lock()

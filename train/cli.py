@@ -121,9 +121,7 @@ def run(
     flags.FLAGS.mark_as_parsed()
     argv = list(sys.argv if argv is None else argv)
     if {"-h", "--help"} & set(argv):
-        print(
-            f"usage: python -m train[.evaluate] --FLAG=VALUE ...\n{values.get_help()}"
-        )
+        print(f"usage: python -m {_module(argv)} --FLAG=VALUE ...\n{values.get_help()}")
         return 0
     try:
         _parse(values, argv, required)
@@ -137,6 +135,12 @@ def run(
 
         processes.leave(code)
     return code
+
+
+def _module(argv: Sequence[str]) -> str:
+    """How the command was named."""
+    name = pathlib.Path(argv[0]).stem
+    return "train" if name in ("train", "__main__") else f"train.{name}"
 
 
 def _call(call: Callable[[], None]) -> int:

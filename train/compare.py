@@ -39,7 +39,9 @@ def _read(folder: pathlib.Path) -> dict[str, Any]:
     verdicts = [
         verdict
         for name, verdict in evaluation.items()
-        if name.startswith("autoattack") and verdict["weights"] == result["weights"]
+        if name.startswith("autoattack")
+        and verdict["weights"] == result["weights"]
+        and verdict["dataset"] == result["dataset"]
     ]
     return result | {"autoattack": verdicts}
 

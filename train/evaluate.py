@@ -59,7 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     config_flags.DEFINE_config_file(
         "config", str(BASE_CONFIG), "Of a file: how its data are read, and the "
-        "defaults of the attack.", flag_values=values, sys_argv=argv,
+        "defaults of the attack. Single fields of a run's too: --config.FIELD=VALUE.",
+        flag_values=values, sys_argv=argv,
     )  # fmt: skip
     flags.register_multi_flags_validator(
         ["weights", "workdir"], _names_something,
@@ -119,7 +120,8 @@ def _subject(values: flags.FlagValues) -> "Subject":
         for name in OF_A_FILE:
             if values[name].present:
                 raise UserError(f"--{name} is for --weights=FILE, not for a run")
-        return subject.of_run(pathlib.Path(values.workdir), values.weights)
+        changed = config_flags.get_override_values(values["config"])
+        return subject.of_run(pathlib.Path(values.workdir), values.weights, changed)
     path, config = pathlib.Path(values.weights), values.config
     if path.suffix != ".npz":
         raise UserError(

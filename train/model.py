@@ -17,6 +17,7 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 # What `config.model` may ask of an architecture, and what one that cannot has not got.
 OPTIONS = {
     "bn_groups": (1, "BatchNorm"),
+    "bn_momentum": (0.1, "BatchNorm"),
     "normalize": ((), "normalisation"),
     "remat": (False, "blocks to recompute"),
 }

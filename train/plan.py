@@ -27,8 +27,8 @@ GIB = 2**30
 # bfloat16, a GPU of a desktop some ten.
 DEFAULT_TFLOPS = 100.0
 SMALLER = (
-    "more devices, accumulate, model.remat, model.dtype=bfloat16 or fsdp take less "
-    "memory (docs/pods.md)"
+    "more devices, accumulate (with model.bn_groups), model.remat, "
+    "model.dtype=bfloat16 or fsdp take less memory (docs/pods.md)"
 )
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import re
 import time
 import warnings
 from typing import Any
@@ -38,6 +39,7 @@ class Trial:
     batch_size: int
     divided: Sharding
     workdir: pathlib.Path
+    name: str
 
     @classmethod
     def of(
@@ -52,11 +54,11 @@ class Trial:
         size, divided = judged.config.evaluation.batch_size, judged.mesh
         return cls(
             logits_fn, x, labels, threat, size, sharding.over_batch(divided),
-            judged.workdir,
+            judged.workdir, judged.name,
         )  # fmt: skip
 
     def evaluate(self, version: str, seed: int, console: Console) -> Result:
-        """AutoAttack; a journal in the workdir is gone on with, and stays there.
+        """AutoAttack; its journal in the workdir is gone on with, and stays there.
 
         Args:
           version: of AutoAttack, for networks that are not randomised, or names of
@@ -65,14 +67,14 @@ class Trial:
           console: is told how it goes on.
 
         Raises:
-          UserError: the journal is of another evaluation.
+          UserError: the journal is of other weights, images or another seed.
           ValueError, TypeError: what `ikl_jax.attacks.autoattack` raises.
         """
         asked: dict[str, Any] = {
             "epsilon": self.threat.epsilon, "norm": self.threat.norm,
             "version": _attacks(version), "key": jax.random.key(seed),
         }  # fmt: skip
-        path = self.workdir / "autoattack.journal"
+        path = self._journal(version)
         journal = Journal(
             path, fingerprint(self.logits_fn, self.x, self.labels, **asked)
         )
@@ -91,6 +93,13 @@ class Trial:
                 )  # fmt: skip
         finally:
             journal.close()
+
+    def _journal(self, version: str) -> pathlib.Path:
+        """A file for each version, threat, number of examples and kind of weights."""
+        threat, count = self.threat, len(self.x)
+        told = f"{version} {threat.norm} {threat.epsilon:g} {count} {self.name}"
+        name = re.sub(r"[^\w.-]+", "-", f"autoattack {told}")
+        return self.workdir / f"{name}.journal"
 
     def draw(self, result: Result, console: Console) -> dict[str, Any]:
         """Writes `autoattack.png`; returns its curve for `evaluation.json`."""

@@ -31,12 +31,17 @@ CHOICES = {
     "averaging.every": ("none", "step", "epoch"),
     "averaging.batch_norm": ("averaged", "copied"),
 }
-# Prefixes of the fields that a run may be continued with other values of.
+# Fields that a run may be continued with other values of; with a dot at the end, all
+# of a section. Of what paths lead to, the content is compared.
 MAY_CHANGE = (
     "epochs", "mesh", "fsdp", "accumulate", "model.remat", "log_every",
     "checkpoint_every", "keep_checkpoints", "data.threads", "data.data_dir",
-    "data.undecodable",
-    "teacher.path", "teacher.cache",
+    "data.source", "data.synthetic", "data.undecodable", "teacher.path",
+    "teacher.cache", "evaluation.",
+)  # fmt: skip
+# Fields that a run may be evaluated with other values of.
+OF_EVALUATION = (
+    "mesh", "data.threads", "data.data_dir", "data.source", "model.dtype",
     "evaluation.",
 )  # fmt: skip
 AUGMENTATIONS = ("data.crop_padding", "data.flip", "data.random_resized_crop")
@@ -61,7 +66,7 @@ NON_NEGATIVE = (
 )  # fmt: skip
 SHARES = (
     "optimizer.warmup", "loss.class_means_momentum", "loss.label_smoothing",
-    "averaging.decay", "data.synthetic_ratio",
+    "averaging.decay", "data.synthetic_ratio", "model.bn_momentum",
 )  # fmt: skip
 
 
@@ -203,6 +208,12 @@ def _accumulates_sampled_gkl(config: Config) -> bool:
     return sampled and config.accumulate > 1 and config.recipe == "adversarial"
 
 
+def is_among(field: str, names: Iterable[str]) -> bool:
+    """Whether a field is named there, or its section is."""
+    section = field.partition(".")[0] + "."
+    return field in names or section in names
+
+
 def get(config: Config, field: str) -> Any:
     """The value of a dotted field; `UserError` if there is none."""
     for part in field.split("."):
@@ -243,7 +254,7 @@ def claim(workdir: pathlib.Path, config: Config) -> None:
     fixed = [
         f"{field} is {before!r} there and {now!r} here"
         for field, (before, now) in changed.items()
-        if not field.startswith(MAY_CHANGE)
+        if not is_among(field, MAY_CHANGE)
     ]
     if fixed:
         raise UserError(

@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from train import classes, converted, sharding
+from train import classes, converted, settings, sharding
 from train import run as runs
 from train.data import sources
 from train.data.splits import DataSet
@@ -46,17 +47,31 @@ class Subject:
     told: dict[str, Any]
 
 
-def of_run(workdir: pathlib.Path, kind: str | None) -> Subject:
+def of_run(
+    workdir: pathlib.Path, kind: str | None, changed: Mapping[str, Any]
+) -> Subject:
     """A run's last, averaged or best weights; None: averaged ones, if it keeps them.
 
+    With other values of the fields that `changed` names.
+
     Raises:
-      UserError: there is no such run, or no such weights.
+      UserError: there is no such run, or no such weights, or a field changes the model.
     """
-    run = runs.reopen(workdir)
+    for field in changed:
+        if not settings.is_among(field, settings.OF_EVALUATION):
+            allowed = ", ".join(settings.OF_EVALUATION)
+            raise UserError(
+                f"config.{field} is the run's own: an evaluation can change {allowed}"
+            )
+    trained_on = settings.load(workdir).data.source
+    run = runs.reopen(workdir, changed)
     step, weights, kind = _weights(run, workdir, kind)
+    source = run.config.data.source
+    elsewhere = "" if source == trained_on else f" on {source}"
     return Subject(
-        run.config, run.data, run.model, weights, run.mesh, workdir, f"{kind} weights",
-        {"step": step, "weights": kind},
+        run.config, run.data, run.model, weights, run.mesh, workdir,
+        f"{kind} weights{elsewhere}",
+        {"step": step, "weights": kind, "dataset": source},
     )  # fmt: skip
 
 

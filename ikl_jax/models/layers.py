@@ -21,10 +21,12 @@ class ConvModule(nn.Module, kw_only=True):
     Attributes:
       dtype: of the computation; parameters and statistics stay float32.
       bn_groups: parts of the batch that BatchNorm treats as batches of their own.
+      bn_momentum: share of the batch's in BatchNorm's running statistics.
     """
 
     dtype: jnp.dtype = jnp.float32
     bn_groups: int = 1
+    bn_momentum: float = 0.1
 
     @nn.nowrap
     def conv(
@@ -64,7 +66,7 @@ class ConvModule(nn.Module, kw_only=True):
 
     @nn.nowrap
     def norm(self, x: Array, train: bool, *, name: str) -> Array:
-        layer = BatchNorm(self.bn_groups, dtype=self.dtype, name=name)
+        layer = BatchNorm(self.bn_groups, self.bn_momentum, dtype=self.dtype, name=name)
         return layer(x, train=train)
 
 
@@ -80,6 +82,7 @@ class Network(ConvModule, kw_only=True):
       dtype: of the computation; parameters and statistics stay float32, and so does
         the classifier, except that it computes in float64 if the rest does.
       bn_groups: parts of the batch that BatchNorm treats as batches of their own.
+      bn_momentum: share of the batch's in BatchNorm's running statistics, in [0, 1].
       normalize: (mean, deviation), each with a number a channel, by which the input is
         normalised; None: it is taken as it is.
       remat: a block's activations are not kept for its gradient but computed again;
@@ -125,7 +128,11 @@ class Network(ConvModule, kw_only=True):
             # Counted with `self` as 0: `train` is no array to trace.
             block_type = nn.remat(block_type, static_argnums=(2,))
         return block_type(
-            **fields, dtype=self.dtype, bn_groups=self.bn_groups, name=name
+            **fields,
+            dtype=self.dtype,
+            bn_groups=self.bn_groups,
+            bn_momentum=self.bn_momentum,
+            name=name,
         )
 
     @nn.nowrap

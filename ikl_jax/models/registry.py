@@ -149,7 +149,7 @@ def create(name: str, num_classes: int = 10, **options: Any) -> nn.Module:
         width); `python -m ikl_jax.models` lists them.
       num_classes: C >= 1.
       **options: fields of the module, such as `dtype` (of the computation),
-        `bn_groups`, `normalize` and `remat`.
+        `bn_groups`, `bn_momentum`, `normalize` and `remat`.
 
     Raises:
       ValueError: the name is unknown (the nearest are named), or a number in it or
