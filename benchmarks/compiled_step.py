@@ -42,7 +42,7 @@ SETTINGS = {
     "loss.weights": "class_means",
     "attack.loss": "ikl",
     "attack.relative_step_size": 0.5,
-    "attack.epsilon_ramp_epochs": 200,
+    "attack.epsilon_ramp": 1.0,
     "awp.gamma": 0.005,
     "awp.start_epoch": 9,
     "awp.decay_perturbed": True,

@@ -77,12 +77,14 @@ def get_config(argument: str = "") -> Config:
     config.optimizer.learning_rate = 0.1
     config.optimizer.momentum = 0.9
     config.optimizer.nesterov = False
+    # With a one-cycle: momentum from 0.95 to 0.85 at its peak and back, as torch's.
+    config.optimizer.cycle_momentum = False
     config.optimizer.weight_decay = 5e-4
     # The authors decay everything; False spares biases and BatchNorm.
     config.optimizer.decay_vectors = False
     # cosine: per step, to zero | cosine_per_epoch: the authors', see docs/configs.md |
-    # step: times decay_factor after each milestone | one_cycle |
-    # one_cycle_per_epoch | constant
+    # cosine_from_peak_per_epoch | step: times decay_factor after each milestone |
+    # one_cycle: torch's | one_cycle_per_epoch | constant
     config.optimizer.schedule = "cosine"
     config.optimizer.milestones = (0.5, 0.75)  # shares of the epochs, for step
     config.optimizer.decay_factor = 0.1
@@ -124,15 +126,16 @@ def get_config(argument: str = "") -> Config:
     # Begin with so many, one more for each equal share of the epochs; 0: all at once.
     config.attack.first_steps = 0
     config.attack.relative_step_size = 0.25  # in epsilons
-    # cross_entropy | kl | dkl | ikl | gkl, the weights being those of config.loss:
-    # TRADES is loss.name=kl with attack.loss=kl.
+    # cross_entropy | kl | dkl | class_wise_dkl | ikl | gkl, the weights being those of
+    # config.loss: TRADES is loss.name=kl with attack.loss=kl.
     config.attack.loss = "ikl"
     config.attack.alpha = 1.0
     config.attack.beta = 1.0
     config.attack.gamma = 1.0
     config.attack.start = "gaussian"  # gaussian | uniform | natural
     config.attack.start_scale = 0.001  # standard deviation of the gaussian start
-    config.attack.epsilon_ramp_epochs = 0  # epsilon * min(1, epoch / this); 0: none
+    # Epsilon grows over this share of the epochs, epoch by epoch; 0: none
+    config.attack.epsilon_ramp = 0.0
 
     config.awp = section()
     config.awp.gamma = 0.0  # relative size of the weight perturbation; 0: none

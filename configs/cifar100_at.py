@@ -21,14 +21,11 @@ weights (`awp.decay_perturbed`), all views alike in AWP's loss
 incomplete batch (`data.drop_remainder`), the average over epochs (`averaging`).
 Mended: a class that was not seen keeps its mean; the average is kept along the way and
 not made of 200 checkpoints; what a resumed run goes on with is complete.
-Chosen by us, since it is not published: the side of Cutout's square, in `synthetic_...`
-the attack's loss, AWP (none), and of `synthetic_1m` alpha, beta and the temperature;
-epochs and batch size of `synthetic_50m`, which are those of 1M; in `trades` all but the
-loss, that of the attack too, and its strength: they are those of `basic`, without the
-last, incomplete batch.
+Chosen by us, since it is not published: what the last field of a row says.
 Unlike the recipe that `synthetic_...` follow: BatchNorm's running statistics begin as 0
-and 1 (theirs as the first batch's), CIFAR-100's images are not rotated, none are held
-out to choose weights by, and no synthetic one comes twice before all have.
+and 1 (theirs as the first batch's), the classifier's bias is not decayed, CIFAR-100's
+images are not rotated, none are held out to choose weights by, and no synthetic one
+comes twice before all have.
 """
 
 from configs import published_at as at
@@ -38,6 +35,7 @@ from configs.published_at import Row
 NORMALIZE = ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
 README = "authors' README, RobustBench"
 SAME = "authors' README (the weights of `basic`)"
+VIEWS = "side of Cutout's square, policy"
 
 BASIC = at.decoupled(alpha=20, beta=4, temperature=4)
 GKL = at.decoupled(alpha=20, beta=4, temperature=4, gamma=1.0)
@@ -54,7 +52,8 @@ ROWS = {
     ),
     "beta5": Row("IKL, β 5", at.decoupled(20, 5, 4), None, None, "authors' script"),
     "auto_augment": Row(
-        "IKL, second view × 0.3", at.second_view(0.3, BASIC), 65.93, 32.52, README
+        "IKL, second view × 0.3", at.second_view(0.3, BASIC), 65.93, 32.52, README,
+        VIEWS,
     ),
     "gkl": Row("GKL, γ 1, T 4", GKL, 65.76, 31.91, SAME),
     "gkl_gamma04": Row(
@@ -62,24 +61,26 @@ ROWS = {
     ),
     "gkl_auto_augment": Row(
         "GKL, second view × 0.5", at.second_view(0.5, GKL), 65.93, 32.52,
-        "authors' README (the weights of `auto_augment`)",
+        "authors' README (the weights of `auto_augment`)", VIEWS,
     ),
-    "trades": Row("TRADES, β 9, AWP", at.trades(9.0), None, None, "authors' script"),
+    "trades": Row(
+        "TRADES, β 9, AWP", at.authors_trades(9.0), None, None, "authors' script"
+    ),
     "awp_trades": Row(
         "TRADES-AWP", at.awp_trades, 60.38, 28.86, "quoted by the authors"
     ),
     "synthetic_1m": Row(
         "IKL, WRN-28-10, 1M images", at.synthetic("cifar100_1m", LARGE, NORMALIZE),
-        68.99, 35.89, "authors' README",
+        68.99, 35.89, "authors' README", f"α, β, T, {at.SYNTHETIC}",
     ),
     "synthetic_50m": Row(
         "IKL, WRN-28-10, 50M images", at.synthetic("cifar100_50m", LARGE, NORMALIZE),
-        73.85, 39.18, "authors' log",
+        73.85, 39.18, "authors' log", at.LARGER,
     ),
     "synthetic_50m_gkl": Row(
         "GKL, WRN-28-10, 50M images",
         at.synthetic("cifar100_50m", LARGE_GKL, NORMALIZE), 73.65, 39.37,
-        "authors' README",
+        "authors' README", f"α, β, γ, T, {at.LARGER}",
     ),
 }  # fmt: skip
 

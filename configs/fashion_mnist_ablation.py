@@ -44,7 +44,7 @@ def get_config(argument: str = "") -> Config:
     config.attack.relative_step_size = 0.4
     config.attack.loss = "cross_entropy"
     if chosen["ramp"] == "ramp":
-        config.attack.epsilon_ramp_epochs = config.epochs
+        config.attack.epsilon_ramp = 1.0
     if chosen["awp"] == "awp":
         config.awp.gamma = 0.005
         config.awp.start_epoch = 1

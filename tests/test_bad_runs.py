@@ -109,6 +109,18 @@ BAD = {
         ["--config.data.train_list=/nowhere"], 1, "'/nowhere' cannot be read",
     ),
     "folder": (["--config.data.source=folder:/nowhere"], 1, "no folder '/nowhere'"),
+    "cutout": (
+        ["--config.data.second_view_cutout=2"], 1,
+        "data.second_view_cutout must be 0 where data.second_view is none, got 2",
+    ),
+    "momentum": (
+        ["--config.optimizer.cycle_momentum=True"], 1,
+        "optimizer.cycle_momentum is for the schedules one_cycle and one_cycle_per_epoch",
+    ),
+    "ramp": (
+        ["--config.attack.epsilon_ramp=30.0"], 1, "attack.epsilon_ramp must lie in [0, 1]",
+    ),
+    "platform": (["--platform=cpu"], 1, "--platform is for --plan"),
     "validation": (
         ["--config.data.evaluate_on=validation"], 1, "needs data.validation_size > 0",
     ),

@@ -257,6 +257,12 @@ def test_a_part_found_damaged_leaves_no_shard_of_it(tmp_path, capsys):
     (parts / "1.npz").write_bytes(intact)
     assert convert(parts / "*.npz", output) == 0
     assert shards_of(output) == shards_of(tmp_path / "whole")
+    # Of the shards that are there already, those of other parts alone stay.
+    names = sorted(shards_of(output))
+    (output / names[8]).unlink()
+    flip_a_byte_of_an_image(parts / "1.npz")
+    fails(capsys, parts / "*.npz", output)
+    assert sorted(shards_of(output)) == [*names[:2], names[9]]
 
 
 def change_the_checksum(path):

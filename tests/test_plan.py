@@ -102,8 +102,10 @@ def test_the_command_line_tells_it_and_warns(tmp_path):
 
 BAD = {
     "platform": ("--platform=tpu", "platform must be one that there are devices of"),
-    "tflops": ("--tflops=0", "tflops must be > 0, got 0"),
-    "memory": ("--memory=-1", "memory must be > 0, got -1"),
+    "tflops": ("--tflops=nan", "tflops must be > 0 and finite, got nan"),
+    "memory": ("--memory=-1", "memory must be > 0 and finite, got -1"),
+    "endless memory": ("--memory=inf", "memory must be > 0 and finite, got inf"),
+    "processes": ("--distributed", "--distributed is for a run: --plan is for"),
     "mesh": ("--config.mesh=(3,1)", "mesh must be (data, model), with product 1"),
 }
 

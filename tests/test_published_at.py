@@ -16,9 +16,7 @@ from train import plan, settings
 MODULES = {"cifar100": cifar100_at, "cifar10": cifar10_at, "imagenet": imagenet_at}
 CLASSES = {"cifar100": 100, "cifar10": 10}
 ALL = [(data, row) for data, module in MODULES.items() for row in module.ROWS]
-QUICK = [
-    ("cifar100", "basic"), ("cifar100", "auto_augment"), ("cifar10", "synthetic_20m"),
-]  # fmt: skip
+QUICK = [("cifar100", "auto_augment"), ("cifar10", "synthetic_20m")]
 
 
 def config_of(data, argument):
@@ -37,7 +35,6 @@ cifar100 gkl                 4 20 4 1   -
 cifar100 gkl_gamma04         4 20 1 .4  -
 cifar100 gkl_auto_augment    4 20 4 1   .5
 cifar100 synthetic_50m       5 12 4 -   -
-cifar100 synthetic_50m_gkl   5 12 4 1   -
 cifar10  basic               4 20 4 -   -
 cifar10  beta3               3 20 4 -   -
 cifar10  gkl                 4 20 4 1   -
@@ -79,7 +76,7 @@ def test_the_settings_of_wide_resnet_34_10(data):
     assert (optimizer.momentum, optimizer.weight_decay) == (0.9, 5e-4)
     assert (optimizer.nesterov, optimizer.decay_vectors) == (False, True)
     attack = config.attack
-    assert (attack.epsilon, attack.epsilon_ramp_epochs) == (8 / 255, 200)
+    assert (attack.epsilon, attack.epsilon_ramp) == (8 / 255, 1)
     assert (attack.steps, attack.first_steps, attack.relative_step_size) == (5, 0, 0.5)
     assert (attack.start, attack.start_scale) == ("gaussian", 0.001)
     awp = config.awp
@@ -108,12 +105,13 @@ def test_the_settings_with_synthetic_images(data):
     assert config.optimizer.nesterov
     assert not config.optimizer.decay_vectors
     found = rates(config, 400)
-    assert np.argmax(found) == 10  # 0.025 of the epochs
+    assert np.argmax(found) == 9  # the tenth, 0.025 of the epochs
+    assert config.optimizer.cycle_momentum
     assert found.max() == pytest.approx(0.2, rel=1e-6)
     assert config.loss.label_smoothing == 0.1
     attack = config.attack
     assert (attack.steps, attack.relative_step_size) == (10, 0.25)
-    assert (attack.start, attack.epsilon_ramp_epochs) == ("uniform", 0)
+    assert (attack.start, attack.epsilon_ramp) == ("uniform", 0)
     assert config.batch_norm.attack == "batch"
     assert tuple(config.batch_norm.updates) == ("natural", "adversarial")
     averaging = config.averaging
@@ -140,12 +138,21 @@ def test_trades_and_awp_before_it():
         assert (config.loss.name, config.loss.strength) == ("kl", strength)
         assert config.attack.loss == "kl"
         assert config.data.drop_remainder
+        expected = 0.1 * (1 + np.cos(np.pi * np.arange(200) / 200))
+        np.testing.assert_allclose(rates(config, 200), expected, rtol=1e-4, atol=1e-8)
+        averaging = config.averaging
+        assert (averaging.every, averaging.decay, averaging.start_epoch) == (
+            "step", 0.9996, 149,
+        )  # fmt: skip
+        assert not averaging.warmup
         config = config_of(data, "awp_trades")
         assert (config.loss.name, config.loss.strength) == ("kl", 6.0)
         attack = config.attack
         assert (attack.steps, attack.relative_step_size) == (10, 0.25)
-        assert attack.epsilon_ramp_epochs == 0
-        decayed = np.repeat([0.1, 0.01, 0.001], [100, 50, 50])
+        assert attack.epsilon_ramp == 0
+        assert not config.data.drop_remainder
+        # From epochs 100 and 150 on, which are counted from 1.
+        decayed = np.repeat([0.1, 0.01, 0.001], [99, 50, 51])
         np.testing.assert_allclose(rates(config, 200), decayed, rtol=1e-5)
 
 

@@ -109,6 +109,21 @@ def test_a_second_view_adds_its_weighted_loss(parts):
     assert distance(new.params, one.params) > 0.1
 
 
+def test_groups_of_the_batch_are_of_one_kind_of_view():
+    first, second = batch(), batch(start=16) | {"label": batch()["label"]}
+    settings = dict(
+        DETERMINED, model="wide_resnet_10_1", batch_norm__updates=("natural",)
+    )
+    alone, both = (make(**settings, model__bn_groups=groups)[0] for groups in (1, 2))
+    state = alone.init(jax.random.key(0))
+    firsts, seconds = (
+        jax.jit(alone.step)(state, view)[0].batch_stats for view in (first, second)
+    )
+    new = jax.jit(both.step)(state, with_second_view(first, second))[0].batch_stats
+    assert_trees_close(new, firsts, atol=1e-5)
+    assert distance(firsts, seconds) > 1e-2
+
+
 def test_the_weight_perturbation_weighs_views_as_it_is_told():
     first, second = batch(), batch(start=16) | {"label": batch()["label"]}
     settings = dict(DETERMINED, awp__gamma=0.1, loss__second_view_weight=0.0)
@@ -298,7 +313,7 @@ def test_the_ramp_reaches_epsilon():
     np.testing.assert_allclose(shares, [0.25, 0.5, 0.75, 1, 1, 1], rtol=1e-6)
     assert recipe.ramp(jnp.asarray(0), 0) == 1
     numbers = dict(attack__epsilon=0.4, attack__relative_step_size=0.25)
-    ramped, _ = make(attack__epsilon_ramp_epochs=4, **numbers)
+    ramped, _ = make(epochs=8, attack__epsilon_ramp=0.5, **numbers)
     start = ramped.init(jax.random.key(0))
     for epoch, epsilon in ((0, 0.1), (1, 0.2), (5, 0.4)):
         state = start.replace(step=jnp.int32(epoch * STEPS_PER_EPOCH))

@@ -43,7 +43,7 @@ WRONG = {
     "fewer attack steps": (dict(attack__steps=4), "moved in step 0"),
     "another attack loss": (dict(attack__beta=4.0), "moved in step 0"),
     "ramp over other epochs": (
-        dict(attack__epsilon_ramp_epochs=2),
+        dict(attack__epsilon_ramp=2 / 3),
         "epsilon in step 0",
     ),
     "alpha and beta swapped": (
@@ -135,7 +135,7 @@ def published(attack, **changed):
             relative_step_size=0.5,
             start="gaussian",
             start_scale=0.001,
-            epsilon_ramp_epochs=EPOCHS,
+            epsilon_ramp=1.0,
         )
     )
     config.attack.alpha, config.attack.beta = ATTACKS[attack]

@@ -76,7 +76,8 @@ def test_a_policy_wants_grey_or_colour_images():
     config = base.get_config().data
     config.second_view = "auto_augment"
     views.check(config, (8, 8, 3))
-    with pytest.raises(UserError, match=r"2"):
+    message = r"data\.second_view=auto_augment .* images of digits: .* \[1, 8, 8, 2\]"
+    with pytest.raises(UserError, match=message):
         views.check(config, (8, 8, 2))
     config.second_view = "plain"
     views.check(config, (8, 8, 2))

@@ -16,6 +16,8 @@ USAGE = 2
 FAILED = 1
 REQUEUE = 75  # sysexits.h's "temporary failure": start the same command again
 INTERRUPTED = 130
+OF_PROCESSES = ("distributed", "coordinator", "num_processes", "process_id")
+OF_A_PLAN = ("platform", "tflops", "memory")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,12 +57,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         console = Console(quiet=not processes.is_main())
         loop.train(values.config, pathlib.Path(values.workdir), console)
 
-    return run(
-        values,
-        argv,
-        required=("config",),
-        call=lambda: (plan if values.plan else train)(),
+    def call() -> None:
+        _check_flags(values)
+        (plan if values.plan else train)()
+
+    return run(values, argv, required=("config",), call=call)
+
+
+def _check_flags(values: flags.FlagValues) -> None:
+    """Raises `UserError` for a flag that would do nothing."""
+    others, what = (
+        (OF_PROCESSES, "a run: --plan is for the devices of one process")
+        if values.plan
+        else (OF_A_PLAN, "--plan")
     )
+    for name in others:
+        if values[name].present:
+            raise UserError(f"--{name} is for {what}")
 
 
 def _define_processes(values: flags.FlagValues) -> None:

@@ -174,9 +174,9 @@ def _write(
             _write_shard(layout.shard(folder, number), progress.counted(wanted))
             position = number + 1
     except Damaged as error:
-        index = parts.index(error.part)
-        before = sum(part.count for part in parts[:index])
-        for number in range(before // layout.examples_per_shard, layout.num_shards):
+        index, size = parts.index(error.part), layout.examples_per_shard
+        start = sum(part.count for part in parts[:index])
+        for number in range(start // size, -(-(start + error.part.count) // size)):
             layout.shard(folder, number).unlink(missing_ok=True)
         raise
 

@@ -103,11 +103,11 @@ def plan(
       memory: GiB that a device has, > 0; None: what it tells.
 
     Raises:
-      UserError: the config cannot be run, or a number is not positive.
+      UserError: the config cannot be run, or a number is not positive and finite.
     """
     for name, value in (("tflops", tflops), ("memory", memory)):
-        if value is not None and value <= 0:
-            raise UserError(f"{name} must be > 0, got {value:g}")
+        if value is not None and not 0 < value < math.inf:
+            raise UserError(f"{name} must be > 0 and finite, got {value:g}")
     run = build(config)
     state = run.abstract_state
     batch = _a_batch(run)

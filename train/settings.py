@@ -57,7 +57,7 @@ NON_NEGATIVE = (
     "optimizer.learning_rate", "optimizer.momentum", "optimizer.weight_decay",
     "loss.cross_entropy", "loss.strength", "loss.gamma", "loss.warmup_epochs",
     "attack.epsilon", "attack.steps", "attack.relative_step_size",
-    "attack.start_scale", "attack.gamma", "attack.epsilon_ramp_epochs",
+    "attack.start_scale", "attack.gamma",
     "attack.first_steps", "data.second_view_cutout", "loss.second_view_weight",
     "awp.second_view_weight",
     "awp.gamma", "awp.start_epoch", "averaging.start_epoch",
@@ -65,8 +65,9 @@ NON_NEGATIVE = (
     "evaluation.restarts",
 )  # fmt: skip
 SHARES = (
-    "optimizer.warmup", "loss.class_means_momentum", "loss.label_smoothing",
-    "averaging.decay", "data.synthetic_ratio", "model.bn_momentum",
+    "optimizer.warmup", "attack.epsilon_ramp", "loss.class_means_momentum",
+    "loss.label_smoothing", "averaging.decay", "data.synthetic_ratio",
+    "model.bn_momentum",
 )  # fmt: skip
 
 
@@ -88,6 +89,13 @@ def validate(config: Config) -> None:
             "optimizer.milestones must be shares of the epochs within (0, 1), "
             f"got {config.optimizer.milestones}"
         )
+    if config.optimizer.cycle_momentum:
+        schedule = config.optimizer.schedule
+        if schedule not in optim.ONE_CYCLES:
+            raise UserError(
+                "optimizer.cycle_momentum is for the schedules "
+                f"{' and '.join(optim.ONE_CYCLES)}, got {schedule}"
+            )
     shots = get(config, "evaluation.shots")
     if len(shots) != 2 or not 0 <= shots[0] <= shots[1]:
         raise UserError(
@@ -113,6 +121,11 @@ def validate(config: Config) -> None:
         raise UserError(
             "data.second_view must be none where recipe is not adversarial, got "
             f"{config.data.second_view} for recipe={config.recipe}"
+        )
+    if config.data.second_view_cutout and config.data.second_view == "none":
+        raise UserError(
+            "data.second_view_cutout must be 0 where data.second_view is none, got "
+            f"{config.data.second_view_cutout}"
         )
     if (config.recipe == "distillation") != bool(config.teacher.path):
         raise UserError(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from train.data import auto_augment, cutout, policy, rand_augment
+from train.errors import UserError
 from train.types import Config
 
 NONE = "none"
@@ -31,8 +32,15 @@ class Drawn(NamedTuple):
 
 def check(config: Config, image_shape: tuple[int, int, int]) -> None:
     """Raises `UserError` unless the config's second view can be had of such images."""
-    if config.second_view not in (NONE, "plain"):
+    if config.second_view in (NONE, "plain"):
+        return
+    try:
         policy.check(np.zeros((1, *image_shape), np.uint8))
+    except UserError as error:
+        raise UserError(
+            f"data.second_view={config.second_view} cannot be had of the images of "
+            f"{config.source}: {error}"
+        ) from error
 
 
 def draw(config: Config, count: int, rng: np.random.Generator) -> Drawn:

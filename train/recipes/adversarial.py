@@ -66,8 +66,8 @@ def build(task: recipe.Task) -> recipe.Recipe:
         means = state.class_means
         images, labels, first = _views(batch)
         epoch = jnp.asarray(state.step) // task.steps_per_epoch
-        ramped = recipe.ramp(epoch, config.attack.epsilon_ramp_epochs)
-        epsilon = config.attack.epsilon * ramped
+        ramp_epochs = config.attack.epsilon_ramp * config.epochs
+        epsilon = config.attack.epsilon * recipe.ramp(epoch, ramp_epochs)
         scales = _scales(config, means, labels) if accumulation.count > 1 else NO_SCALES
         keys = geometry.example_keys(state.step_key(), len(labels))
         parts = accumulation.split(Part(images, labels, keys, first))

@@ -108,7 +108,7 @@ class Task:
         return classes.uniform_means(self.num_classes, width)
 
 
-def ramp(epoch: Array, epochs: int) -> Array:
+def ramp(epoch: Array, epochs: float) -> Array:
     """The share of a value that grows over `epochs`, in `epoch` (from 0); 0: all."""
     return jnp.minimum((epoch + 1) / max(epochs, 1), 1.0)
 
