@@ -109,6 +109,14 @@ def test_x_init_wins_over_key_and_nothing_starts_at_x():
     np.testing.assert_array_equal(run(), X)
 
 
+def test_the_first_gradient_is_taken_where_the_start_is_though_outside_the_ball():
+    x, start = jnp.full((1, 2), 0.5), jnp.full((1, 2), 0.501)
+    # Highest between the two: uphill is down from the start, and up from the ball.
+    ridge = lambda x: -jnp.sum((x - 0.5005) ** 2, axis=-1)
+    found = attacks.pgd(ridge, x, epsilon=1e-4, step_size=2e-3, steps=1, x_init=start)
+    np.testing.assert_allclose(found, 0.4999, atol=1e-6)
+
+
 def test_continuing_is_the_same_as_going_on():
     run = lambda steps, **kw: attacks.pgd(
         bumpy, X, epsilon=0.2, step_size=0.05, steps=steps, **kw
