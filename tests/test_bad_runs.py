@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from configs import base, digits_ikl_at, fashion_mnist_at
-from train import checkpoint, cli, loop, settings
+from train import checkpoint, cli, loop, settings, validation
 from train.errors import UserError
 
 DIGITS = "configs/digits_ikl_at.py:quick"
@@ -259,9 +259,9 @@ def test_configs_know_their_arguments():
     assert fashion_mnist_at.get_config("validation").data.evaluate_on == "validation"
     with pytest.raises(ValueError, match="loss must be one of kl, dkl, ikl, gkl"):
         fashion_mnist_at.get_config("loss=mse")
-    settings.validate(base.get_config())
+    validation.validate(base.get_config())
     for argument in ("", "natural", "quick", "natural,quick"):
-        settings.validate(digits_ikl_at.get_config(argument))
+        validation.validate(digits_ikl_at.get_config(argument))
 
 
 def test_a_cut_last_line_of_metrics_is_forgotten(tmp_path):

@@ -11,7 +11,7 @@ from tests.commands import result_of, run, train
 from tests.conftest import ROOT, case_rows
 from tests.test_published_distillation import rates
 from tests.test_sources import tfds_builder
-from train import plan, settings
+from train import plan, settings, validation
 
 MODULES = {"cifar100": cifar100_at, "cifar10": cifar10_at, "imagenet": imagenet_at}
 CLASSES = {"cifar100": 100, "cifar10": 10}
@@ -163,7 +163,7 @@ def test_every_row_is_valid_and_lockable_and_so_is_its_quick_form(data, row):
     for argument in (row, f"{row},quick", *intended):
         config = config_of(data, argument)
         config.lock()
-        settings.validate(config)
+        validation.validate(config)
         assert config.name == f"{data}_at:{argument}"
         assert (
             settings.differences(base.get_config().to_dict(), config.to_dict()).keys()

@@ -5,7 +5,7 @@ import pytest
 
 from configs import base
 from tests.commands import result_of, run, train
-from train import settings, shots
+from train import shots, validation
 from train.data.splits import DataSet, InMemory
 from train.errors import UserError
 from train.evaluation import Verdict
@@ -47,7 +47,7 @@ def test_thresholds_that_cannot_be(given):
     config = base.get_config()
     config.evaluation.shots = given
     with pytest.raises(UserError, match="evaluation.shots must be two numbers"):
-        settings.validate(config)
+        validation.validate(config)
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from configs import digits_distill
 from tests.commands import metrics_of, result_of, run, train
 from tests.test_distillation import CONFIG, other_weights, teacher  # noqa: F401
 from train import run as runs
-from train import settings, teacher_logits
+from train import teacher_logits, validation
 from train.errors import UserError
 from train.teacher import Teacher
 
@@ -114,17 +114,17 @@ def test_augmented_images_have_no_logits_to_keep(tmp_path):
     with pytest.raises(
         UserError, match="must be empty where data.crop_padding changes"
     ):
-        settings.validate(config)
+        validation.validate(config)
     config.data.crop_padding, config.data.image_size = 0, 64
     config.data.random_resized_crop = True
     with pytest.raises(UserError, match=r"where data.random_resized_crop changes"):
-        settings.validate(config)
+        validation.validate(config)
     config.data.random_resized_crop, config.data.undecodable = False, "skip"
     with pytest.raises(UserError, match=r"data.undecodable must be error with it"):
-        settings.validate(config)
+        validation.validate(config)
     config.recipe, config.teacher.path = "supervised", ""
     with pytest.raises(UserError, match="teacher.cache needs a teacher.path"):
-        settings.validate(config)
+        validation.validate(config)
 
 
 @pytest.mark.slow

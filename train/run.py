@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from ikl_jax.types import PyTree
-from train import classes, model, settings, sharding
+from train import classes, model, settings, sharding, validation
 from train.checkpoint import Checkpoints, Report, Saved
 from train.data import mixture, pipeline, sources, views
 from train.data.splits import DataSet
@@ -73,7 +73,7 @@ def build(config: Config) -> Run:
     Raises:
       UserError: something in it is unknown, impossible or missing.
     """
-    settings.validate(config)
+    validation.validate(config)
     mesh = sharding.create_mesh(config.mesh)
     sharding.check_batch("evaluation.batch_size", config.evaluation.batch_size, mesh)
     data = mixture.joined(sources.open_source(config.data), config)
@@ -119,7 +119,7 @@ def reopen(workdir: pathlib.Path, changed: Mapping[str, Any] | None = None) -> R
     """
     config = settings.load(workdir)
     config.update_from_flattened_dict(changed or {})
-    settings.validate(config)
+    validation.validate(config)
     try:
         mesh = sharding.create_mesh(settings.get(config, "mesh"))
     except UserError:
