@@ -41,7 +41,7 @@ def _read(folder: pathlib.Path) -> dict[str, Any]:
         for name, verdict in evaluation.items()
         if name.startswith("autoattack")
         and verdict["weights"] == result["weights"]
-        and verdict["dataset"] == result["dataset"]
+        and verdict.get("dataset", result["dataset"]) == result["dataset"]
     ]
     return result | {"autoattack": verdicts}
 
