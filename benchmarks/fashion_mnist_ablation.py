@@ -28,6 +28,8 @@ FORMS = {
     "DKL, sample weights": "dkl",
     "IKL, no ramp": "ikl,no_ramp",
     "IKL, no AWP": "ikl,no_awp",
+    "IKL, alpha 4": "ikl,alpha4",
+    "IKL, sample weights, alpha 4": "sample_ikl,alpha4",
     "DKL, class weights, alpha 4": "class_wise_dkl,alpha4",
     "DKL, sample weights, alpha 4 (4 KL)": "dkl,alpha4",
 }

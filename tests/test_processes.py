@@ -6,9 +6,11 @@ import time
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from tests.commands import metrics_of, outcome, started, together, train
 from tests.conftest import small_images
+from tests.parts import convert, write_part
 
 STEADY = (  # an attack whose steps do not depend on the signs of tiny gradients
     "--config.attack.loss=cross_entropy", "--config.attack.norm=l2",
@@ -17,17 +19,33 @@ STEADY = (  # an attack whose steps do not depend on the signs of tiny gradients
 )  # fmt: skip
 
 
-@pytest.mark.slow
-def test_two_processes_train_as_one_device(tmp_path):
-    """The losses of the first 50 steps."""
-    train(tmp_path / "one", *STEADY)
-    codes, errors = together(tmp_path / "two", *STEADY)
+def check_same_losses(tmp_path, *overrides):
+    """One device and two processes of four, in the first 50 steps."""
+    train(tmp_path / "one", *overrides)
+    codes, errors = together(tmp_path / "two", *overrides)
     assert codes == [0, 0], errors
     one, two = metrics_of(tmp_path / "one"), metrics_of(tmp_path / "two")
     assert [line["step"] for line in one] == [line["step"] for line in two]
     for expected, line in zip(one, two, strict=True):
         if "loss" in expected and line["step"] <= 50:
             assert line["loss"] == pytest.approx(expected["loss"], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_device(tmp_path):
+    check_same_losses(tmp_path, *STEADY)
+
+
+@pytest.mark.slow
+def test_two_processes_read_synthetic_images_as_one_device(tmp_path):
+    digits = load_digits()
+    images = np.uint8(digits.images[:500, ..., None] * (255 / 16))
+    write_part(tmp_path / "part.npz", images, digits.target[:500])
+    assert convert(tmp_path / "part.npz", tmp_path / "shards") == 0
+    check_same_losses(
+        tmp_path, *STEADY, f"--config.data.synthetic={tmp_path / 'shards'}",
+        "--config.data.synthetic_ratio=0.7",
+    )  # fmt: skip
 
 
 def wait_for_lines(path, count):
