@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUNS ?= runs
 
-.PHONY: demo demo-distillation test test-published test-slow lint docs clean
+.PHONY: demo demo-distillation test test-long test-slow lint docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m train --config=configs/digits_ikl_at.py:natural --workdir=$(RUNS)/digits_natural
@@ -28,9 +28,8 @@ demo-distillation: $(VENV)/.installed
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
-# All rows of the published recipes, `quick`, and their plans.
-test-published: $(VENV)/.installed
-	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "slow or not slow" tests/test_published_at.py
+test-long: $(VENV)/.installed
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "long and not slow"
 
 test-slow: $(VENV)/.installed
 	JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(BIN)/python -m pytest -q -m slow

@@ -99,6 +99,7 @@ def test_second_views_in_parts_and_over_devices(devices):
     assert jnp.sum(ours[2].count) == 16
 
 
+@pytest.mark.long
 def test_parts_are_made_of_batch_norms_groups():
     mesh = sharding.create_mesh()
     ours = one_step(batch(32), mesh, **CASES["groups"], accumulate=2)

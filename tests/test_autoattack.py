@@ -84,6 +84,7 @@ def test_the_order_changes_nothing(expected):
     np.testing.assert_allclose(result.x_adv, expected.x_adv[order], atol=1e-5)
 
 
+@pytest.mark.long
 def test_eight_devices_find_what_one_finds(expected):
     mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     sharding = NamedSharding(mesh, PartitionSpec("data"))
@@ -231,6 +232,7 @@ SMALL = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name",
     [

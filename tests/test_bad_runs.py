@@ -184,6 +184,7 @@ def test_evaluating_what_is_not_there(tmp_path, capsys):
     assert "holds no checkpoint yet" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_path):
     config = digits_ikl_at.get_config("quick")
     config.epochs = 4

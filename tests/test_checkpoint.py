@@ -181,6 +181,7 @@ def test_every_example_in_memory_is_in_the_fingerprint():
     assert text(labels.copy()) == expected
 
 
+@pytest.mark.long
 def test_a_data_set_that_has_changed(tmp_path):
     def write(first_label):
         images, labels = small_images()

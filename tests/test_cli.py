@@ -125,6 +125,7 @@ def test_eight_devices_train_as_one_does(finished, tmp_path):
         assert line["loss"] == pytest.approx(expected["loss"], rel=2e-2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("loss", cases(["kl", "dkl", "ikl", "gkl"], quick=["ikl"]))
 def test_the_fashion_mnist_config_on_files_of_its_format(tmp_path, loss):
     write_idx(tmp_path)

@@ -55,6 +55,7 @@ def test_they_are_of_the_nearest_of_all_targets(found):
     ).any()
 
 
+@pytest.mark.long
 def test_neither_batches_nor_devices_change_them(found):
     mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     for changed in (

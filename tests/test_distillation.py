@@ -83,6 +83,7 @@ def taught(count=16, seed=0):
     return batch(count) | {"teacher_logits": 3 * logits}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("weights", ["sample", "class_means"])
 @pytest.mark.parametrize("name", ["ikl", "gkl"])
 def test_the_squared_error_alone_moves_the_student_not_the_teacher(name, weights):
@@ -165,6 +166,7 @@ def teacher(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("loss", cases(LOSSES, quick=["ikl"]))
 def test_every_loss_through_the_command_line(teacher, tmp_path, loss):
     train(
@@ -176,6 +178,7 @@ def test_every_loss_through_the_command_line(teacher, tmp_path, loss):
     assert np.isfinite([line["distillation"] for line in lines]).all()
 
 
+@pytest.mark.long
 def test_a_teacher_in_bfloat16_and_one_converted(teacher, tmp_path):
     config = digits_distill.get_config("quick")
     config.teacher.path = str(teacher)

@@ -47,6 +47,7 @@ def evaluations(workdir):
     return json.loads((workdir / "evaluation.json").read_text())
 
 
+@pytest.mark.long
 def test_autoattack_on_a_run(workdir, capsys):
     assert judge(f"--workdir={workdir}", *AUTOATTACK, "--version=apgd-ce,square") == 0
     ((name, result),) = evaluations(workdir).items()
@@ -74,6 +75,7 @@ def test_autoattack_on_a_run(workdir, capsys):
     assert f"{100 * robust:.1f}% (of 40)" in shown
 
 
+@pytest.mark.long
 def test_where_nothing_fell_the_picture_is_the_curve_alone(workdir):
     given = (f"--workdir={workdir}", "--attack=autoattack", "--version=square")
     assert judge(*given, "--epsilon=1e-7", "--num_examples=4") == 0
@@ -131,6 +133,7 @@ def test_fields_that_a_run_is_evaluated_with_otherwise(workdir, tmp_path):
     opened = subject.of_run(workdir, "last", changed)
     assert opened.config.evaluation.batch_size == 8
     assert opened.model.dtype == jnp.bfloat16
+    assert opened.name == "last weights in bfloat16"
 
 
 def bad_calls(workdir, path):

@@ -77,6 +77,7 @@ def same_end(workdir, expected):
         assert all(np.array_equal(a, b) for a, b in pairs), name
 
 
+@pytest.mark.long
 def test_sigterm_in_training(tmp_path, whole_alone):
     """In the middle of an epoch; the command exits with the code for a requeue."""
     process = subprocess.Popen(
@@ -177,6 +178,7 @@ def test_sigkill_during_a_save(tmp_path, whole_alone):
     same_end(tmp_path, whole_alone)
 
 
+@pytest.mark.long
 def test_killed_between_the_last_evaluation_and_the_result(tmp_path, whole):
     shutil.copytree(whole, tmp_path / "run")
     (tmp_path / "run" / "result.json").unlink()

@@ -31,6 +31,7 @@ def root(tmp_path):
     return tmp_path / "images"
 
 
+@pytest.mark.long
 def test_a_run_that_replaces_an_undecodable_image(tmp_path, root):
     bad = damaged(root / "train" / "n02085620" / "n02085620_3.JPEG")
     workdir = tmp_path / "run"

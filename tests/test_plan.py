@@ -91,6 +91,7 @@ def test_a_teachers_forward_pass_is_among_the_operations(tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.long
 def test_the_command_line_tells_it_and_warns(tmp_path):
     done = run(f"--config={DIGITS}:quick", "--plan", "--memory=0.0005", "--tflops=2")
     assert done.returncode == 0, done.stderr

@@ -8,7 +8,7 @@ import pytest
 from configs import base, cifar10_at, cifar100_at, imagenet_at, published_at
 from tests import folders, parts
 from tests.commands import result_of, run, train
-from tests.conftest import ROOT, case_rows
+from tests.conftest import ROOT
 from tests.test_published_distillation import rates
 from tests.test_sources import tfds_builder
 from train import plan, settings, validation
@@ -16,7 +16,6 @@ from train import plan, settings, validation
 MODULES = {"cifar100": cifar100_at, "cifar10": cifar10_at, "imagenet": imagenet_at}
 CLASSES = {"cifar100": 100, "cifar10": 10}
 ALL = [(data, row) for data, module in MODULES.items() for row in module.ROWS]
-QUICK = [("cifar100", "auto_augment"), ("cifar10", "synthetic_20m")]
 
 
 def config_of(data, argument):
@@ -213,7 +212,8 @@ def overrides(data, row, places):
     return [*places[data], *synthetic]
 
 
-@pytest.mark.parametrize(("data", "row"), case_rows(ALL, quick=QUICK))
+@pytest.mark.long
+@pytest.mark.parametrize(("data", "row"), ALL)
 def test_quick_runs(data, row, places, tmp_path):
     train(
         tmp_path / "run", *overrides(data, row, places),
@@ -227,7 +227,8 @@ def test_quick_runs(data, row, places, tmp_path):
     assert len(result["robust_accuracy"]) == 1
 
 
-@pytest.mark.parametrize(("data", "row"), case_rows(ALL, quick=[("cifar10", "basic")]))
+@pytest.mark.long
+@pytest.mark.parametrize(("data", "row"), ALL)
 def test_plans(data, row, places):
     done = run(
         f"--config=configs/{data}_at.py:{row},quick", "--plan",

@@ -218,12 +218,14 @@ def finished(tmp_path, config, argument, *given):
     return result
 
 
+@pytest.mark.long
 def test_cifar100_quick(cifar100, tmp_path):
     given = teacher_of("vgg13-vgg8", "cifar", 100, tmp_path / "teacher.npz")
     result = finished(tmp_path, CIFAR, "vgg13-vgg8,ikl", *cifar100, given)
     assert (result["steps"], result["num_examples"]) == (2, 16)
 
 
+@pytest.mark.long
 def test_imagenet_quick(imagenet, tmp_path):
     given = teacher_of("resnet34-resnet18", "imagenet", 4, tmp_path / "teacher.npz")
     places = overrides(IMAGENET, imagenet, tmp_path)
@@ -240,6 +242,7 @@ def lt_student(tmp_path, *given):
     assert set(result["accuracy_by_shots"]) == {"many", "medium", "few"}
 
 
+@pytest.mark.long
 def test_imagenet_lt_quick(imagenet, tmp_path):
     given = teacher_of("resnet18-resnet18", "imagenet", 4, tmp_path / "teacher.npz")
     lt_student(tmp_path, *overrides(IMAGENET_LT, imagenet, tmp_path), given)
@@ -271,6 +274,7 @@ def shapes(run):
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("config", "pair", "loss"), case_rows(ALL, quick=QUICK))
 def test_every_pair_and_loss_is_a_run(config, pair, loss, cifar100, imagenet, tmp_path):
     """Built on data of the right format, and its whole step traced."""
@@ -287,6 +291,7 @@ def test_every_pair_and_loss_is_a_run(config, pair, loss, cifar100, imagenet, tm
     models.create(known.get(teacher, f"{prefix}_{teacher}"), width)
 
 
+@pytest.mark.long
 def test_fashion_mnist_quick(tmp_path):
     """On small images in the four files' format, with the teacher's logits kept."""
     write_idx(tmp_path)

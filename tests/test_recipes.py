@@ -109,6 +109,7 @@ def test_a_second_view_adds_its_weighted_loss(parts):
     assert distance(new.params, one.params) > 0.1
 
 
+@pytest.mark.long
 def test_groups_of_the_batch_are_of_one_kind_of_view():
     first, second = batch(), batch(start=16) | {"label": batch()["label"]}
     settings = dict(
@@ -271,6 +272,7 @@ def test_awp_waits_for_its_epoch_and_then_changes_the_step():
     assert distance(at_once.params, plain.params) > 1e-3
 
 
+@pytest.mark.long
 def test_awp_takes_the_gradient_elsewhere_but_moves_the_weights_themselves():
     """One step by hand: attack, perturb, differentiate there, apply here."""
     recipe_, task = make(awp__gamma=0.02, attack__steps=0, optimizer__weight_decay=0.0)
@@ -321,6 +323,7 @@ def test_the_ramp_reaches_epsilon():
         np.testing.assert_allclose(metrics["epsilon"], epsilon, rtol=1e-6)
 
 
+@pytest.mark.long
 def test_which_passes_update_the_running_statistics():
     stats = {
         updates: after(
@@ -444,6 +447,7 @@ def test_no_averaging_keeps_no_copy():
     assert averaged is None
 
 
+@pytest.mark.long
 def test_results_do_not_depend_on_the_number_of_devices():
     from jax.sharding import AxisType, NamedSharding, PartitionSpec
 

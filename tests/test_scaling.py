@@ -114,6 +114,7 @@ def test_replicated_parameters_move_gradients_and_class_means_alone():
     assert times[(72, 72)] == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fsdp", [False, True])
 def test_nothing_moved_grows_with_the_batch(fsdp):
     once = moved(fsdp=fsdp)
@@ -123,6 +124,7 @@ def test_nothing_moved_grows_with_the_batch(fsdp):
     assert set(gathered) <= set(parameter_shapes(SMALL))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fsdp", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_nothing_moved_grows_with_batch_times_classes(fsdp):
     def size(batch_size, classes):

@@ -104,6 +104,7 @@ def training_step(shape, num_classes, *, multiple_of=1):
     return step, state, batch
 
 
+@pytest.mark.long
 def test_a_training_step_with_the_classes_divided():
     whole, state, batch = training_step((8, 1), 48)
     after, metrics = whole(state, batch)
@@ -121,6 +122,7 @@ def test_a_training_step_with_the_classes_divided():
     assert BATCH * 4 < BATCH * 48 / 2
 
 
+@pytest.mark.long
 def test_padded_classes_change_nothing_but_the_width():
     """With the same weights: metrics, class means and gradients are those without."""
     plain, state, batch = training_step((8, 1), 13)

@@ -292,6 +292,7 @@ def test_a_cache_of_logits_is_refused(tmp_path, capsys):
     assert "must be empty with data.synthetic, got 'y'" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_run(tmp_path):
     """From the command line; gone on with, and at last evaluated without the folder."""
     converted(tmp_path, (60, 40))

@@ -283,6 +283,7 @@ def assert_same(ours, expected):
                 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("attack", cases(ATTACKS, quick=["c100"]))
 def test_ten_steps_are_the_reference_s(attack, golden, given):
     ours = steps(published(attack), golden, given)

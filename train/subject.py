@@ -63,14 +63,17 @@ def of_run(
             raise UserError(
                 f"config.{field} is the run's own: an evaluation can change {allowed}"
             )
-    trained_on = settings.load(workdir).data.source
+    trained = settings.load(workdir)
     run = runs.reopen(workdir, changed)
     step, weights, kind = _weights(run, workdir, kind)
-    source = run.config.data.source
-    elsewhere = "" if source == trained_on else f" on {source}"
+    source, dtype = run.config.data.source, run.config.model.dtype
+    name = f"{kind} weights"
+    if source != trained.data.source:
+        name += f" on {source}"
+    if dtype != trained.model.dtype:
+        name += f" in {dtype}"
     return Subject(
-        run.config, run.data, run.model, weights, run.mesh, workdir,
-        f"{kind} weights{elsewhere}",
+        run.config, run.data, run.model, weights, run.mesh, workdir, name,
         {"step": step, "weights": kind, "dataset": source},
     )  # fmt: skip
 
