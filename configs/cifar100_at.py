@@ -14,7 +14,7 @@ was meant, `quick` checks all on little data.
 
 Kept of the authors' settings, by field: the attack's schedule as it runs
 (`attack.steps`; theirs of 2 to 5 steps never does), epsilon's ramp over all epochs
-(`attack.epsilon_ramp_epochs`), the learning rate of epoch e of E + 1
+(`attack.epsilon_ramp`), the learning rate of epoch e of E + 1
 (`optimizer.schedule`), decay of everything (`optimizer.decay_vectors`) and at perturbed
 weights (`awp.decay_perturbed`), all views alike in AWP's loss
 (`awp.second_view_weight`), BatchNorm over four parts (`model.bn_groups`), the last,
@@ -35,7 +35,6 @@ from configs.published_at import Row
 NORMALIZE = ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
 README = "authors' README, RobustBench"
 SAME = "authors' README (the weights of `basic`)"
-VIEWS = "side of Cutout's square, policy"
 
 BASIC = at.decoupled(alpha=20, beta=4, temperature=4)
 GKL = at.decoupled(alpha=20, beta=4, temperature=4, gamma=1.0)
@@ -53,7 +52,7 @@ ROWS = {
     "beta5": Row("IKL, β 5", at.decoupled(20, 5, 4), None, None, "authors' script"),
     "auto_augment": Row(
         "IKL, second view × 0.3", at.second_view(0.3, BASIC), 65.93, 32.52, README,
-        VIEWS,
+        at.VIEWS,
     ),
     "gkl": Row("GKL, γ 1, T 4", GKL, 65.76, 31.91, SAME),
     "gkl_gamma04": Row(
@@ -61,7 +60,7 @@ ROWS = {
     ),
     "gkl_auto_augment": Row(
         "GKL, second view × 0.5", at.second_view(0.5, GKL), 65.93, 32.52,
-        "authors' README (the weights of `auto_augment`)", VIEWS,
+        "authors' README (the weights of `auto_augment`)", at.VIEWS,
     ),
     "trades": Row(
         "TRADES, β 9, AWP", at.authors_trades(9.0), None, None, "authors' script"

@@ -19,7 +19,6 @@ and not the 1 that it meant.
 
 from configs import published_at as at
 from configs.base import Config
-from configs.cifar100_at import VIEWS
 from configs.published_at import Row
 
 README = "authors' README"
@@ -40,7 +39,7 @@ ROWS = {
     ),
     "gkl_auto_augment": Row(
         "GKL, second view × 0.5", at.second_view(0.5, GKL), None, None,
-        "authors' script", VIEWS,
+        "authors' script", at.VIEWS,
     ),
     "trades": Row(
         "TRADES, β 6, AWP", at.authors_trades(6.0), None, None, "–",

@@ -14,7 +14,9 @@ from configs.base import Config
 Normalize = tuple[tuple[float, ...], ...]
 SCHEDULES = ("published", "intended")
 SIZES = ("full", "quick")
-# What is not published of the rows with synthetic images, and with more than 1M.
+# What is not published of the rows with a second view, with synthetic images, and with
+# more than 1M of them.
+VIEWS = "side of Cutout's square, policy"
 SYNTHETIC = "loss of the attack, no AWP"
 LARGER = f"epochs, batch size, {SYNTHETIC}"
 
@@ -27,7 +29,7 @@ class Row(NamedTuple):
       settings: changes the config.
       natural, robust: published accuracy in %, the latter by AutoAttack; None: none.
       source: where they were published.
-      ours: what of the settings is not published and chosen by us, or all.
+      chosen: what of the settings is not published and chosen by us, or all.
     """
 
     about: str
@@ -35,7 +37,7 @@ class Row(NamedTuple):
     natural: float | None
     robust: float | None
     source: str
-    ours: str = "–"
+    chosen: str = "–"
 
 
 def rows_of(rows: Mapping[str, Row], file: str) -> Iterator[str]:
@@ -44,7 +46,7 @@ def rows_of(rows: Mapping[str, Row], file: str) -> Iterator[str]:
     for name, row in rows.items():
         yield (
             f"| {row.about} | `configs/{file}.py:{name}` | {shown(row.natural)} | "
-            f"{shown(row.robust)} | {row.source} | {row.ours} | not run here |"
+            f"{shown(row.robust)} | {row.source} | {row.chosen} | not run here |"
         )
 
 

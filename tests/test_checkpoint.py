@@ -182,12 +182,12 @@ def test_every_example_in_memory_is_in_the_fingerprint():
 
 
 @pytest.mark.long
-def test_a_data_set_that_has_changed(tmp_path):
-    def write(first_label):
+def test_a_data_set_may_move_but_not_change(tmp_path):
+    def write(first_label, name="data.npz"):
         images, labels = small_images()
         labels[0] = first_label
         np.savez(
-            tmp_path / "data.npz", x_train=images[:96], y_train=labels[:96],
+            tmp_path / name, x_train=images[:96], y_train=labels[:96],
             x_test=images[96:], y_test=labels[96:],
         )  # fmt: skip
 
@@ -199,6 +199,10 @@ def test_a_data_set_that_has_changed(tmp_path):
     config.epochs = 2
     with pytest.raises(UserError, match="the data set has changed since step"):
         loop.train(config, tmp_path / "run", Console(quiet=True))
+    write(0, "moved.npz")
+    config.data.source = f"npz:{tmp_path / 'moved.npz'}"
+    result = loop.train(config, tmp_path / "run", Console(quiet=True))
+    assert (result["epochs"], result["dataset"]) == (2, config.data.source)
 
 
 RESTORED = """

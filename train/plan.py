@@ -23,8 +23,7 @@ from train.teacher import Teacher
 from train.types import Config
 
 GIB = 2**30
-# Of what a device does in a second if nothing is said; an H100 reaches some hundred in
-# bfloat16, a GPU of a desktop some ten.
+# Of what a device does in a second if nothing is said: a round number, not measured.
 DEFAULT_TFLOPS = 100.0
 SMALLER = (
     "more devices, accumulate (with model.bn_groups), model.remat, "
