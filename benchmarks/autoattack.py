@@ -22,10 +22,10 @@ import jax
 import numpy as np
 
 import ikl_jax
-from ikl_jax.attacks import versions
-from ikl_jax.attacks.ensemble import Record, Standing
-from ikl_jax.attacks.network import Network
-from tests import autoattack_reference as reference
+from ikl_jax.attacks.common.network import Network
+from ikl_jax.attacks.ensemble import versions
+from ikl_jax.attacks.ensemble.passes import Record, Standing
+from tests.support import autoattack_reference as reference
 
 COMPILING = "/jax/core/compile/"
 

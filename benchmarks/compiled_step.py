@@ -24,10 +24,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
 from benchmarks import hlo
 from configs import base
-from train import classes, model, sharding
-from train.errors import UserError
+from train.base.errors import UserError
+from train.base.types import Config
+from train.devices import sharding
+from train.networks import classes, model
 from train.recipes import RECIPES, Recipe, Task
-from train.types import Config
 
 IMAGE_SHAPE, TRAINING_IMAGES = (32, 32, 3), 50_000
 # The authors', but for bn_groups: statistics here are those of the whole batch.
@@ -159,7 +160,7 @@ def create_mesh(setting: Setting) -> Mesh:
 
 
 def compile_step(setting: Setting, mesh: Mesh) -> jax.stages.Compiled:
-    """The step as `train/loop.py` compiles it, for arrays that need not exist."""
+    """The step as the training loop compiles it, for arrays that need not exist."""
     recipe = setting.create_recipe(mesh)
     state = jax.eval_shape(recipe.init, jax.random.key(0))
     places = sharding.state_shardings(

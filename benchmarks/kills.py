@@ -28,8 +28,8 @@ sys.path.insert(0, str(ROOT))
 import jax
 import numpy as np
 
-from train import run, settings
-from train.types import Config
+from train.base.types import Config
+from train.experiment import run, settings
 
 CONFIG = "configs/digits_ikl_at.py"
 EVERY = 22  # steps between lines of the log and checkpoints: an epoch

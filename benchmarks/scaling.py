@@ -23,7 +23,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
 from benchmarks.compiled_step import Cost, Setting
-from train.errors import UserError
+from train.base.errors import UserError
 
 MEASURE = pathlib.Path(__file__).parent / "compiled_step.py"
 

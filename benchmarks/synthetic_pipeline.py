@@ -29,11 +29,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 import numpy as np
 
 from configs import base
-from tests.parts import SHAPE, write_large_part
+from tests.support.parts import SHAPE, write_large_part
 from train import convert_synthetic
+from train.base.types import Batch
 from train.data import pipeline, synthetic
 from train.data.splits import InMemory
-from train.types import Batch
 
 BATCH_SIZE = 512
 FORWARD = 2 * 5.2e9  # FLOP an example

@@ -39,7 +39,7 @@ import ikl_jax
 from configs import base
 from ikl_jax.types import Array
 from train.recipes import RECIPES, Recipe, Task, adversarial, divergences, recipe
-from train.state import TrainState
+from train.recipes.state import TrainState
 
 MODEL = "wide_resnet_10_2"
 BATCH_SIZE, IMAGE_SHAPE, NUM_CLASSES = 64, (32, 32, 3), 10

@@ -23,6 +23,22 @@ ROOMS = {
     "version": set(),
 }
 RUNTIME = {"jax", "flax", "chex", "numpy"}
+# Each room may import its own and those below it, never one above or beside it.
+ATTACKS = [{"ensemble"}, {"apgd", "fab", "pgd", "square"}, {"common"}]
+TRAIN = [
+    {"__main__", "evaluate", "compare", "convert", "convert_synthetic"},
+    {"cli"},
+    {"training"},
+    {"reports"},
+    {"evaluation"},
+    {"teachers"},
+    {"experiment"},
+    {"recipes"},
+    {"networks"},
+    {"devices"},
+    {"data"},
+    {"base"},
+]
 
 
 def imports(path):
@@ -58,6 +74,32 @@ def test_library_rooms(path):
         allowed = ROOMS[room] | {f"ikl_jax.{room}"}
         module = ".".join(name.split(".")[:2])
         assert module in allowed, f"{path.name} must not know {name}"
+
+
+def floors(package, order):
+    """The files of a package's rooms, with the number of each one's floor."""
+    levels = {room: level for level, rooms in enumerate(order) for room in rooms}
+    for path in files(package.replace(".", "/")):
+        room = path.relative_to(ROOT / package.replace(".", "/")).parts[0]
+        room = room.removesuffix(".py")
+        if room != "__init__":
+            yield path, room, levels
+
+
+@pytest.mark.parametrize(
+    ("package", "order"), [("ikl_jax.attacks", ATTACKS), ("train", TRAIN)]
+)
+def test_arrows_between_rooms_point_down(package, order):
+    upward = []
+    for path, room, levels in floors(package, order):
+        assert room in levels, f"{path}: name its floor in this file"
+        for name in imports(path):
+            if not name.startswith(f"{package}."):
+                continue
+            other = name.removeprefix(f"{package}.").split(".")[0]
+            if other != room and levels[other] <= levels[room]:
+                upward.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert not upward, "\n".join(upward)
 
 
 @pytest.mark.parametrize("path", files("configs"), ids=lambda p: p.name)

@@ -32,7 +32,8 @@ def test_every_public_name_is_documented():
 def test_files_that_the_docs_name_exist():
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for path in re.findall(
-            r"\b(?:configs|benchmarks|train|ikl_jax)/[\w/]+\.py", page.read_text()
+            r"\b(?<!/)(?:configs|benchmarks|tests|train|ikl_jax)/[\w/]+\.py",
+            page.read_text(),
         ):
             assert (ROOT / path).is_file(), f"{page.name}: {path}"
         for link in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):

@@ -10,7 +10,7 @@ from absl import flags
 from ml_collections import config_flags
 from rich.console import Console
 
-from train.errors import UserError
+from train.base.errors import UserError
 
 USAGE = 2
 FAILED = 1
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _define_plan(values)
 
     def plan() -> None:
-        from train import plan
+        from train.training import plan
 
         plan.main(
             values.config, platform=values.platform, tflops=values.tflops,
@@ -44,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )  # fmt: skip
 
     def train() -> None:
-        from train import loop, processes  # JAX is not loaded for a mistyped flag
+        from train.devices import processes  # JAX is not loaded for a mistyped flag
+        from train.training import loop
 
         processes.start(
             distributed=values.distributed,
@@ -144,7 +145,7 @@ def run(
         return _complain(f"cannot load the config: {str(error).split(']')[-1]}", USAGE)
     code = _call(call)
     if code in (FAILED, INTERRUPTED):
-        from train import processes
+        from train.devices import processes
 
         processes.leave(code)
     return code
@@ -157,8 +158,8 @@ def _module(argv: Sequence[str]) -> str:
 
 
 def _call(call: Callable[[], None]) -> int:
-    from train import processes
-    from train.preemption import Preempted
+    from train.devices import processes
+    from train.devices.preemption import Preempted
 
     try:
         call()

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from train import cli
-from train.errors import UserError, explained
+from train.base.errors import UserError, explained
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,7 +45,7 @@ def _convert(values: flags.FlagValues) -> None:
     import jax.numpy as jnp
 
     from ikl_jax import models
-    from train import converted, torch_files
+    from train.networks import converted, torch_files
 
     output = pathlib.Path(values.output)
     if output.suffix != ".npz" or not output.parent.is_dir():

@@ -21,11 +21,12 @@ from collections.abc import Iterator, Sequence
 from absl import flags
 from rich.console import Console
 
-from train import cli, files
-from train.data import npz_parts
-from train.data.npz_parts import Damaged, Part
+from train import cli
+from train.base import files
+from train.base.errors import UserError
+from train.data.formats import npz_parts
+from train.data.formats.npz_parts import Damaged, Part
 from train.data.synthetic import METADATA, Layout, array_record, read_layout
-from train.errors import UserError
 
 # Uncompressed and one record a chunk: any image is read alone, without decoding. Chunks
 # of 4 were no faster to read, and compressed ones are slower to write.

@@ -17,13 +17,14 @@ from absl import flags
 from ml_collections import config_flags
 
 from ikl_jax import checks
-from ikl_jax.attacks import geometry
-from train import cli, files
-from train.errors import UserError, explained
+from ikl_jax.attacks.common import geometry
+from train import cli
+from train.base import files
+from train.base.errors import UserError, explained
 
 if TYPE_CHECKING:
-    from train.evaluation import Threat
-    from train.subject import Subject
+    from train.evaluation.evaluation import Threat
+    from train.evaluation.subject import Subject
 
 KINDS = ("last", "averaged", "best")
 BASE_CONFIG = pathlib.Path(__file__).parent.parent / "configs" / "base.py"
@@ -78,7 +79,7 @@ def _is_file(weights: str | None) -> bool:
 
 
 def _evaluate(values: flags.FlagValues) -> None:
-    from train.evaluation import Threat
+    from train.evaluation.evaluation import Threat
 
     overrides = {
         name: values[name].value
@@ -114,7 +115,8 @@ def _told(value: Any) -> str:
 
 
 def _subject(values: flags.FlagValues) -> "Subject":
-    from train import converted, subject
+    from train.evaluation import subject
+    from train.networks import converted
 
     if not _is_file(values.weights):
         for name in OF_A_FILE:
@@ -149,8 +151,8 @@ def _write(subject: "Subject", name: str, judged: dict[str, Any]) -> None:
 def _pgd(
     subject: "Subject", threat: "Threat", values: flags.FlagValues
 ) -> tuple[str, dict[str, Any]]:
-    from train import results
-    from train.evaluation import Evaluator
+    from train.evaluation.evaluation import Evaluator
+    from train.reports import results
 
     config = subject.config
     evaluator = Evaluator(
@@ -170,7 +172,7 @@ def _autoattack(
 ) -> tuple[str, dict[str, Any]]:
     from rich.console import Console
 
-    from train import robustness
+    from train.evaluation import robustness
 
     for name in ("steps", "restarts", "relative_step_size"):
         if values[name].value is not None:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from ikl_jax import checks
-from ikl_jax.attacks import geometry, loops
+from ikl_jax.attacks.common import geometry, loops
 from ikl_jax.types import Array, LossFn, Scalar
 
 

@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 
-from train.data.encoded import Encoded
+from train.data.formats.encoded import Encoded
 from train.data.splits import DataSet, InMemory, Split, View
 from train.data.synthetic import Synthetic
 

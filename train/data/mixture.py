@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import grain
 import numpy as np
 
+from train.base.errors import UserError
+from train.base.types import Batch, Config
 from train.data import synthetic
 from train.data.splits import DataSet, Split
 from train.data.synthetic import Synthetic
-from train.errors import UserError
-from train.types import Batch, Config
 
 
 class Counts(NamedTuple):

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 import grain
 import numpy as np
 
-from train.data import augment, mixture, views
+from train.base.errors import UserError
+from train.base.types import Batch, Config
+from train.data import mixture
+from train.data.augment import crops, views
 from train.data.splits import Split
 from train.data.synthetic import Synthetic
-from train.errors import UserError
-from train.types import Batch, Config
 
 Rows = Callable[[int], np.ndarray]  # of a batch of a size, those of one process
 
@@ -48,20 +49,20 @@ def training_batches(
     """
 
     def taken(indices: np.ndarray, mine: np.ndarray, rng: np.random.Generator) -> Batch:
-        crops = None
+        boxes = None
         if config.random_resized_crop:
-            crops = augment.random_crops(len(indices), rng)[mine]
-        return take_training(indices[mine], crops)
+            boxes = crops.random_crops(len(indices), rng)[mine]
+        return take_training(indices[mine], boxes)
 
     def moved(
         images: np.ndarray, count: int, mine: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
         if padding := config.crop_padding:
-            shifts = augment.random_shifts(count, padding, rng)[:, mine]
-            images = augment.pad_crop(images, padding, shifts)
+            shifts = crops.random_shifts(count, padding, rng)[:, mine]
+            images = crops.pad_crop(images, padding, shifts)
         if config.flip:
-            mirrored = augment.random_mirrors(count, rng)[mine]
-            images = augment.flip(images, mirrored)
+            mirrored = crops.random_mirrors(count, rng)[mine]
+            images = crops.flip(images, mirrored)
         return images
 
     def read(indices: np.ndarray, rng: np.random.Generator) -> Batch:

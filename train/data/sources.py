@@ -10,11 +10,12 @@ from collections.abc import Callable
 import numpy as np
 
 from ikl_jax import checks
-from train.data import arrays, cifar, folder, listed, long_tail, tfds
-from train.data.encoded import Encoded
+from train.base.errors import UserError, explained
+from train.base.types import Config
+from train.data.formats import arrays, cifar, folder, tfds
+from train.data.formats.encoded import Encoded
 from train.data.splits import DataSet, part_of
-from train.errors import UserError, explained
-from train.types import Config
+from train.data.subsets import listed, long_tail
 
 
 def open_source(config: Config) -> DataSet:

@@ -6,10 +6,10 @@ from typing import Protocol
 
 import numpy as np
 
+from train.base.errors import UserError
+from train.base.types import Batch
+from train.data.formats.undecodable import Replaced
 from train.data.synthetic import Synthetic
-from train.data.undecodable import Replaced
-from train.errors import UserError
-from train.types import Batch
 
 
 class Split(Protocol):

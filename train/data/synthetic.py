@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from train import files
-from train.data.npz_parts import LABEL_TYPE
-from train.errors import UserError
-from train.types import Batch
+from train.base import files
+from train.base.errors import UserError
+from train.base.types import Batch
+from train.data.formats.npz_parts import LABEL_TYPE
 
 METADATA = "metadata.json"
 FORMAT = 1

@@ -16,7 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ikl_jax import ClassMeans
 from ikl_jax.types import Array, PyTree
-from train import model
+from train.networks import model
 from train.recipes.recipe import Metrics, Task
 
 

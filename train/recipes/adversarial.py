@@ -16,12 +16,12 @@ import optax
 
 import ikl_jax
 from ikl_jax import ClassMeans
-from ikl_jax.attacks import geometry
+from ikl_jax.attacks.common import geometry
 from ikl_jax.types import Array, PyTree
+from train.base.types import Config
 from train.recipes import divergences, recipe
 from train.recipes.accumulation import Accumulation, Outcome
-from train.state import TrainState, Weights
-from train.types import Config
+from train.recipes.state import TrainState, Weights
 
 Start = tuple[Array | None, Array | None]  # x_init and key of `attacks.pgd`
 

@@ -1,7 +1,7 @@
 """Distillation: cross-entropy, and KD, DKD, DKL, IKL or GKL towards a teacher.
 
-The teacher's logits are part of the batch (`train/teacher.py` adds them), so neither
-gradient nor donation nor checkpoint has anything to do with its weights.
+The teacher's logits are part of the batch (`train/teachers/teacher.py` adds them), so
+neither gradient nor donation nor checkpoint has anything to do with its weights.
 """
 
 from collections.abc import Callable
@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import ikl_jax
 from ikl_jax import ClassMeans
 from ikl_jax.types import Array, PyTree
+from train.base.types import Config
 from train.recipes import divergences, recipe
 from train.recipes.accumulation import Accumulation, Outcome
-from train.state import TrainState, Weights
-from train.types import Config
+from train.recipes.state import TrainState, Weights
 
 
 class Part(NamedTuple):

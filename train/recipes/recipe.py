@@ -11,9 +11,10 @@ from jax.sharding import Mesh
 
 from ikl_jax import ClassMeans
 from ikl_jax.types import Array, PyTree
-from train import averaging, classes, optim
-from train.state import TrainState, Weights
-from train.types import Config
+from train.base.types import Config
+from train.networks import classes
+from train.recipes import averaging, optim
+from train.recipes.state import TrainState, Weights
 
 Metrics = dict[str, Array]
 Step = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
@@ -45,9 +46,9 @@ class Recipe(NamedTuple):
 class Task:
     """What a recipe is built from.
 
-    `model` is as `train.model.create` makes it: it may yield more logits than there are
-    classes, and where it has BatchNorm, its groups are those of one part of an
-    accumulated batch. `mesh` None: one device.
+    `model` is as `train.networks.model.create` makes it: it may yield more logits than
+    there are classes, and where it has BatchNorm, its groups are those of one part of
+    an accumulated batch. `mesh` None: one device.
     """
 
     config: Config

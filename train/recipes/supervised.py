@@ -6,7 +6,7 @@ from ikl_jax import ClassMeans
 from ikl_jax.types import Array, PyTree
 from train.recipes import recipe
 from train.recipes.accumulation import Accumulation, Outcome
-from train.state import TrainState, Weights
+from train.recipes.state import TrainState, Weights
 
 
 def build(task: recipe.Task) -> recipe.Recipe:

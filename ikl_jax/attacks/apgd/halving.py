@@ -1,0 +1,221 @@
+"""How APGD moves and when it halves its steps, in l-infinity and l2 balls.
+
+Reference: Croce & Hein, "Reliable evaluation of adversarial robustness with an ensemble
+of diverse parameter-free attacks", https://arxiv.org/abs/2003.01690, 2020, section 3.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ikl_jax.attacks.common import geometry
+from ikl_jax.types import Array, Scalar
+
+BOX = (0.0, 1.0)
+# The share of a step in the new direction; the rest is the step before.
+MOMENTUM = 0.75
+# Shares of all steps: to the first checkpoint, by how much less to each later one, and
+# what is left at least.
+FIRST_INTERVAL, SHORTER_BY, SHORTEST_INTERVAL = 0.22, 0.03, 0.06
+
+
+class Point(NamedTuple):
+    """Inputs `[B, ...]`, the loss there, `[B]`, and its gradient `[B, ...]`."""
+
+    x: Array
+    loss: Array
+    gradient: Array
+
+
+class Stage(NamedTuple):
+    """A part of the search, in the ball of its own radius."""
+
+    epsilon: float
+    steps: int
+
+
+class Steps(Protocol):
+    """What differs between norms. Memory is a pytree that is its business alone."""
+
+    def stages(self, epsilon: float, steps: int) -> list[Stage]:
+        """The search in parts; each starts from the best point of the one before."""
+        ...
+
+    def checkpoints(self, steps: int) -> np.ndarray:
+        """`[steps]`, for a step that ends with a check how many it is about, else 0."""
+        ...
+
+    def start(self, x: Array, keys: Array, epsilon: Scalar) -> Array:
+        """A random point for each example; it need not yet be in ball and box."""
+        ...
+
+    def project(self, x_adv: Array, x: Array, epsilon: Scalar) -> Array:
+        """Into the ball around `x` and into the box."""
+        ...
+
+    def begin(self, x: Array, now: Point, epsilon: Scalar) -> Any:
+        """The memory at the start of a stage."""
+        ...
+
+    def move(
+        self, x: Array, now: Point, memory: Any, number: Array, epsilon: Scalar
+    ) -> tuple[Array, Any]:
+        """The next input, in ball and box; `number` counts from 0 within the stage."""
+        ...
+
+    def adapt(
+        self,
+        x: Array,
+        now: Point,
+        best: Point,
+        memory: Any,
+        interval: Array,
+        epsilon: Scalar,
+    ) -> tuple[Point, Any]:
+        """After a step to `now`: where to go on from; `interval` of `checkpoints`."""
+        ...
+
+
+class Halvings(NamedTuple):
+    """What `HalvedSteps` remembers of each example, all `[B]` but the first.
+
+    Attributes:
+      x_before: `[B, ...]`, where the step before started.
+      step_size: the length of a step.
+      loss_before: the loss after the step before.
+      increases: how many steps since the last checkpoint increased the loss.
+      best_at_check: the best loss at the last checkpoint.
+      halved_at_check: whether the step size was halved there.
+    """
+
+    x_before: Array
+    step_size: Array
+    loss_before: Array
+    increases: Array
+    best_at_check: Array
+    halved_at_check: Array
+
+
+@dataclasses.dataclass(frozen=True)
+class HalvedSteps:
+    """Steepest steps with momentum, halved where they stop to pay.
+
+    The step size starts at twice the radius. At a checkpoint it is halved, and the
+    search goes back to the best point, if too few steps since the last checkpoint
+    increased the loss, or if neither the best loss nor the step size has changed.
+
+    Attributes:
+      norm: of the ball.
+      direction: `(key, shape)`, one example's random direction of norm 1.
+      rho: the share of increasing steps below which, or at which, they are too few.
+      loss_before_start: what the first step's loss is compared with; None for the loss
+        at the start.
+    """
+
+    norm: geometry.Norm
+    direction: Callable[[Array, tuple[int, ...]], Array]
+    rho: float
+    loss_before_start: float | None
+
+    def stages(self, epsilon: float, steps: int) -> list[Stage]:
+        return [Stage(epsilon, steps)]
+
+    def checkpoints(self, steps: int) -> np.ndarray:
+        lengths = np.zeros(steps, np.int32)
+        interval = share(FIRST_INTERVAL, steps)
+        end = interval
+        while end <= steps:
+            lengths[end - 1] = interval
+            interval = max(
+                interval - share(SHORTER_BY, steps), share(SHORTEST_INTERVAL, steps)
+            )
+            end += interval
+        return lengths
+
+    def start(self, x: Array, keys: Array, epsilon: Scalar) -> Array:
+        directions = jax.vmap(lambda key: self.direction(key, x.shape[1:]))(keys)
+        return x + epsilon * directions
+
+    def project(self, x_adv: Array, x: Array, epsilon: Scalar) -> Array:
+        return geometry.into(x_adv, x, epsilon, self.norm, BOX)
+
+    def begin(self, x: Array, now: Point, epsilon: Scalar) -> Halvings:
+        before = self.loss_before_start
+        return Halvings(
+            x_before=now.x,
+            step_size=jnp.full_like(now.loss, 2.0 * epsilon),
+            loss_before=now.loss if before is None else jnp.full_like(now.loss, before),
+            increases=jnp.zeros(len(x), jnp.int32),
+            best_at_check=now.loss,
+            # At the first checkpoint only the share of increasing steps counts.
+            halved_at_check=jnp.ones(len(x), bool),
+        )
+
+    def move(
+        self, x: Array, now: Point, memory: Halvings, number: Array, epsilon: Scalar
+    ) -> tuple[Array, Halvings]:
+        step = spread(memory.step_size, x) * self.norm.steepest(now.gradient)
+        ahead = self.project(now.x + step, x, epsilon)
+        new_share = jnp.where(number == 0, 1.0, MOMENTUM)
+        x_adv = (
+            now.x
+            + (ahead - now.x) * new_share
+            + (now.x - memory.x_before) * (1 - new_share)
+        )
+        return self.project(x_adv, x, epsilon), memory._replace(x_before=now.x)
+
+    def adapt(
+        self,
+        x: Array,
+        now: Point,
+        best: Point,
+        memory: Halvings,
+        interval: Array,
+        epsilon: Scalar,
+    ) -> tuple[Point, Halvings]:
+        check = interval > 0
+        increases = memory.increases + (now.loss > memory.loss_before)
+        too_few = increases <= self.rho * interval
+        stuck = ~memory.halved_at_check & (memory.best_at_check >= best.loss)
+        halve = check & (too_few | stuck)
+        memory = memory._replace(
+            step_size=jnp.where(halve, memory.step_size / 2, memory.step_size),
+            loss_before=now.loss,
+            increases=jnp.where(check, 0, increases),
+            best_at_check=jnp.where(check, best.loss, memory.best_at_check),
+            halved_at_check=jnp.where(check, halve, memory.halved_at_check),
+        )
+        return choose(halve, best, now), memory
+
+
+def linf_direction(key: Array, shape: tuple[int, ...]) -> Array:
+    """Uniform in the cube, then stretched until it touches a face."""
+    inside = jax.random.uniform(key, shape, minval=-1.0, maxval=1.0)
+    size = jnp.max(jnp.abs(inside))
+    return inside / jnp.where(size > 0, size, 1.0)
+
+
+def l2_direction(key: Array, shape: tuple[int, ...]) -> Array:
+    """Uniform on the sphere."""
+    return geometry.NORMS["l2"].steepest(jax.random.normal(key, (1, *shape)))[0]
+
+
+def share(part: float, steps: int) -> int:
+    """That part of the steps, rounded down, and one at least."""
+    return max(int(part * steps), 1)
+
+
+def spread(values: Array, x: Array) -> Array:
+    """`[B]` as `[B, 1, ...]`, to go with `x`."""
+    return values.reshape(values.shape + (1,) * (x.ndim - 1))
+
+
+def choose(where: Array, there: Any, elsewhere: Any) -> Any:
+    """`there` in the rows `[B]` that say so, of pytrees of `[B, ...]` each."""
+    return jax.tree.map(
+        lambda one, other: jnp.where(spread(where, one), one, other), there, elsewhere
+    )

@@ -1,0 +1,266 @@
+"""One restart of APGD, in three norms.
+
+Reference: Croce & Hein, "Reliable evaluation of adversarial robustness with an ensemble
+of diverse parameter-free attacks", https://arxiv.org/abs/2003.01690, 2020, section 3.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ikl_jax import checks
+from ikl_jax.attacks.apgd import halving, l1
+from ikl_jax.attacks.apgd.halving import Point, Steps, choose
+from ikl_jax.attacks.common import geometry, loops, losses, network
+from ikl_jax.attacks.common.attack import Found
+from ikl_jax.types import Array, Scalar
+
+# Of rho and the loss before the start, which the l1 ball's rules have no use for.
+STEPS: dict[str, Callable[[float, float | None], Steps]] = {
+    "linf": functools.partial(
+        halving.HalvedSteps, geometry.NORMS["linf"], halving.linf_direction
+    ),
+    "l2": functools.partial(
+        halving.HalvedSteps, geometry.NORMS["l2"], halving.l2_direction
+    ),
+    "l1": lambda rho, loss_before_start: l1.SparseSteps(),
+}
+
+
+class Batch(NamedTuple):
+    """What an attack is called with."""
+
+    x: Array
+    labels: Array
+    targets: Array
+    keys: Array
+
+
+class State(NamedTuple):
+    """Where a search stands.
+
+    Attributes:
+      now: the newest point.
+      best: the point with the highest loss in this stage's ball.
+      memory: the norm's own.
+      found: the first misclassified point.
+    """
+
+    now: Point
+    best: Point
+    memory: Any
+    found: Found
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Apgd:
+    """One restart of APGD, an `Attack`.
+
+    Every step costs one forward and one backward pass. All that is adapted is adapted
+    for each example by itself. It keeps its compiled programs, two for each batch
+    shape: so use one object for all batches.
+
+    Attributes:
+      network: the classifier.
+      epsilon: radius of the ball, > 0, in the units of `x` (pixels in [0, 1]).
+      norm: "linf", "l2" or "l1".
+      loss: what to increase, of logits `[B, C]`, labels `[B]` and targets `[B]`:
+        `losses.targeted_dlr`, or another one through `losses.untargeted`.
+      steps: how many, >= 0; in the l1 ball those in the larger balls are among them.
+      rho: the share of steps that must increase the loss, in [0, 1]; linf and l2.
+      eot_samples: forward and backward passes a step, each with its own noise of a
+        randomised network, whose losses and gradients are averaged. More than half of
+        them must be wrong for an input to count as misclassified.
+      loss_before_start: what the first step's loss is compared with at the first
+        checkpoint of linf and l2. None: the loss at the start. The authors' code has
+        0.0 there, which counts that step as an increase of any positive loss.
+
+    Raises:
+      ValueError: epsilon or eot_samples not positive, steps negative, rho outside of
+        [0, 1], unknown norm; when called, a loss that is not one value per example.
+    """
+
+    network: network.Network
+    epsilon: float
+    norm: str
+    loss: losses.AimedLoss
+    steps: int = 100
+    rho: float = 0.75
+    eot_samples: int = 1
+    loss_before_start: float | None = None
+
+    def __post_init__(self) -> None:
+        checks.one_of("norm", self.norm, STEPS)
+        checks.positive(epsilon=self.epsilon, eot_samples=self.eot_samples)
+        checks.non_negative(steps=self.steps)
+        if not 0 <= self.rho <= 1:
+            raise ValueError(f"rho must lie in [0, 1], got {self.rho}")
+
+    def __call__(
+        self, x: Array, labels: Array, targets: Array, keys: Array, /
+    ) -> Found:
+        return self.search(x, labels, targets, keys).found
+
+    def search(self, x: Array, labels: Array, targets: Array, keys: Array, /) -> State:
+        """Like a call; the state also has the best point and its loss.
+
+        It ends early once all examples are broken. No gradient flows through it.
+        """
+        batch = Batch(x, labels, targets, keys)
+        found = Found(x, jnp.zeros(len(x), bool))
+        *larger, last = self._rules.stages(self.epsilon, self.steps)
+        start = self._start(batch, (larger or [last])[0].epsilon)
+        # Only the last stage's points lie in the ball that is asked for.
+        for number, stage in enumerate(larger):
+            part = batch._replace(keys=_fold_each(keys, 2 + number))
+            start = self._climb(part, start, found, stage, counts=False).best.x
+        part = batch._replace(keys=_fold_each(keys, 1))
+        return self._climb(part, start, found, last, counts=True)
+
+    def _climb(
+        self,
+        batch: Batch,
+        start: Array,
+        found: Found,
+        stage: halving.Stage,
+        *,
+        counts: bool,
+    ) -> State:
+        constants = self.network.constants
+        state = self._begin(constants, batch, start, found, stage.epsilon, counts)
+        checkpoints = self._rules.checkpoints(stage.steps)
+        for first in range(0, stage.steps, self._chunk):
+            # What is past the last step runs too, rather than in a program of its
+            # own, and changes nothing that matters.
+            live = first + np.arange(self._chunk) < stage.steps
+            intervals = np.zeros(self._chunk, np.int32)
+            intervals[live] = checkpoints[first : first + self._chunk]
+            state, done = self._advance(
+                constants, batch, state, stage.epsilon, first, intervals, live, counts
+            )
+            if done:
+                break
+        return state
+
+    @functools.cached_property
+    def _rules(self) -> Steps:
+        return STEPS[self.norm](self.rho, self.loss_before_start)
+
+    @functools.cached_property
+    def _chunk(self) -> int:
+        stages = self._rules.stages(self.epsilon, self.steps)
+        most = max(loops.gradient_steps() // self.eot_samples, 1)
+        return _chunk_size([stage.steps for stage in stages], most)
+
+    @functools.cached_property
+    def _start(self) -> Callable[[Batch, float], Array]:
+        def start(batch: Batch, epsilon: Array) -> Array:
+            return self._rules.start(batch.x, _fold_each(batch.keys, 0), epsilon)
+
+        return jax.jit(start)
+
+    @functools.cached_property
+    def _begin(self) -> Callable[..., State]:
+        def begin(
+            constants: Sequence[Array],
+            batch: Batch,
+            x_adv: Array,
+            found: Found,
+            epsilon: Array,
+            counts: Array,
+        ) -> State:
+            x_adv = self._rules.project(x_adv, batch.x, epsilon)
+            keys = self._sample_keys(batch.keys, jnp.zeros(1, jnp.int32))[0]
+            now, wrong = self._evaluate(constants, batch, x_adv, keys)
+            memory = self._rules.begin(batch.x, now, epsilon)
+            return State(now, now, memory, _keep_first(found, x_adv, wrong & counts))
+
+        return jax.jit(begin)
+
+    @functools.cached_property
+    def _advance(self) -> Callable[..., tuple[State, Array]]:
+        def advance(
+            constants: Sequence[Array],
+            batch: Batch,
+            state: State,
+            epsilon: Array,
+            first: Array,
+            intervals: Array,
+            live: Array,
+            counts: Array,
+        ) -> tuple[State, Array]:
+            # All at once: a random generator takes long to compile.
+            keys = self._sample_keys(batch.keys, first + 1 + jnp.arange(self._chunk))
+
+            def step(state: State, i: Array) -> State:
+                x_adv, memory = self._rules.move(
+                    batch.x, state.now, state.memory, first + i, epsilon
+                )
+                now, wrong = self._evaluate(constants, batch, x_adv, keys[i])
+                found = _keep_first(state.found, x_adv, wrong & live[i] & counts)
+                higher = (now.loss > state.best.loss) & live[i]
+                best = choose(higher, now, state.best)
+                now, memory = self._rules.adapt(
+                    batch.x, now, best, memory, intervals[i], epsilon
+                )
+                return State(now, best, memory, found)
+
+            state = loops.repeat(step, state, self._chunk)
+            return state, jnp.all(state.found.broken)
+
+        return jax.jit(advance, donate_argnums=2)
+
+    def _sample_keys(self, keys: Array, numbers: Array) -> Array:
+        """For each evaluation of that number, sample and example: `[N, S, B]`."""
+        samples = jnp.arange(self.eot_samples)[None]
+        samples = self.eot_samples * numbers[:, None] + samples
+        return jax.vmap(jax.vmap(_fold_each, (None, 0)), (None, 0))(keys, samples)
+
+    def _evaluate(
+        self, constants: Sequence[Array], batch: Batch, x: Array, keys: Array
+    ) -> tuple[Point, Array]:
+        """The point, and which of its examples are misclassified; keys `[S, B]`."""
+
+        def total(x: Array, sample: Scalar) -> tuple[Array, tuple[Array, Array]]:
+            logits = self.network.logits(constants, x, keys[sample])
+            values = self.loss(logits, batch.labels, batch.targets)
+            if values.shape != x.shape[:1]:
+                raise ValueError(
+                    f"loss must return one value per example, shape {x.shape[:1]}, "
+                    f"got {values.shape}"
+                )
+            wrong = losses.is_wrong(logits, batch.labels)
+            return jnp.sum(values), (values, wrong)
+
+        def sampled(sample: Scalar) -> tuple[Array, Array, Array]:
+            (_, (values, wrong)), gradient = jax.value_and_grad(total, has_aux=True)(
+                x, sample
+            )
+            # One entry that is not a number would spoil all later steps.
+            gradient = jnp.where(jnp.isfinite(gradient), gradient, 0.0)
+            return values, gradient, wrong.astype(jnp.int32)
+
+        samples = self.eot_samples
+        values, gradient, wrong = loops.total(sampled, samples)
+        return Point(x, values / samples, gradient / samples), 2 * wrong > samples
+
+
+def _keep_first(found: Found, x_adv: Array, wrong: Array) -> Found:
+    new = wrong & ~found.broken
+    return Found(choose(new, x_adv, found.x_adv), found.broken | wrong)
+
+
+def _fold_each(keys: Array, number: Scalar) -> Array:
+    return jax.vmap(jax.random.fold_in, (0, None))(keys, number)
+
+
+def _chunk_size(steps: Sequence[int], most: int) -> int:
+    """At most so many steps, at least half, such that the fewest are left over."""
+    most = min(most, max(1, *steps))
+    waste = lambda size: sum(-length % size for length in steps)
+    return min(range(most, (most - 1) // 2, -1), key=waste)

@@ -1,0 +1,1 @@
+"""What every attack is built from: balls, losses, loops, and the network."""

@@ -1,0 +1,1 @@
+"""Attacks in sequence, each on the examples that are still robust: AutoAttack."""

@@ -1,0 +1,227 @@
+"""AutoAttack: an ensemble of attacks without parameters, as an evaluation.
+
+Reference: Croce & Hein, "Reliable evaluation of adversarial robustness with an ensemble
+of diverse parameter-free attacks", https://arxiv.org/abs/2003.01690, 2020.
+"""
+
+import dataclasses
+import time
+import warnings
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import jax
+import jax.core
+import jax.numpy as jnp
+import numpy as np
+
+from ikl_jax import checks
+from ikl_jax.attacks.common.network import Network
+from ikl_jax.attacks.ensemble import preflight, versions
+from ikl_jax.attacks.ensemble.batches import Batches
+from ikl_jax.attacks.ensemble.examples import (
+    Examples,
+    checked,
+    clean_logits,
+    content_keys,
+    other_classes,
+)
+from ikl_jax.attacks.ensemble.judge import Judge
+from ikl_jax.attacks.ensemble.passes import Record, Report, Stage, Standing, run
+from ikl_jax.types import Array
+
+IMAGE_RANK = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """How robust a classifier is, and by what it was told.
+
+    Attributes:
+      x_adv: `[N, ...]` float32: an adversarial example where one was found, else x.
+      robust: `[N]`, right as it is and on all that was tried.
+      stages: (name, robust accuracy after it, seconds), "clean" first.
+      epsilon: radius of the ball.
+      norm: of the ball.
+      version: which attacks were made.
+      notes: what was left out or looks wrong, in sentences.
+      key: the random key's data.
+      versions: of jax and of ikl_jax.
+    """
+
+    x_adv: np.ndarray
+    robust: np.ndarray
+    stages: tuple[Stage, ...]
+    epsilon: float
+    norm: str
+    version: str
+    notes: tuple[str, ...]
+    key: tuple[int, ...]
+    versions: dict[str, str]
+
+    @property
+    def robust_accuracy(self) -> float:
+        return float(self.robust.mean())
+
+    @property
+    def seconds(self) -> float:
+        return sum(stage.seconds for stage in self.stages)
+
+
+def autoattack(
+    logits_fn: Callable[..., Array],
+    x: Array | np.ndarray,
+    labels: Array | np.ndarray,
+    *,
+    epsilon: float,
+    norm: str = "linf",
+    version: str | Sequence[str] = "standard",
+    key: Array,
+    batch_size: int | None = None,
+    sharding: jax.sharding.Sharding | None = None,
+    judged_by: Callable[..., Array] | None = None,
+    journal: Iterable[Record] = (),
+    report: Report | None = None,
+) -> Result:
+    """Evaluates a classifier in the epsilon-ball around every example.
+
+    Each attack goes on with what those before it left robust, and starts from the clean
+    example. What it claims counts after a clean forward pass, if it lies in the ball
+    and in [0, 1]. An example's random numbers depend on `key` and its own content, so
+    batch size, order and devices do not change what is found for it. Call it from
+    Python, not inside of `jit`.
+
+    Args:
+      logits_fn: `[B, ...]` to `[B, C]`, C >= 2, for batches of any size, each example's
+        logits depending on its own input only (BatchNorm must use its running
+        statistics); of `(x, key)` for version "rand".
+      x: `[N, ...]` in [0, 1], as the classifier takes them: what it normalises by
+        belongs into `logits_fn`. Square needs images `[N, H, W, K]`.
+      labels: `[N]` integers in [0, C).
+      epsilon: radius of the ball, > 0, in the units of `x`.
+      norm: "linf", "l2" or "l1".
+      version: "standard"; "plus", with restarts and untargeted attacks; "rand",
+        for randomised classifiers; "apgd", fast and an upper bound; or names of
+        `versions.ATTACKS`.
+      key: one of `jax.random.key`.
+      batch_size: examples in one call; it changes speed alone. None: 256 at most.
+      sharding: of a batch over devices, such as `NamedSharding(mesh, P("data"))`.
+      judged_by: another function for the clean forward pass, such as the float32 form
+        of a network that is attacked in bfloat16. None: `logits_fn`.
+      journal: records of an evaluation with the same arguments that was stopped, which
+        then goes on to the same end; `fingerprint` tells whether they are the same.
+      report: called after each batch with its `Record`, to be kept for a journal, and
+        the `Standing`.
+
+    Returns:
+      A `Result`. What looks wrong with the classifier is in its `notes`, and warned of.
+
+    Raises:
+      ValueError: shapes that do not fit, `x` or labels out of range, logits that are
+        not finite, epsilon not positive, or an unknown norm or version.
+      TypeError: labels are not integers, or `x` is not floating point.
+
+    >>> import jax, jax.numpy as jnp, ikl_jax
+    >>> x = jnp.array([[0.5, 0.6, 0.1, 0.1], [0.2, 0.9, 0.1, 0.1]])
+    >>> result = ikl_jax.attacks.autoattack(
+    ...     lambda x: 4 * x, x, jnp.array([1, 1]), epsilon=0.1, version=["apgd-ce"],
+    ...     key=jax.random.key(0),
+    ... )
+    >>> print(result.robust, [stage.name for stage in result.stages])
+    [False  True] ['clean', 'apgd-ce']
+    """
+    x, labels = checked(x, labels, norm)
+    checks.positive(epsilon=epsilon)
+    batches = Batches.for_examples(len(x), batch_size, sharding)
+    random = version in versions.RANDOMISED
+    create = Network.randomised if random else Network.of
+    network, judging = (
+        create(fn, jnp.asarray(x[np.resize(np.arange(len(x)), batches.size)]))
+        for fn in (logits_fn, judged_by or logits_fn)
+    )
+    checks.labels_in_range(jnp.asarray(labels), network.num_classes)
+    passes = versions.passes(version, versions.Threat(network, epsilon, norm))
+    kept = [p for p in passes if x.ndim == IMAGE_RANK or p.stage != "square"]
+    samples = versions.EOT_SAMPLES if random else 1
+    judge = Judge(judging, epsilon, norm, samples)
+
+    start = time.monotonic()
+    keys = content_keys(key, x)
+    logits = clean_logits(judge, x, keys, batches)
+    preflight.check_logits(logits)
+    clean = logits.argmax(axis=1) == labels
+    examples = Examples(x, labels, other_classes(logits, labels), keys)
+    stages = [Stage("clean", float(clean.mean()), time.monotonic() - start)]
+    notes = [
+        *([] if random else preflight.is_random(logits_fn, jnp.asarray(x))),
+        *_doubts(network, logits, examples, batches),
+        *_left_out(version, len(passes) - len(kept), x.shape),
+    ]
+    standing = Standing(x.copy(), clean, stages, 0, len(kept))
+    run(kept, examples, standing, judge, batches, journal, report or _silent)
+    notes += preflight.is_masked(stages)
+    for note in notes:
+        warnings.warn(note, stacklevel=2)
+    return Result(
+        standing.x_adv, standing.robust, tuple(stages), epsilon, norm, _shown(version),
+        tuple(notes), tuple(np.ravel(jax.random.key_data(key)).tolist()), _versions(),
+    )  # fmt: skip
+
+
+def fingerprint(
+    logits_fn: Callable[..., Array],
+    x: Array | np.ndarray,
+    labels: Array | np.ndarray,
+    *,
+    epsilon: float,
+    norm: str,
+    version: str | Sequence[str],
+    key: Array,
+) -> str:
+    """A short text that differs where a journal is of another evaluation.
+
+    Of the arrays that `logits_fn` closes over, the data, the threat and the key. It
+    does not see a change of code that the arrays are used by.
+    """
+    random = version in versions.RANDOMISED
+    create = Network.randomised if random else Network.of
+    network = create(logits_fn, jnp.asarray(x[:1]))
+    crc = zlib.crc32(np.ascontiguousarray(jax.random.key_data(key)).tobytes())
+    for array in (*network.constants, x, labels):
+        crc = zlib.crc32(np.ascontiguousarray(jax.device_get(array)).tobytes(), crc)
+    return f"{_shown(version)} {norm} {epsilon:g} of {len(x)} ({crc:08x})"
+
+
+def _doubts(
+    network: Network, logits: np.ndarray, examples: Examples, batches: Batches
+) -> Iterator[str]:
+    rows = batches.padded(np.arange(min(batches.small, len(examples.x))))
+    x, labels = (batches.put(array[rows]) for array in (examples.x, examples.labels))
+    keys = batches.put(examples.keys[rows])
+    return preflight.doubts(logits, network, x, labels, keys)
+
+
+def _left_out(
+    version: str | Sequence[str], skipped: int, shape: tuple[int, ...]
+) -> Iterator[str]:
+    if isinstance(version, str) and version in versions.NOTES:
+        yield versions.NOTES[version]
+    if skipped:
+        yield (
+            "Square was not run: it needs images [N, H, W, K], and x is "
+            f"{list(shape)}; robust accuracy is an upper bound"
+        )
+
+
+def _silent(_: Record, __: Standing) -> None:
+    pass
+
+
+def _shown(version: str | Sequence[str]) -> str:
+    return version if isinstance(version, str) else "+".join(version)
+
+
+def _versions() -> dict[str, str]:
+    from ikl_jax.version import __version__
+
+    return {"jax": jax.__version__, "ikl_jax": __version__}

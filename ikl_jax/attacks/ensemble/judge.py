@@ -1,0 +1,91 @@
+"""Who says whether a claimed adversarial example is one."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ikl_jax.attacks.common import losses
+from ikl_jax.attacks.common.network import Network
+from ikl_jax.types import Array
+
+# Sizes are summed in float64, of coordinates that were rounded to float32.
+TOLERANCE = 1e-5
+
+
+def _linf(delta: np.ndarray) -> np.ndarray:
+    return np.abs(delta).max(axis=1, initial=0.0)
+
+
+def _l2(delta: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.square(delta).sum(axis=1))
+
+
+def _l1(delta: np.ndarray) -> np.ndarray:
+    return np.abs(delta).sum(axis=1)
+
+
+SIZES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "linf": _linf,
+    "l2": _l2,
+    "l1": _l1,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Judge:
+    """A clean forward pass, and the perturbation measured again.
+
+    Attributes:
+      network: what is judged by; it may compute in more digits than what is attacked.
+      epsilon: radius of the ball, > 0.
+      norm: "linf", "l2" or "l1".
+      samples: forward passes, each with its own noise, of a randomised network; the
+        mean of their logits decides.
+    """
+
+    network: Network
+    epsilon: float
+    norm: str
+    samples: int = 1
+
+    def __call__(
+        self, x: Array, x_adv: Array, labels: Array, keys: Array
+    ) -> np.ndarray:
+        """`[B]`: misclassified, in the ball around `x`, and in [0, 1]."""
+        wrong = self.is_wrong(x_adv, labels, keys)
+        return wrong & self.is_allowed(np.asarray(x), np.asarray(x_adv))
+
+    def is_wrong(self, x: Array, labels: Array, keys: Array) -> np.ndarray:
+        """`[B]`, whether the prediction is another class."""
+        logits = self.logits(x, keys)
+        return np.asarray(losses.is_wrong(logits, labels))
+
+    def logits(self, x: Array, keys: Array) -> Array:
+        """`[B, C]`, the mean over the samples."""
+        return self._logits(self.network.constants, x, keys)
+
+    def is_allowed(self, x: np.ndarray, x_adv: np.ndarray) -> np.ndarray:
+        """`[B]`, whether `x_adv` lies in the ball and in [0, 1]."""
+        rows = np.asarray(x_adv, np.float64).reshape(len(x), -1)
+        delta = rows - np.asarray(x, np.float64).reshape(len(x), -1)
+        near = SIZES[self.norm](delta) <= self.epsilon * (1 + TOLERANCE) + 1e-7
+        inside = (rows >= 0) & (rows <= 1)
+        return near & inside.all(axis=1)
+
+    @functools.cached_property
+    def _logits(self) -> Callable[[Sequence[Array], Array, Array], Array]:
+        def mean_logits(constants: Sequence[Array], x: Array, keys: Array) -> Array:
+            def add(sample: Array, total: Array) -> Array:
+                folded = jax.vmap(jax.random.fold_in, (0, None))(keys, sample)
+                return total + self.network.logits(constants, x, folded)
+
+            if self.samples == 1:
+                return self.network.logits(constants, x, keys)
+            zero = jnp.zeros((len(x), self.network.num_classes))
+            return jax.lax.fori_loop(0, self.samples, add, zero) / self.samples
+
+        return jax.jit(mean_logits)

@@ -1,0 +1,99 @@
+"""What is wrong with a classifier under attack, and what only looks so.
+
+Mistakes raise. What may be meant, but often is a mistake that makes a network look
+robust, is told: the messages end up in the result and as warnings.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ikl_jax.attacks.common import losses
+from ikl_jax.attacks.common.network import Network
+from ikl_jax.types import Array, LogitsFn
+
+SAMPLE = 8  # examples that a logits function is called with twice
+# How much Square may find that gradients did not, as a share of all examples.
+SQUARE_HELPS = 0.002
+
+
+def check_logits(logits: np.ndarray) -> None:
+    """Raises `ValueError` for logits `[N, C]` that are no numbers, or too few."""
+    if logits.shape[1] < 2:
+        raise ValueError(
+            f"logits_fn must have 2 or more classes, got {logits.shape[1]}"
+        )
+    bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+    if len(bad):
+        raise ValueError(
+            f"logits_fn must return finite logits, got {logits[bad[0]].tolist()} for "
+            f"example {bad[0]} ({len(bad)} of {len(logits)} examples)"
+        )
+
+
+def doubts(
+    logits: np.ndarray, network: Network, x: Array, labels: Array, keys: Array
+) -> Iterator[str]:
+    """Messages about the logits of all examples, and the gradients of some.
+
+    Args:
+      logits: `[N, C]`.
+      network: whose they are.
+      x: `[B, ...]`, some examples.
+      labels: `[B]`.
+      keys: `[B]`.
+    """
+    sums, least = logits.sum(axis=1), logits.min()
+    if least >= 0 and np.allclose(sums, 1.0, atol=1e-4):
+        yield (
+            "logits_fn seems to return probabilities; attacks need the logits before "
+            "the softmax, whose gradients do not vanish"
+        )
+    if logits.shape[1] < losses.TARGETED_DLR_CLASSES:
+        yield (
+            f"with {logits.shape[1]} classes the DLR loss lacks logits for its "
+            "denominator: differences of logits are increased in its place"
+        )
+    flat = _without_gradient(network, x, labels, keys)
+    if flat:
+        yield (
+            f"the gradient of the cross-entropy is zero for {flat} of {len(x)} "
+            "examples: gradients may be masked, and robust accuracy overestimated"
+        )
+
+
+def is_random(logits_fn: LogitsFn, x: Array) -> Iterator[str]:
+    """A message if two calls with the same input return different logits."""
+    some = jnp.asarray(x[:SAMPLE])
+    first, second = (np.asarray(logits_fn(some)) for _ in range(2))
+    if not np.array_equal(first, second):
+        yield (
+            "logits_fn returns other logits when it is called again: if it is meant to "
+            'be random, make it a function of (x, key) and use version="rand"'
+        )
+
+
+def is_masked(stages: Sequence[tuple[str, float, float]]) -> Iterator[str]:
+    """A message if Square found what the attacks before it did not."""
+    for (_, before, _), (name, after, _) in itertools.pairwise(stages):
+        if name == "square" and before - after > SQUARE_HELPS:
+            yield (
+                f"Square, which uses no gradients, lowered robust accuracy from "
+                f"{100 * before:.2f} to {100 * after:.2f} %: gradients are probably "
+                "masked, and a stronger adaptive attack is called for"
+            )
+
+
+def _without_gradient(network: Network, x: Array, labels: Array, keys: Array) -> int:
+    def total(
+        x: Array, constants: Sequence[Array], labels: Array, keys: Array
+    ) -> Array:
+        logits = network.logits(constants, x, keys)
+        return jnp.sum(losses.cross_entropy(logits, labels))
+
+    gradient_fn: Callable[..., Array] = jax.jit(jax.grad(total))
+    gradient = gradient_fn(x, network.constants, labels, keys)
+    return int(jnp.sum(~jnp.any(gradient.reshape(len(x), -1) != 0, axis=1)))

@@ -1,0 +1,123 @@
+"""Which attacks AutoAttack's versions are made of.
+
+Reference: Croce & Hein, "Reliable evaluation of adversarial robustness with an ensemble
+of diverse parameter-free attacks", https://arxiv.org/abs/2003.01690, 2020, section 6;
+in an l1 ball, https://arxiv.org/abs/2103.01208, 2021.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from ikl_jax import checks
+from ikl_jax.attacks.apgd import Apgd
+from ikl_jax.attacks.common import losses
+from ikl_jax.attacks.common.network import Network
+from ikl_jax.attacks.ensemble.passes import Pass
+from ikl_jax.attacks.fab import boundary
+from ikl_jax.attacks.fab.search import Fab, FromRandomPoint
+from ikl_jax.attacks.square import Square
+
+EOT_SAMPLES = 20
+TARGETS = {"linf": 9, "l2": 9, "l1": 5}  # of APGD-T; FAB-T has nine in every norm
+FAB_TARGETS = 9
+FAB_RESTARTS = 5  # of the untargeted one
+L1_RESTARTS = 5  # of APGD, where the standard version has one
+
+
+class Threat(NamedTuple):
+    """What is attacked, and within which ball."""
+
+    network: Network
+    epsilon: float
+    norm: str
+
+
+Build = Callable[[Threat], Iterator[Pass]]
+
+
+def passes(version: str | Sequence[str], threat: Threat) -> list[Pass]:
+    """The passes of a version, or of a list of attacks in that order.
+
+    Raises:
+      ValueError: there is no such version, or no such attack, or the list is empty.
+    """
+    if isinstance(version, str):
+        checks.one_of("version", version, VERSIONS)
+        names = VERSIONS[version]
+    else:
+        names = tuple(version)
+        if not names:
+            raise ValueError("version must name an attack, got an empty list")
+        for name in names:
+            checks.one_of("attack", name, ATTACKS)
+    return [single for name in names for single in ATTACKS[name](threat)]
+
+
+def _apgd(
+    name: str, loss: losses.AimedLoss, *, restarts: int, eot_samples: int = 1
+) -> Build:
+    def build(threat: Threat) -> Iterator[Pass]:
+        attack = Apgd(*threat, loss=loss, eot_samples=eot_samples)
+        count = max(restarts, L1_RESTARTS) if threat.norm == "l1" else restarts
+        for restart in range(count):
+            yield Pass(name, attack, restart=restart)
+
+    return build
+
+
+def _apgd_targeted(threat: Threat) -> Iterator[Pass]:
+    attack = Apgd(*threat, loss=losses.targeted_dlr)
+    for rank in range(_targets(threat, TARGETS[threat.norm])):
+        yield Pass("apgd-t", attack, rank=rank)
+
+
+def _fab_targeted(threat: Threat) -> Iterator[Pass]:
+    attack = Fab(*threat)
+    for rank in range(_targets(threat, FAB_TARGETS)):
+        yield Pass("fab-t", attack, rank=rank)
+
+
+def _fab(threat: Threat) -> Iterator[Pass]:
+    attack = Fab(*threat, boundary=boundary.towards_nearest)
+    yield Pass("fab-5", attack)
+    for restart in range(1, FAB_RESTARTS):
+        yield Pass("fab-5", FromRandomPoint(attack), restart=restart)
+
+
+def _square(threat: Threat) -> Iterator[Pass]:
+    yield Pass("square", Square(*threat))
+
+
+def _targets(threat: Threat, most: int) -> int:
+    return min(most, threat.network.num_classes - 1)
+
+
+_CROSS_ENTROPY = losses.untargeted(losses.cross_entropy)
+_DLR = losses.untargeted(losses.dlr)
+
+ATTACKS: dict[str, Build] = {
+    "apgd-ce": _apgd("apgd-ce", _CROSS_ENTROPY, restarts=1),
+    "apgd-dlr": _apgd("apgd-dlr", _DLR, restarts=1),
+    "apgd-t": _apgd_targeted,
+    "fab-t": _fab_targeted,
+    "square": _square,
+    "apgd-ce-5": _apgd("apgd-ce-5", _CROSS_ENTROPY, restarts=5),
+    "apgd-dlr-5": _apgd("apgd-dlr-5", _DLR, restarts=5),
+    "fab-5": _fab,
+    "apgd-ce-eot": _apgd(
+        "apgd-ce-eot", _CROSS_ENTROPY, restarts=1, eot_samples=EOT_SAMPLES
+    ),
+    "apgd-dlr-eot": _apgd("apgd-dlr-eot", _DLR, restarts=1, eot_samples=EOT_SAMPLES),
+}
+VERSIONS: dict[str, tuple[str, ...]] = {
+    "standard": ("apgd-ce", "apgd-t", "fab-t", "square"),
+    "plus": ("apgd-ce-5", "apgd-dlr-5", "fab-5", "square", "apgd-t", "fab-t"),
+    "rand": ("apgd-ce-eot", "apgd-dlr-eot"),
+    "apgd": ("apgd-ce", "apgd-t"),
+}
+# Those that take a randomised network, called with a key.
+RANDOMISED = ("rand",)
+# What the result of a version that leaves attacks out is to be called.
+NOTES = {
+    "apgd": "an upper bound of the robust accuracy: FAB-T and Square were not run",
+}

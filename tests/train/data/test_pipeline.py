@@ -1,0 +1,130 @@
+"""The order of the data: complete, seeded, and entered anywhere."""
+
+import numpy as np
+import pytest
+
+from configs import base
+from train.base.errors import UserError
+from train.data import pipeline
+from train.data.augment import crops
+from train.data.splits import InMemory
+
+COUNT = 50
+
+
+def numbered():
+    """Every image says its own number."""
+    images = np.tile(
+        np.arange(COUNT, dtype=np.uint8)[:, None, None, None], (1, 6, 6, 1)
+    )
+    return InMemory(images, np.arange(COUNT, dtype=np.int32))
+
+
+def batches(seed=0, batch_size=8, **changed):
+    config = base.get_config().data
+    config.update(changed)
+    return pipeline.training_batches(
+        numbered(), config, batch_size=batch_size, seed=seed
+    )
+
+
+def take(iterator, count):
+    return [next(iterator) for _ in range(count)]
+
+
+def labels(read):
+    return [batch["label"].tolist() for batch in read]
+
+
+def test_an_epoch_has_each_example_at_most_once_and_the_next_differs():
+    read = labels(take(batches(), 12))
+    first, second = np.concatenate(read[:6]), np.concatenate(read[6:])
+    for epoch in (first, second):
+        assert len(set(epoch)) == len(epoch) == 48
+    assert not np.array_equal(first, second)
+
+
+def test_the_seed_decides():
+    assert labels(take(batches(3), 5)) == labels(take(batches(3), 5))
+    assert labels(take(batches(3), 5)) != labels(take(batches(4), 5))
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_going_on_from_a_saved_position(threads):
+    augmented = dict(crop_padding=2, flip=True)
+    whole = take(batches(**augmented), 15)
+    first = batches(threads=threads, **augmented)
+    take(first, 8)
+    second = batches(threads=3, **augmented)
+    second.set_state(first.get_state())
+    for ours, expected in zip(take(second, 7), whole[8:], strict=True):
+        np.testing.assert_array_equal(ours["image"], expected["image"])
+        np.testing.assert_array_equal(ours["label"], expected["label"])
+
+
+def test_evaluation_batches_are_in_order_and_padded():
+    read = list(pipeline.evaluation_batches(numbered(), 16, 40))
+    assert [len(batch["label"]) for batch, _ in read] == [16, 16, 16]
+    valid = np.concatenate([valid for _, valid in read])
+    kept = np.concatenate([batch["label"] for batch, _ in read])[valid]
+    np.testing.assert_array_equal(kept, np.arange(40))
+
+
+def test_the_last_batch_of_an_epoch_may_stay():
+    read = labels(take(batches(drop_remainder=False), 14))
+    assert [len(batch) for batch in read] == [8, 8, 8, 8, 8, 8, 2] * 2
+    assert set(np.concatenate(read[:7])) == set(range(COUNT))
+    config = base.get_config()
+    config.batch_size = 8
+    assert pipeline.batch_sizes(numbered(), config) == [8] * 6
+    config.data.drop_remainder = False
+    assert pipeline.batch_sizes(numbered(), config) == [8] * 6 + [2]
+
+
+def test_a_batch_larger_than_the_data():
+    config = base.get_config()
+    config.batch_size = 51
+    with pytest.raises(UserError, match="at most the 50 training examples, got 51"):
+        pipeline.batch_sizes(numbered(), config)
+
+
+def test_pad_crop_shifts_and_fills_with_black():
+    images = np.arange(1, 17, dtype=np.uint8).reshape(1, 4, 4, 1).repeat(400, 0)
+    shifts = crops.random_shifts(400, 1, np.random.default_rng(0))
+    cropped = crops.pad_crop(images, 1, shifts)
+    padded = np.pad(images[0, ..., 0], 1)
+    windows = {
+        padded[i : i + 4, j : j + 4].tobytes() for i in range(3) for j in range(3)
+    }
+    assert {image.tobytes() for image in cropped} == windows
+
+
+def test_flip_mirrors_half_of_the_images():
+    images = np.arange(8, dtype=np.uint8).reshape(1, 2, 4, 1).repeat(1000, 0)
+    mirrored = crops.random_mirrors(1000, np.random.default_rng(0))
+    flipped = crops.flip(images, mirrored)
+    changed = (flipped != images).any((1, 2, 3))
+    np.testing.assert_array_equal(flipped[changed], images[changed][:, :, ::-1])
+    assert 400 < changed.sum() < 600
+
+
+@pytest.mark.parametrize("drop_remainder", [True, False])
+def test_two_processes_read_the_rows_of_one(drop_remainder):
+    """Augmented alike, and with a state that does not say how many processes read."""
+    changed = dict(crop_padding=2, flip=True, drop_remainder=drop_remainder)
+    config = base.get_config().data
+    config.update(changed)
+    halves = [
+        pipeline.training_batches(
+            numbered(), config, batch_size=8, seed=0,
+            rows=lambda size, part=part: np.array_split(np.arange(size), 2)[part],
+        )
+        for part in range(2)
+    ]  # fmt: skip
+    whole = batches(**changed)
+    for _ in range(14):
+        expected, parts = next(whole), [next(half) for half in halves]
+        for name, array in expected.items():
+            together = np.concatenate([part[name] for part in parts])
+            np.testing.assert_array_equal(together, array)
+        assert halves[0].get_state() == halves[1].get_state() == whole.get_state()

@@ -1,0 +1,281 @@
+"""What a command line cannot use: one sentence, an exit code, nothing written."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from configs import base, digits_ikl_at, fashion_mnist_at
+from train import cli
+from train.base.errors import UserError
+from train.experiment import checkpoint, settings, validation
+from train.training import loop
+
+DIGITS = "configs/digits_ikl_at.py:quick"
+
+BAD = {
+    "unknown field": (["--config.learning_rte=0.1"], 2, "learning_rte"),
+    "nearest field": (["--config.optimizer.learning_rat=0.1"], 2, 'Did you mean "learning_rate"'),
+    "type": (["--config.epochs=many"], 2, "epochs"),
+    "model": (["--config.model.name=wide_resnet_28"], 1, "did you mean 'wide_resnet_28_10'"),
+    "loss": (["--config.loss.name=ilk"], 1, "unknown loss.name 'ilk'; did you mean 'ikl'"),
+    "source": (["--config.data.source=digit"], 1, "did you mean 'digits'"),
+    "recipe": (["--config.recipe=adversarail"], 1, "did you mean 'adversarial'"),
+    "norm": (["--config.attack.norm=l3"], 1, "unknown attack.norm 'l3'"),
+    "epsilon": (["--config.attack.epsilon=-0.1"], 1, "attack.epsilon must be >= 0, got -0.1"),
+    "temperature": (
+        ["--config.loss.weight_temperature=0.0"], 1, "loss.weight_temperature must be > 0, got 0",
+    ),
+    "start": (["--config.attack.start=natural"], 1, "must be uniform, or gaussian with"),
+    "still start": (["--config.attack.start_scale=0.0"], 1, "no gradient at the natural"),
+    "examples": (["--config.evaluation.during_training=0"], 1, "must be > 0, got 0"),
+    "groups": (["--config.model.bn_groups=2"], 1, "bn_groups"),
+    "indivisible groups": (
+        ["--config.model.name=wide_resnet_10_1", "--config.model.bn_groups=3"],
+        1,
+        "bn_groups must divide the batch of 64, got 3",
+    ),
+    "dtype": (["--config.model.dtype=float16"], 1, "unknown model.dtype 'float16'"),
+    "remat": (
+        ["--config.model.remat=True"], 1,
+        "model.remat must be False for cnn, which has no blocks to recompute, got True",
+    ),
+    "no parts": (["--config.accumulate=0"], 1, "accumulate must be > 0, got 0"),
+    "parts": (
+        ["--config.accumulate=3"], 1,
+        "batch_size must be a multiple of accumulate=3, got a batch of 64",
+    ),
+    "parts on devices": (
+        ["--config.accumulate=16"], 1,
+        "batch_size / 16 (accumulate) must be a multiple of the 8 devices, got 4",
+    ),
+    "parts of a remainder": (
+        ["--config.accumulate=2", "--config.data.drop_remainder=False"], 1,
+        "a multiple of accumulate=2, got a batch of 29",
+    ),
+    "parts without groups": (
+        ["--config.model.name=wide_resnet_10_1", "--config.accumulate=2"], 1,
+        "model.bn_groups must be a multiple of accumulate=2, got 1",
+    ),
+    "padding of gkl": (
+        ["--config.model.classes_multiple_of=4", "--config.loss.name=gkl", "--config.loss.gamma=0.0"],
+        1, "classes_multiple_of must be 1, or gamma above 0",
+    ),
+    "parts of gkl": (
+        ["--config.accumulate=2", "--config.loss.name=gkl", "--config.loss.weights=sample"],
+        1,
+        "accumulate=2 cannot give GKL's loss of the whole batch",
+    ),
+    "parts of gkl's attack": (
+        ["--config.accumulate=2", "--config.loss.name=kl", "--config.attack.loss=gkl"], 1,
+        "accumulate must be 1",
+    ),
+    "remainder": (
+        ["--config.data.drop_remainder=False"], 1, "a multiple of the 8 devices, got 29",
+    ),
+    "nothing to read": (["--config.data.source=idx:"], 1, "needs what to read"),
+    "share": (["--config.optimizer.warmup=2.0"], 1, "optimizer.warmup must lie in [0, 1]"),
+    "batch": (["--config.batch_size=1440"], 1, "at most the 1437 training examples, got 1440"),
+    "devices": (["--config.batch_size=63"], 1, "a multiple of the 8 devices, got 63"),
+    "evaluation batch": (["--config.evaluation.batch_size=9"], 1, "multiple of the 8 devices"),
+    "idx": (["--config.data.source=idx:/nowhere"], 1, "there is no folder '/nowhere'"),
+    "imbalance": (["--config.data.imbalance_ratio=0.5"], 1, "imbalance_ratio must be >= 1, got 0.5"),
+    "size": (
+        ["--config.data.image_size=300"], 1,
+        "data.image_size must be at most data.resize_shorter=256, got 300",
+    ),
+    "negative size": (["--config.data.image_size=-1"], 1, "data.image_size must be >= 0"),
+    "no shorter side": (
+        ["--config.data.resize_shorter=0"], 1, "data.resize_shorter must be > 0, got 0",
+    ),
+    "size of arrays": (
+        ["--config.data.image_size=32"], 1, "those of digits are all (8, 8, 1)",
+    ),
+    "crop without size": (
+        ["--config.data.random_resized_crop=True"], 1, "needs data.image_size > 0, got 0",
+    ),
+    "two crops": (
+        ["--config.data.random_resized_crop=True", "--config.data.image_size=32"], 1,
+        "data.crop_padding must be 0, got 1",
+    ),
+    "undecodable": (
+        ["--config.data.undecodable=ignore"], 1, "unknown data.undecodable 'ignore'",
+    ),
+    "list and long tail": (
+        ["--config.data.train_list=x", "--config.data.imbalance_ratio=10.0"], 1,
+        "data.imbalance_ratio must be 1, got 10",
+    ),
+    "list": (
+        ["--config.data.train_list=/nowhere"], 1, "'/nowhere' cannot be read",
+    ),
+    "folder": (["--config.data.source=folder:/nowhere"], 1, "no folder '/nowhere'"),
+    "cutout": (
+        ["--config.data.second_view_cutout=2"], 1,
+        "data.second_view_cutout must be 0 where data.second_view is none, got 2",
+    ),
+    "momentum": (
+        ["--config.optimizer.cycle_momentum=True"], 1,
+        "optimizer.cycle_momentum is for the schedules one_cycle and one_cycle_per_epoch",
+    ),
+    "ramp": (
+        ["--config.attack.epsilon_ramp=30.0"], 1, "attack.epsilon_ramp must lie in [0, 1]",
+    ),
+    "platform": (["--platform=cpu"], 1, "--platform is for --plan"),
+    "validation": (
+        ["--config.data.evaluate_on=validation"], 1, "needs data.validation_size > 0",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_configs(name, tmp_path, capsys):
+    overrides, code, message = BAD[name]
+    workdir = tmp_path / "run"
+    arguments = ["train", f"--config={DIGITS}", f"--workdir={workdir}", *overrides]
+    assert cli.main(arguments) == code
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert message in error
+    assert not workdir.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--workdir=x"], "--config is required"),
+        ([f"--config={DIGITS}"], "--workdir is required"),
+        (["--config=configs/none.py", "--workdir=x"], "configs/none.py"),
+        (["--config=configs/base.py:fast", "--workdir=x"], "takes no argument"),
+        (
+            ["--config=configs/digits_ikl_at.py:fast", "--workdir=x"],
+            "unknown config argument",
+        ),
+        ([f"--config={DIGITS}", "--workdir=x", "--epochs=3"], "epochs"),
+        ([f"--config={DIGITS}", "--workdir=x", "more"], "unexpected arguments: more"),
+    ],
+)
+def test_bad_command_lines(arguments, message, capsys):
+    assert cli.main(["train", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_folder_that_is_not_a_run(tmp_path, capsys):
+    (tmp_path / ".config.json.tmp").write_text('{"na')  # left by a kill; not the reason
+    (tmp_path / "thesis.tex").write_text("mine")
+    assert cli.main(["train", f"--config={DIGITS}", f"--workdir={tmp_path}"]) == 1
+    assert "holds files that are not a run's" in capsys.readouterr().err
+    (tmp_path / "thesis.tex").unlink()
+    settings.claim(tmp_path, base.get_config())
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_evaluating_what_is_not_there(tmp_path, capsys):
+    from train import evaluate
+
+    assert evaluate.main(["evaluate", f"--workdir={tmp_path}"]) == 1
+    assert "holds no run" in capsys.readouterr().err
+    (tmp_path / "config.json").write_text(
+        settings.to_json(digits_ikl_at.get_config("quick"))
+    )
+    assert evaluate.main(["evaluate", f"--workdir={tmp_path}"]) == 1
+    assert "holds no checkpoint yet" in capsys.readouterr().err
+
+
+@pytest.mark.long
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_path):
+    config = digits_ikl_at.get_config("quick")
+    config.epochs = 4
+    config.optimizer.schedule = "step"
+    config.optimizer.decay_factor = 1e35  # after half of the epochs
+    config.optimizer.milestones = (0.5,)
+    with pytest.raises(UserError, match="a metric is not finite .* Look at"):
+        loop.train(config, tmp_path / "run", Console(quiet=True))
+    assert not (tmp_path / "run" / "result.json").exists()
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    values = [value for line in lines for value in json.loads(line).values()]
+    assert all(math.isfinite(value) for value in values)
+    saved = checkpoint.Checkpoints(tmp_path / "run" / "checkpoints", keep=2)
+    assert saved.steps()
+    saved.close()
+
+
+def test_a_last_step_that_ruins_the_weights_is_not_saved(tmp_path):
+    config = digits_ikl_at.get_config("natural,quick")
+    config.epochs = 1
+    config.batch_size = 1432  # one step
+    config.optimizer.learning_rate = 1e30
+    config.optimizer.schedule = "constant"
+    with pytest.raises(UserError, match="logits are not finite at step 1"):
+        loop.train(config, tmp_path / "run", Console(quiet=True))
+    assert not (tmp_path / "run" / "result.json").exists()
+    saved = checkpoint.Checkpoints(tmp_path / "run" / "checkpoints", keep=2)
+    assert not saved.steps()
+    saved.close()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1, 2"])
+def test_a_cut_config_of_an_earlier_run(tmp_path, content, capsys):
+    (tmp_path / "config.json").write_text(content)
+    assert cli.main(["train", f"--config={DIGITS}", f"--workdir={tmp_path}"]) == 1
+    assert "config.json cannot be read" in capsys.readouterr().err
+
+
+def test_a_file_in_the_place_of_the_workdir(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    workdir = tmp_path / "file" / "run"
+    assert cli.main(["train", f"--config={DIGITS}", f"--workdir={workdir}"]) == 1
+    assert "cannot use the workdir" in capsys.readouterr().err
+
+
+def test_images_that_the_model_cannot_take(tmp_path, capsys):
+    path = tmp_path / "tiny.npz"
+    images, labels = np.zeros((64, 3, 3), np.uint8), np.arange(64) % 4
+    np.savez(path, x_train=images, y_train=labels, x_test=images, y_test=labels)
+    arguments = [f"--config={DIGITS}", f"--config.data.source=npz:{path}"]
+    assert cli.main(["train", *arguments, f"--workdir={tmp_path / 'run'}"]) == 1
+    assert "cnn needs images of 4 x 4 or more, got (3, 3)" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_changes_no_result_may_change_between_starts(tmp_path):
+    config = digits_ikl_at.get_config("quick")
+    settings.claim(tmp_path / "run", config)
+    config.accumulate, config.model.remat = 2, True
+    config.data.undecodable = "skip"
+    config.data.source, config.data.synthetic = "npz:elsewhere.npz", "moved"
+    settings.claim(tmp_path / "run", config)
+    config.model.dtype = "bfloat16"
+    with pytest.raises(UserError, match=r"model\.dtype is 'float32' there"):
+        settings.claim(tmp_path / "run", config)
+    config.model.dtype, config.data.synthetic_ratio = "float32", 0.5
+    with pytest.raises(UserError, match=r"data\.synthetic_ratio is 0.7 there"):
+        settings.claim(tmp_path / "run", config)
+
+
+def test_configs_know_their_arguments():
+    assert fashion_mnist_at.get_config("loss=kl,strength=3").loss.strength == 3.0
+    assert fashion_mnist_at.get_config("validation").data.evaluate_on == "validation"
+    with pytest.raises(ValueError, match="loss must be one of kl, dkl, ikl, gkl"):
+        fashion_mnist_at.get_config("loss=mse")
+    validation.validate(base.get_config())
+    for argument in ("", "natural", "quick", "natural,quick"):
+        validation.validate(digits_ikl_at.get_config(argument))
+
+
+def test_a_cut_last_line_of_metrics_is_forgotten(tmp_path):
+    from train.training.writers import MetricsWriter
+
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(
+        '{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 1.0}\n{"step": 3, "lo'
+    )
+    writer = MetricsWriter(tmp_path, 1)
+    writer.write(2, {"loss": np.float32(1.5).item()})
+    writer.close()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert lines == [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.5}]

@@ -1,0 +1,140 @@
+"""Recipes through the real command line, on real data, as a user runs them."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.conftest import cases, write_idx
+from tests.support.commands import DIGITS, QUICK, metrics_of, result_of, run, train
+from train import compare, evaluate
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished quick run on the digits, and what it printed."""
+    workdir = tmp_path_factory.mktemp("runs") / "digits"
+    return workdir, train(workdir)
+
+
+def test_a_run_leaves_what_the_docs_say(finished):
+    workdir, done = finished
+    names = {path.name for path in workdir.iterdir()}
+    assert names == {
+        "config.json", "metrics.jsonl", "tensorboard", "checkpoints", "best",
+        "result.json", "examples.png",
+    }  # fmt: skip
+    result = result_of(workdir)
+    assert result["config"] == "digits_ikl_at:quick"
+    assert result["dataset"] == "digits"
+    assert (result["epochs"], result["steps"]) == (2, 44)
+    assert result["num_examples"] == 360
+    assert result["seconds"] > 0
+    assert set(result["robust_accuracy"]) == {"pgd5"}
+    assert 0 < result["robust_accuracy"]["pgd5"] < result["natural_accuracy"]
+    assert set(result["versions"]) == {"python", "jax", "flax", "ikl_jax"}
+    lines = metrics_of(workdir)
+    assert [line["step"] for line in lines] == [10, 20, 22, 22, 30, 40, 44, 44]
+    evaluated = [line for line in lines if "eval_robust_accuracy" in line]
+    assert [line["step"] for line in evaluated] == [22, 44]
+    assert evaluated[-1]["eval_robust_accuracy"] == result["robust_accuracy"]["pgd5"]
+    assert all(np.isfinite(list(line.values())).all() for line in lines)
+    assert "epoch   2/2" in done.stdout
+    assert "pgd5" in done.stdout
+    assert done.stderr == ""
+    assert (workdir / "examples.png").read_bytes().startswith(b"\x89PNG")
+    assert list((workdir / "tensorboard").iterdir())
+
+
+def test_a_finished_run_is_not_run_again(finished):
+    workdir, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in workdir.iterdir()}
+    done = train(workdir)
+    assert f"{workdir} is finished" in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in workdir.iterdir()} == before
+
+
+def test_another_config_is_refused_and_nothing_overwritten(finished):
+    workdir, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in workdir.rglob("*")}
+    done = run(f"--config={QUICK}", f"--workdir={workdir}", "--config.loss.alpha=3.0")
+    assert done.returncode == 1
+    assert (
+        "holds another config's run: loss.alpha is 10.0 there and 3.0 here"
+        in done.stderr
+    )
+    assert done.stderr.count("\n") == 1
+    assert {path: path.stat().st_mtime_ns for path in workdir.rglob("*")} == before
+
+
+def test_evaluate_and_compare(finished, capsys):
+    workdir, _ = finished
+    plain = run(f"--workdir={workdir}", module="train.evaluate")
+    assert plain.returncode == 0, plain.stderr
+    assert plain.stderr == ""
+    for arguments in (
+        ("--steps=7", "--restarts=2", "--num_examples=100"),
+        ("--norm=l2", "--epsilon=0", "--weights=last"),
+        ("--weights=best",),
+    ):
+        assert evaluate.main(["evaluate", f"--workdir={workdir}", *arguments]) == 0
+
+    evaluations = json.loads((workdir / "evaluation.json").read_text())
+    repeated = evaluations["pgd7x2 at 0.12, averaged weights"]
+    assert repeated["num_examples"] == 100
+    assert set(repeated["robust_accuracy"]) == {"pgd7x2"}
+    nothing = evaluations["pgd5_l2 at 0, last weights"]
+    assert nothing["robust_accuracy"]["pgd5_l2"] == nothing["natural_accuracy"]
+    again, result = evaluations["pgd5 at 0.12, averaged weights"], result_of(workdir)
+    for name in ("natural_accuracy", "robust_accuracy", "num_examples"):
+        assert again[name] == result[name]
+    # Those of the only evaluation before the end.
+    best = evaluations["pgd5 at 0.12, best weights"]
+    assert best["step"] == 22
+    (logged,) = (
+        line
+        for line in metrics_of(workdir)
+        if line["step"] == 22 and "eval_robust_accuracy" in line
+    )
+    assert best["robust_accuracy"]["pgd5"] == logged["eval_robust_accuracy"]
+
+    assert compare.main([str(workdir)]) == 0
+    assert "digits (test)" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_supervised_training(tmp_path):
+    train(tmp_path / "run", config=f"{DIGITS}:natural,quick")
+    assert result_of(tmp_path / "run")["natural_accuracy"] > 0.5
+
+
+@pytest.mark.slow
+def test_eight_devices_train_as_one_does(finished, tmp_path):
+    """The whole loop; sums in another order part the two slowly, attacks faster."""
+    one, _ = finished
+    train(tmp_path / "run", devices=8)
+    first, eight = (metrics_of(folder)[:3] for folder in (one, tmp_path / "run"))
+    for line, expected in zip(eight, first, strict=True):
+        assert line["loss"] == pytest.approx(expected["loss"], rel=2e-2)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("loss", cases(["kl", "dkl", "ikl", "gkl"], quick=["ikl"]))
+def test_the_fashion_mnist_config_on_files_of_its_format(tmp_path, loss):
+    write_idx(tmp_path)
+    train(
+        tmp_path / "run", f"--config.data.source=idx:{tmp_path}",
+        "--config.batch_size=32", "--config.evaluation.batch_size=32",
+        config=f"configs/fashion_mnist_at.py:quick,loss={loss},strength=2",
+    )  # fmt: skip
+    assert result_of(tmp_path / "run")["steps"] == 3
+
+
+@pytest.mark.slow
+def test_the_demo_reaches_what_the_readme_says(tmp_path):
+    train(tmp_path / "ikl", config=DIGITS)
+    train(tmp_path / "natural", config=f"{DIGITS}:natural")
+    ikl, natural = (result_of(tmp_path / name) for name in ("ikl", "natural"))
+    assert ikl["natural_accuracy"] > 0.93
+    assert ikl["robust_accuracy"]["pgd20"] > 0.75
+    assert natural["robust_accuracy"]["pgd20"] < 0.3

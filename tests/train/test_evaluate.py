@@ -1,0 +1,251 @@
+"""What is judged, by what, and what is left of it: runs, files, AutoAttack."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from tests.conftest import ROOT
+from tests.support.commands import command, environment, train
+from train import compare, evaluate
+from train.evaluation import journal, subject
+from train.experiment import run as runs
+from train.networks import converted
+
+AUTOATTACK = ("--attack=autoattack", "--num_examples=40", "--epsilon=0.02")
+ONE = (*AUTOATTACK, "--version=apgd-ce", "--nopicture")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("evaluate") / "run"
+    train(workdir, config="configs/digits_ikl_at.py:natural,quick")
+    return workdir
+
+
+@pytest.fixture
+def workdir(trained, tmp_path):
+    """The run, with what this test makes of it beside it."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for path in trained.iterdir():
+        (folder / path.name).symlink_to(path)
+    return folder
+
+
+def judge(*arguments):
+    return evaluate.main(["evaluate", *map(str, arguments)])
+
+
+def evaluations(workdir):
+    return json.loads((workdir / "evaluation.json").read_text())
+
+
+@pytest.mark.long
+def test_autoattack_on_a_run(workdir, capsys):
+    assert judge(f"--workdir={workdir}", *AUTOATTACK, "--version=apgd-ce,square") == 0
+    ((name, result),) = evaluations(workdir).items()
+    assert name == "autoattack apgd-ce+square (linf) at 0.02, averaged weights"
+    assert (result["num_examples"], result["norm"], result["step"]) == (40, "linf", 44)
+    attacks = [stage["attack"] for stage in result["stages"]]
+    assert attacks == ["apgd-ce", "square"]
+    robust = result["robust_accuracy"]["autoattack_apgd-ce+square"]
+    assert 0 < robust < result["natural_accuracy"]
+    told = capsys.readouterr().out
+    assert re.search(r"^robust_accuracy: autoattack_\S+ 0\.\d+$", told, re.M)
+    assert re.search(r"^  attack square, robust_accuracy [\d.]+, seconds", told, re.M)
+    assert "curve" not in told
+    # At epsilon the curve is the result, or what FAB has found besides.
+    curve = dict(zip(*result["curve"].values(), strict=True))
+    assert list(curve)[:2] == [0.0, 0.002]
+    assert max(curve) == 0.04
+    assert curve[0.0] == result["natural_accuracy"]
+    assert robust - 0.05 <= curve[0.02] <= robust
+    assert list(curve.values()) == sorted(curve.values(), reverse=True)
+    assert (workdir / "autoattack.png").read_bytes().startswith(b"\x89PNG")
+
+    assert compare.main([str(workdir)]) == 0
+    shown = capsys.readouterr().out
+    assert f"{100 * robust:.1f}% (of 40)" in shown
+
+
+@pytest.mark.long
+def test_where_nothing_fell_the_picture_is_the_curve_alone(workdir):
+    given = (f"--workdir={workdir}", "--attack=autoattack", "--version=square")
+    assert judge(*given, "--epsilon=1e-7", "--num_examples=4") == 0
+    (result,) = evaluations(workdir).values()
+    robust = result["robust_accuracy"]["autoattack_square"]
+    assert robust == result["natural_accuracy"] > 0
+    assert (workdir / "autoattack.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_converted_file_is_judged_as_the_run_that_it_is_of(workdir, tmp_path):
+    opened = runs.reopen(workdir)
+    weights = runs.newest_state(opened, workdir, print).evaluated
+    saved = converted.Converted(
+        opened.config.model.name, 10, None, jax.device_get(weights.variables)
+    )
+    path = tmp_path / "weights.npz"
+    converted.write(path, saved)
+    assert judge(f"--workdir={workdir}", *ONE) == 0
+    assert judge(f"--weights={path}", "--source=digits", *ONE) == 0
+    assert (
+        judge(f"--weights={path}", "--model=cnn", "--source=digits", "--restarts=0")
+        == 0
+    )
+    (ours,) = evaluations(workdir).values()
+    theirs = evaluations(tmp_path / "weights")
+    file = theirs["autoattack apgd-ce (linf) at 0.02, weights.npz"]
+    assert (file["model"], file["dataset"]) == ("cnn", "digits")
+    for field in ("robust_accuracy", "natural_accuracy", "num_examples", "notes"):
+        assert file[field] == ours[field]
+    assert theirs["natural, weights.npz"]["num_examples"] == 360
+
+
+def test_each_evaluation_has_a_journal_of_its_own(workdir, capsys):
+    for more in ((), ("--num_examples=20", "--weights=last")):
+        assert judge(f"--workdir={workdir}", *ONE, *more) == 0
+        assert "going on" not in capsys.readouterr().out
+    assert judge(f"--workdir={workdir}", *ONE) == 0
+    assert "going on after" in capsys.readouterr().out
+    assert {path.name for path in workdir.glob("*.journal")} == {
+        "autoattack-apgd-ce-linf-0.02-40-averaged-weights.journal",
+        "autoattack-apgd-ce-linf-0.02-20-last-weights.journal",
+    }
+
+
+def test_fields_that_a_run_is_evaluated_with_otherwise(workdir, tmp_path):
+    digits, path = load_digits(), tmp_path / "elsewhere.npz"
+    images, labels = np.uint8(digits.images * (255 / 16)), digits.target
+    np.savez(path, x_train=images, y_train=labels, x_test=images[:7], y_test=labels[:7])
+    given = (f"--workdir={workdir}", "--restarts=0")
+    assert judge(*given, f"--config.data.source=npz:{path}") == 0
+    ((name, judged),) = evaluations(workdir).items()
+    assert name == f"natural, averaged weights on npz:{path}"
+    assert (judged["dataset"], judged["num_examples"]) == (f"npz:{path}", 7)
+    changed = {"evaluation.batch_size": 8, "model.dtype": "bfloat16"}
+    opened = subject.of_run(workdir, "last", changed)
+    assert opened.config.evaluation.batch_size == 8
+    assert opened.model.dtype == jnp.bfloat16
+    assert opened.name == "last weights in bfloat16"
+
+
+def bad_calls(workdir, path):
+    return {
+        "nothing": ((), 2, "--workdir is required, or --weights=FILE"),
+        "a source of a run": (
+            (f"--workdir={workdir}", "--source=digits"), 1, "--source is for --weights=FILE",
+        ),
+        "a field of a run": (
+            (f"--workdir={workdir}", "--config.attack.steps=3"), 1,
+            "config.attack.steps is the run's own: an evaluation can change mesh, ",
+        ),
+        "another model": (
+            (f"--weights={path}", "--model=wide_resnet_10_1"), 1,
+            "--model=wide_resnet_10_1, but .* holds weights of cnn",
+        ),
+        "torch's file": (("--weights=a.pt",), 1, "python -m train.convert makes one"),
+        "no file": (("--weights=none.npz",), 1, "none.npz cannot be read"),
+        "other classes": (
+            (f"--weights={path}", "--source=digits"), 1, "has 7 classes, digits has 10",
+        ),
+        "steps": (
+            (f"--workdir={workdir}", *ONE, "--steps=3"), 1, "--steps is for --attack=pgd",
+        ),
+        "version": (
+            (f"--workdir={workdir}", *AUTOATTACK, "--version=standrad"), 1,
+            "unknown version 'standrad'",
+        ),
+        "randomised": (
+            (f"--workdir={workdir}", *AUTOATTACK, "--version=rand"), 1,
+            "unknown version 'rand'",
+        ),
+        "attack": (
+            (f"--workdir={workdir}", *AUTOATTACK, "--version=apgd-ce,sqare"), 1,
+            "unknown attack 'sqare'",
+        ),
+        "epsilon": ((f"--workdir={workdir}", *ONE, "--epsilon=0"), 1, "epsilon must be > 0"),
+    }  # fmt: skip
+
+
+def test_bad_calls(workdir, tmp_path, capsys):
+    path = tmp_path / "few.npz"
+    kernel = {"params": {"kernel": np.zeros((2, 7), np.float32)}, "batch_stats": {}}
+    converted.write(path, converted.Converted("cnn", 7, None, kernel))
+    for name, (arguments, code, message) in bad_calls(workdir, path).items():
+        assert judge(*arguments) == code, name
+        assert re.search(message, capsys.readouterr().err), name
+
+
+def records(workdir):
+    """What the journal holds."""
+    paths = list(workdir.glob("*.journal"))
+    if not paths:
+        return []
+    (path,) = paths
+    parts, _ = journal._parts(path.read_bytes())
+    return [journal._unpacked(part) for part in parts[1:]]
+
+
+def by_example(workdir):
+    """By pass and example what it came to."""
+    entries = {}
+    for record in records(workdir):
+        x_adv = iter(record.x_adv)
+        for row, broken in zip(record.rows, record.broken, strict=True):
+            entries[record.number, int(row)] = next(x_adv).tobytes() if broken else b""
+    return entries
+
+
+def killed_in(workdir, number):
+    """Started, and killed with -9 while that pass, or a later one, is going on."""
+    process = subprocess.Popen(
+        command(f"--workdir={workdir}", *AUTOATTACK, module="train.evaluate"),
+        cwd=ROOT, env=environment(),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 250
+    done = lambda: max((record.number for record in records(workdir)), default=-1)
+    while time.monotonic() < deadline and process.poll() is None:
+        if done() >= number - 1:
+            time.sleep(0.3)
+            break
+        time.sleep(0.05)
+    assert process.poll() is None
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    return done()
+
+
+@pytest.mark.slow
+def test_killed_in_each_attack_it_comes_to_the_same_end(workdir, capsys):
+    """Passes 0, 1 to 9, 10 to 18 and 19 are of APGD-CE, APGD-T, FAB-T and Square."""
+    for number in (0, 4, 13, 19):
+        assert killed_in(workdir, number) < 19
+        assert not (workdir / "evaluation.json").exists()
+    assert judge(f"--workdir={workdir}", *AUTOATTACK, "--nopicture") == 0
+    assert "going on after" in capsys.readouterr().out
+    (gone_on_with,) = evaluations(workdir).values()
+    entries = by_example(workdir)
+    (path,) = workdir.glob("*.journal")
+    path.unlink()
+    assert judge(f"--workdir={workdir}", *AUTOATTACK, "--nopicture") == 0
+    (whole,) = evaluations(workdir).values()
+    for result in (gone_on_with, whole):
+        assert result.pop("seconds") > 0
+        assert all(stage.pop("seconds") >= 0 for stage in result["stages"])
+    assert gone_on_with == whole
+    assert entries == by_example(workdir)
+    names = [stage["attack"] for stage in whole["stages"]]
+    assert names == ["apgd-ce", "apgd-t", "fab-t", "square"]
+
+    assert judge(f"--workdir={workdir}", *AUTOATTACK, "--seed=1") == 1
+    assert "another model, data, key or threat" in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""How images change: crops, flips, policies, Cutout, CutMix."""

@@ -1,0 +1,70 @@
+"""A second view of each image to train on: a policy's operations, then Cutout.
+
+The operations are drawn for the whole batch and applied to a process's rows.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from train.base.errors import UserError
+from train.base.types import Config
+from train.data.augment import auto_augment, cutout, policy, rand_augment
+
+NONE = "none"
+
+
+class Drawn(NamedTuple):
+    """What is done with each image of a batch.
+
+    Attributes:
+      steps: `[B, S]` of `policy.STEP`.
+      centres: `[B, 2]`, where Cutout's squares lie.
+    """
+
+    steps: np.ndarray
+    centres: np.ndarray
+
+    def of_rows(self, rows: np.ndarray) -> "Drawn":
+        return Drawn(self.steps[rows], self.centres[rows])
+
+
+def check(config: Config, image_shape: tuple[int, int, int]) -> None:
+    """Raises `UserError` unless the config's second view can be had of such images."""
+    if config.second_view in (NONE, "plain"):
+        return
+    try:
+        policy.check(np.zeros((1, *image_shape), np.uint8))
+    except UserError as error:
+        raise UserError(
+            f"data.second_view={config.second_view} cannot be had of the images of "
+            f"{config.source}: {error}"
+        ) from error
+
+
+def draw(config: Config, count: int, rng: np.random.Generator) -> Drawn:
+    """For a batch of `count` images; `config` is that of the data."""
+    return Drawn(
+        VIEWS[config.second_view](count, rng), cutout.random_centres(count, rng)
+    )
+
+
+def apply(config: Config, images: np.ndarray, drawn: Drawn) -> np.ndarray:
+    """The images `[B, H, W, K]`, uint8, after what was drawn for them."""
+    images = policy.transform(images, drawn.steps) if drawn.steps.size else images
+    if config.second_view_cutout:
+        images = cutout.cutout(images, drawn.centres, config.second_view_cutout)
+    return images
+
+
+def _no_steps(count: int, rng: np.random.Generator) -> np.ndarray:
+    return np.empty((count, 0), policy.STEP)
+
+
+VIEWS: dict[str, Callable[[int, np.random.Generator], np.ndarray]] = {
+    NONE: _no_steps,
+    "plain": _no_steps,
+    "auto_augment": auto_augment.random_steps,
+    "rand_augment": rand_augment.random_steps,
+}

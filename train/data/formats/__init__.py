@@ -1,0 +1,1 @@
+"""How bytes become images: file formats and data sets."""

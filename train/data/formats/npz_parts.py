@@ -1,0 +1,189 @@
+"""Parts of a synthetic set, `.npz` files, read in blocks of rows.
+
+The format is that of Wang et al., "Better Diffusion Models Further Improve Adversarial
+Training", https://arxiv.org/abs/2302.04638, 2023: `image` uint8 `[N, H, W, K]` and
+`label` integer `[N]`. A part may be larger than memory: its arrays are streams within
+the zip file, compressed or not, of which no more than a block is held.
+"""
+
+import dataclasses
+import math
+import pathlib
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from train.base.errors import UserError
+
+IMAGE, LABEL = "image", "label"
+LABEL_TYPE = np.dtype("<i4")  # in a record, after the image's bytes
+BLOCK = 1024  # rows
+UNREADABLE = (
+    EOFError, OSError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile,
+    zlib.error,
+)  # fmt: skip
+
+
+class Damaged(UserError):
+    """What a part holds is not what it held when it was written."""
+
+    def __init__(self, part: "Part", problem: object) -> None:
+        super().__init__(f"--parts: {str(part.path)!r} is damaged: {problem}")
+        self.part = part
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One file of a set.
+
+    Attributes:
+      path: of the file.
+      count: N.
+      image_shape: (H, W, K).
+      identity: what changes when its content does, as the zip file tells it.
+    """
+
+    path: pathlib.Path
+    count: int
+    image_shape: tuple[int, int, int]
+    identity: dict[str, Any]
+
+
+class Member:
+    """An array in a zip file, read from its first row to its last."""
+
+    def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
+        self._stream = archive.open(f"{name}.npy")
+        self.shape, self.fortran, self.dtype = _header(self._stream)
+        told = self._stream.tell() + math.prod(self.shape) * self.dtype.itemsize
+        self.excess = archive.getinfo(f"{name}.npy").file_size - told
+
+    def rows(self, count: int) -> np.ndarray:
+        """The next `count`; `EOFError` where there are fewer."""
+        expected = count * math.prod(self.shape[1:]) * self.dtype.itemsize
+        content = self._stream.read(expected)
+        if len(content) != expected:
+            raise EOFError("it ends early")
+        return np.frombuffer(content, self.dtype).reshape(count, *self.shape[1:])
+
+    def finish(self) -> None:
+        """After the last row; raises unless the content has the zip file's CRC."""
+        if self._stream.read(1):
+            raise EOFError("there are bytes after the last row")
+
+
+def inspect(path: pathlib.Path, num_classes: int) -> Part:
+    """What a part holds, once all its labels have been read.
+
+    Raises:
+      UserError: it is no `.npz` file, or not of this format, or a label is not in
+        [0, num_classes).
+    """
+    name = f"--parts: {str(path)!r}"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            held = [entry.removesuffix(".npy") for entry in archive.namelist()]
+            missing = [entry for entry in (IMAGE, LABEL) if entry not in held]
+            if missing:
+                raise UserError(
+                    f"{name} lacks {' and '.join(missing)}; it holds "
+                    f"{', '.join(held) or 'nothing'}"
+                )
+            images, labels = Member(archive, IMAGE), Member(archive, LABEL)
+            for problem in _problems(images, labels):
+                raise UserError(f"{name}: {problem}")
+            _check_labels(labels, num_classes, name)
+            entries = [archive.getinfo(f"{entry}.npy") for entry in (IMAGE, LABEL)]
+    except UNREADABLE as error:
+        raise UserError(f"{name} cannot be read: {error}") from error
+    count, height, width, channels = images.shape
+    identity = {
+        "name": path.name,
+        "bytes": path.stat().st_size,
+        "count": count,
+        "crc32": [entry.CRC for entry in entries],
+    }
+    return Part(path, count, (height, width, channels), identity)
+
+
+def records(parts: Sequence[Part], start: int) -> Iterator[bytes]:
+    """An image's bytes and its label, of all rows of all parts from row `start` on.
+
+    The last block of a part comes after all its content has been verified.
+
+    Raises:
+      Damaged: a part cannot be read to its end, or its checksum does not match.
+    """
+    for part in parts:
+        if start < part.count:
+            try:
+                yield from _records_of(part, start)
+            except UNREADABLE as error:
+                raise Damaged(part, error) from error
+        start = max(start - part.count, 0)
+
+
+def _records_of(part: Part, start: int) -> Iterator[bytes]:
+    with zipfile.ZipFile(part.path) as archive:
+        members = Member(archive, IMAGE), Member(archive, LABEL)
+        if members[0].shape[0] != part.count:
+            raise EOFError("it has been replaced meanwhile")
+        for first in range(0, part.count, BLOCK):
+            last = min(first + BLOCK, part.count)
+            images, labels = (member.rows(last - first) for member in members)
+            if last == part.count:
+                for member in members:
+                    member.finish()
+            if last > start:
+                yield from _packed(images, labels)[max(start - first, 0) :]
+
+
+def _packed(images: np.ndarray, labels: np.ndarray) -> list[bytes]:
+    last = labels.astype(LABEL_TYPE)[:, None].view(np.uint8)
+    rows = np.concatenate([images.reshape(len(images), -1), last], axis=1)
+    return [row.tobytes() for row in rows]
+
+
+def _header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether in Fortran's order, and dtype, as a `.npy` file begins."""
+    version = np.lib.format.read_magic(stream)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(stream)
+    if version == (2, 0):
+        return np.lib.format.read_array_header_2_0(stream)
+    raise ValueError(f"version {version} of the .npy format is not supported")
+
+
+def _problems(images: Member, labels: Member) -> Iterator[str]:
+    """What is wrong with the arrays, if anything is, but for the labels' values."""
+    if images.dtype != np.uint8 or len(images.shape) != 4 or 0 in images.shape[1:]:
+        yield f"image must be uint8 [N, H, W, K], got {images.dtype} {images.shape}"
+    elif not np.issubdtype(labels.dtype, np.integer) or len(labels.shape) != 1:
+        yield f"label must be integers [N], got {labels.dtype} {labels.shape}"
+    elif images.fortran:
+        yield "image must lie in C's order, got Fortran's"
+    elif images.shape[0] != labels.shape[0]:
+        yield f"{images.shape[0]} images but {labels.shape[0]} labels"
+    elif not labels.shape[0]:
+        yield "there are no images"
+    elif images.excess or labels.excess:
+        yield (
+            f"image has {images.excess} and label {labels.excess} bytes more than "
+            "their headers say"
+        )
+
+
+def _check_labels(labels: Member, num_classes: int, name: str) -> None:
+    count = labels.shape[0]
+    for first in range(0, count, BLOCK):
+        block = labels.rows(min(BLOCK, count - first))
+        wrong = block[(block < 0) | (block >= num_classes)]
+        if wrong.size:
+            raise UserError(
+                f"{name}: labels must lie in [0, {num_classes}) (--num_classes), got "
+                f"{wrong[0]}"
+            )
+    labels.finish()

@@ -1,0 +1,117 @@
+"""The examples that a text file lists, one a line: a training part of one's own.
+
+A line is an index into the training part, or for a folder the path of a file, whose
+last two components count, and perhaps its label:
+`train/n01440764/n01440764_190.JPEG 0`.
+"""
+
+import pathlib
+from collections.abc import Iterator
+from typing import NoReturn
+
+import numpy as np
+
+from train.base.errors import UserError
+from train.data.formats.encoded import Encoded
+from train.data.splits import Split, View, part_of
+
+
+def listed(split: Split, path: str, class_names: tuple[str, ...] | None) -> View:
+    """The view of the examples that the file `path` lists.
+
+    Args:
+      split: the source's training part.
+      path: of a text file; empty lines do not count.
+      class_names: in the order of the labels, if the source has them.
+
+    Raises:
+      UserError: the file is missing or empty, or a line names an example that is not
+        there, was listed before, or has another label.
+    """
+    lines = list(_lines(path))
+    if not lines:
+        raise UserError(f"data.train_list: {path!r} lists no example")
+    find = _by_index if _is_index(lines[0][1]) else _by_path
+    numbers, indices = zip(*find(split, lines, path, class_names), strict=True)
+    _check_distinct(numbers, indices, path)
+    return part_of(split, np.sort(np.asarray(indices, np.int64)))
+
+
+def _lines(path: str) -> Iterator[tuple[int, str]]:
+    """Line numbers, from 1, and texts of those that are not empty."""
+    try:
+        text = pathlib.Path(path).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"data.train_list: {path!r} cannot be read: {error}") from error
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            yield number, line.strip()
+
+
+def _is_index(text: str) -> bool:
+    return text.removeprefix("-").isdecimal()
+
+
+def _by_index(
+    split: Split, lines: list[tuple[int, str]], path: str, _: object
+) -> Iterator[tuple[int, int]]:
+    for number, line in lines:
+        if not _is_index(line):
+            _refuse(path, number, f"{line!r} is no index, as the first line is")
+        if not 0 <= int(line) < len(split):
+            _refuse(
+                path, number,
+                f"indices must be from 0 to {len(split) - 1}, got {line}",
+            )  # fmt: skip
+        yield number, int(line)
+
+
+def _by_path(
+    split: Split,
+    lines: list[tuple[int, str]],
+    path: str,
+    class_names: tuple[str, ...] | None,
+) -> Iterator[tuple[int, int]]:
+    files = split.records.files if isinstance(split, Encoded) else None
+    if files is None or class_names is None:
+        number, line = lines[0]
+        _refuse(
+            path, number,
+            f"{line!r} is no index; only a folder's examples can be listed by paths",
+        )  # fmt: skip
+    positions = {file: index for index, file in enumerate(files)}
+    for number, line in lines:
+        file, label = _parsed(line)
+        if file not in positions:
+            _refuse(path, number, f"the training part has no file {file!r}")
+        index = positions[file]
+        own = int(split.labels[index])
+        if label is not None and label != own:
+            _refuse(
+                path, number,
+                f"the label of {file!r} is {label} there, but the class "
+                f"{class_names[own]!r} has {own} in the order of the folders",
+            )  # fmt: skip
+        yield number, index
+
+
+def _parsed(line: str) -> tuple[str, int | None]:
+    """CLASS/FILE and the label, if the line ends with one."""
+    *name, last = line.rsplit(maxsplit=1)
+    labelled = bool(name) and _is_index(last)
+    file = name[0] if labelled else line
+    return "/".join(file.split("/")[-2:]), int(last) if labelled else None
+
+
+def _check_distinct(
+    numbers: tuple[int, ...], indices: tuple[int, ...], path: str
+) -> None:
+    first: dict[int, int] = {}
+    for number, index in zip(numbers, indices, strict=True):
+        if index in first:
+            _refuse(path, number, f"the same example as in line {first[index]}")
+        first[index] = number
+
+
+def _refuse(path: str, number: int, problem: str) -> NoReturn:
+    raise UserError(f"data.train_list: {path!r}, line {number}: {problem}")

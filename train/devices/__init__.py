@@ -1,0 +1,1 @@
+"""The mesh of devices, shardings, processes, and preemption."""

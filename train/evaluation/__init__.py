@@ -1,0 +1,1 @@
+"""How good weights are: accuracy, attacks, and what is judged."""

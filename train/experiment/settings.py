@@ -1,0 +1,127 @@
+"""Configs at run time: read, written, compared, agreed upon."""
+
+import json
+import pathlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from train.base import files
+from train.base.errors import UserError
+from train.base.types import Config
+from train.devices import processes
+
+# Fields that a run may be continued with other values of; with a dot at the end, all
+# of a section. Of what paths lead to, the content is compared.
+MAY_CHANGE = (
+    "epochs", "mesh", "fsdp", "accumulate", "model.remat", "log_every",
+    "checkpoint_every", "keep_checkpoints", "data.threads", "data.data_dir",
+    "data.source", "data.synthetic", "data.undecodable", "teacher.path",
+    "teacher.cache", "evaluation.",
+)  # fmt: skip
+# Fields that a run may be evaluated with other values of.
+OF_EVALUATION = (
+    "mesh", "data.threads", "data.data_dir", "data.source", "model.dtype",
+    "evaluation.",
+)  # fmt: skip
+
+
+def is_among(field: str, names: Iterable[str]) -> bool:
+    """Whether a field is named there, or its section is."""
+    section = field.partition(".")[0] + "."
+    return field in names or section in names
+
+
+def get(config: Config, field: str) -> Any:
+    """The value of a dotted field; `UserError` if there is none."""
+    for part in field.split("."):
+        if part not in config:
+            raise UserError(f"the config lacks {field}, which configs/base.py has")
+        config = config[part]
+    return config
+
+
+def to_json(config: Config) -> str:
+    return files.to_json(json.loads(config.to_json()))
+
+
+def load(workdir: pathlib.Path) -> Config:
+    """The config of an earlier run."""
+    path = workdir / "config.json"
+    if not path.is_file():
+        raise UserError(f"{workdir} holds no run: there is no {path.name} in it")
+    return ConfigDict(files.read_json(path))
+
+
+def claim(workdir: pathlib.Path, config: Config) -> None:
+    """Makes `workdir` this config's: writes config.json, or checks the one there.
+
+    Other values of the fields in `MAY_CHANGE` pass; `record` writes them.
+    """
+    path = workdir / "config.json"
+    try:
+        if not path.exists():
+            if workdir.is_dir() and {*workdir.iterdir()} - {files.unfinished(path)}:
+                raise UserError(f"{workdir} holds files that are not a run's")
+            workdir.mkdir(parents=True, exist_ok=True)
+            record(workdir, config)
+            return
+    except OSError as error:
+        raise UserError(f"cannot use the workdir: {error}") from error
+    changed = differences(files.read_json(path), json.loads(config.to_json()))
+    fixed = [
+        f"{field} is {before!r} there and {now!r} here"
+        for field, (before, now) in changed.items()
+        if not is_among(field, MAY_CHANGE)
+    ]
+    if fixed:
+        raise UserError(
+            f"{workdir} holds another config's run: {'; '.join(fixed)}. "
+            "Use another --workdir, or delete this one"
+        )
+
+
+def record(workdir: pathlib.Path, config: Config) -> None:
+    """Writes the config that a claimed workdir's run goes on with."""
+    files.write_whole(workdir / "config.json", to_json(config))
+
+
+def changed(workdir: pathlib.Path, config: Config, prefix: str) -> bool:
+    """Whether a claimed workdir's config has other values of fields so named."""
+    before = files.read_json(workdir / "config.json")
+    fields = differences(before, json.loads(config.to_json()))
+    return any(field.startswith(prefix) for field in fields)
+
+
+def differences(
+    before: dict[str, Any], now: dict[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    """The dotted fields that differ between two configs, with both values."""
+    old, new = dict(_flat(before)), dict(_flat(now))
+    return {
+        field: (old.get(field), new.get(field))
+        for field in sorted(old.keys() | new.keys())
+        if old.get(field) != new.get(field)
+    }
+
+
+def agree(config: Config) -> None:
+    """Raises `UserError` unless every process has the first one's config."""
+    mine = config.to_json()
+    theirs = processes.broadcast(mine)
+    changed = differences(json.loads(theirs), json.loads(mine))
+    if not processes.everywhere(not changed):
+        shown = "; ".join(
+            f"{field} is {first!r} on process 0 and {here!r} here"
+            for field, (first, here) in changed.items()
+        )
+        raise UserError(f"the processes have different configs: {shown or 'see there'}")
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value

@@ -1,0 +1,1 @@
+"""A model from a config, its classes, and its weights from files."""

@@ -1,0 +1,101 @@
+"""Files of converted weights: a model's name, its options and its variables."""
+
+import dataclasses
+import json
+import pathlib
+import zipfile
+from typing import Any
+
+import flax.linen as nn
+import numpy as np
+from flax import traverse_util
+
+from ikl_jax import models
+from train.base import files
+from train.base.errors import UserError, explained
+
+_DESCRIPTION = "description"
+
+
+@dataclasses.dataclass(frozen=True)
+class Converted:
+    """A model with weights.
+
+    Attributes:
+      model: the name for `ikl_jax.models.create`.
+      num_classes: of its logits.
+      normalize: (mean, deviation) a channel, or None, for the architecture's own.
+      class_names: in the order of the logits, or None, where nobody told.
+      variables: {"params": ..., "batch_stats": ...} of float32 arrays.
+    """
+
+    model: str
+    num_classes: int
+    normalize: tuple[tuple[float, ...], tuple[float, ...]] | None
+    variables: dict[str, Any]
+    class_names: tuple[str, ...] | None = None
+
+    @property
+    def channels(self) -> int:
+        """Of the images."""
+        layer: Any = self.variables["params"]
+        for name in getattr(self.create(), "input_layer", ()):
+            layer = layer[name]
+        return layer["kernel"].shape[-2]
+
+    def create(self, **options: Any) -> nn.Module:
+        """The module, with these options and its own normalisation.
+
+        Raises:
+          UserError: the model has no such option, or cannot be created.
+        """
+        if self.normalize is not None:
+            options = {"normalize": self.normalize, **options}
+        with explained():
+            return models.create(self.model, self.num_classes, **options)
+
+
+def write(path: pathlib.Path, converted: Converted) -> None:
+    """Writes one .npz file, whole or not at all.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    described = dataclasses.asdict(dataclasses.replace(converted, variables={}))
+    del described["variables"]
+    flat = traverse_util.flatten_dict(converted.variables, sep="/")
+    arrays: dict[str, Any] = {name: np.asarray(leaf) for name, leaf in flat.items()}
+    temporary = files.unfinished(path)
+    with files.written(path):
+        with temporary.open("wb") as file:
+            np.savez(
+                file, **{_DESCRIPTION: np.asarray(json.dumps(described))}, **arrays
+            )
+        temporary.replace(path)
+
+
+def read(path: pathlib.Path) -> Converted:
+    """What `write` has written.
+
+    Raises:
+      UserError: the file cannot be read, is damaged, or is not of `train.convert`.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        described = json.loads(str(arrays.pop(_DESCRIPTION)))
+        normalize = described["normalize"]
+        if normalize is not None:
+            normalize = (tuple(normalize[0]), tuple(normalize[1]))
+        names = described.get("class_names")
+        return Converted(
+            described["model"],
+            described["num_classes"],
+            normalize,
+            traverse_util.unflatten_dict(arrays, sep="/"),
+            None if names is None else tuple(names),
+        )
+    except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path} cannot be read as weights of train.convert: {error}"
+        ) from error

@@ -1,0 +1,92 @@
+"""The model that a config names."""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from ikl_jax import models
+from train.base.errors import UserError, explained
+from train.base.types import Config
+from train.networks import classes
+
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+# What `config.model` may ask of an architecture, and what one that cannot has not got.
+OPTIONS = {
+    "bn_groups": (1, "BatchNorm"),
+    "bn_momentum": (0.1, "BatchNorm"),
+    "normalize": ((), "normalisation"),
+    "remat": (False, "blocks to recompute"),
+}
+
+
+def create(config: Config, num_classes: int) -> nn.Module:
+    """The Linen module, for the parts of an accumulated batch, with padded classes.
+
+    Raises:
+      UserError: there is no such model, it has nothing that an option of `config.model`
+        is about, or its groups of BatchNorm's cannot be dealt out to the parts.
+    """
+    name, dtype = config.model.name, DTYPES[config.model.dtype]
+    width = classes.padded_width(num_classes, config.model.classes_multiple_of)
+    with explained():
+        model = models.create(name, width, dtype=dtype)
+    options: dict[str, Any] = {}
+    for option, (default, missing) in OPTIONS.items():
+        value = config.model[option]
+        if value in (default, []):  # what JSON makes of an empty tuple
+            continue
+        if not hasattr(model, option):
+            raise UserError(
+                f"model.{option} must be {default} for {name}, which has no {missing}, "
+                f"got {value}"
+            )
+        options[option] = value
+    if hasattr(model, "bn_groups"):
+        options["bn_groups"] = _groups_of_a_part(config)
+    model = model.clone(**options)
+    return classes.PaddedClasses(model, num_classes) if width > num_classes else model
+
+
+def bn_groups(model: Any) -> int | None:
+    """The groups of a model's BatchNorm, whatever wraps it; None: it has none."""
+    while (wrapped := getattr(model, "model", None)) is not None:
+        model = wrapped
+    return getattr(model, "bn_groups", None)
+
+
+def check(
+    model: nn.Module,
+    config: Config,
+    image_shape: tuple[int, int, int],
+    batch_sizes: Iterable[int],
+) -> None:
+    """Traces `create`'s model once on each size of part, so what cannot be fails here.
+
+    Raises:
+      UserError: BatchNorm's groups do not divide a batch, or images are too small.
+    """
+    forward = partial(model.init_with_output, jax.random.key(0), train=True)
+    groups = config.model.bn_groups
+    for size in set(batch_sizes):
+        if size % groups:
+            raise UserError(
+                f"model.bn_groups must divide the batch of {size}, got {groups}"
+            )
+        part = (size // config.accumulate, *image_shape)
+        images = jax.ShapeDtypeStruct(part, jnp.float32)
+        with explained():
+            jax.eval_shape(forward, images)
+
+
+def _groups_of_a_part(config: Config) -> int:
+    groups, parts = config.model.bn_groups, config.accumulate
+    if groups % parts:
+        raise UserError(
+            f"model.bn_groups must be a multiple of accumulate={parts}, got {groups}: "
+            "BatchNorm takes its statistics within a part, so parts are made of groups"
+        )
+    return groups // parts

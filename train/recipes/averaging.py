@@ -1,0 +1,53 @@
+"""Exponential averages of the weights, with BatchNorm's running statistics."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from ikl_jax.types import Array
+from train.base.types import Config
+from train.recipes.state import TrainState
+
+Update = Callable[[TrainState], TrainState]
+
+
+def create(config: Config, steps_per_epoch: int) -> tuple[Update, Update]:
+    """What to do after a step and after an epoch; one of them or both do nothing.
+
+    A state's `step` counts the finished steps. Until `start_epoch`, and at the first
+    update, the average is a copy of the weights.
+    """
+
+    def update(state: TrainState, finished: Array, start: int) -> TrainState:
+        updates = finished - start - 1  # earlier ones that this average holds
+        decay = jnp.asarray(config.decay, jnp.float32)
+        if config.warmup:
+            decay = jnp.minimum(decay, (1 + updates) / (10 + updates))
+        decay = jnp.where(updates > 0, decay, 0.0)
+        averaged = jax.tree.map(
+            lambda average, new: decay * average + (1 - decay) * new,
+            state.averaged,
+            state.weights,
+        )
+        if config.batch_norm == "copied":
+            averaged = averaged.replace(batch_stats=state.batch_stats)
+        return state.replace(averaged=averaged)
+
+    def after_step(state: TrainState) -> TrainState:
+        return update(
+            state, jnp.asarray(state.step), config.start_epoch * steps_per_epoch
+        )
+
+    def after_epoch(state: TrainState) -> TrainState:
+        finished = jnp.asarray(state.step) // steps_per_epoch
+        return update(state, finished, config.start_epoch)
+
+    def nothing(state: TrainState) -> TrainState:
+        return state
+
+    return {
+        "none": (nothing, nothing),
+        "step": (after_step, nothing),
+        "epoch": (nothing, after_epoch),
+    }[config.every]

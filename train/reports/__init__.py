@@ -1,0 +1,1 @@
+"""Tables, pictures and result files: they read files and records, never a model."""

@@ -1,0 +1,120 @@
+"""The frozen teacher of a distillation: a run of ours, or converted weights."""
+
+import dataclasses
+import json
+import pathlib
+import sys
+import zlib
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ikl_jax.types import Array
+from train.base import files
+from train.base.errors import UserError, explained
+from train.devices import sharding
+from train.experiment import checkpoint
+from train.experiment import run as runs
+from train.experiment.run import Run
+from train.networks import classes, converted, model
+from train.recipes import recipe
+from train.recipes.state import Weights
+
+
+class _Found(NamedTuple):
+    """A teacher as it lies on disk; `described` is what its weights do not tell."""
+
+    described: dict[str, Any]
+    network: Any
+    weights: Weights
+    num_classes: int
+    class_names: tuple[str, ...] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Teacher:
+    """A model in evaluation mode, whose logits batches are given.
+
+    Its weights are an argument of a program of its own: they are in no train state,
+    receive no gradient and are not donated.
+    """
+
+    weights: Weights
+    digest: str
+    _logits: Any
+
+    @classmethod
+    def of(cls, run: Run) -> "Teacher | None":
+        """The one that the run's config names, if it names one.
+
+        Raises:
+          UserError: it cannot be read, or its classes or images are not the run's.
+        """
+        if not run.config.teacher.path:
+            return None
+        path = pathlib.Path(run.config.teacher.path).expanduser()
+        found = (_of_a_run if path.is_dir() else _converted)(path, run)
+        network, num_classes = found.network, found.num_classes
+        classes.check_same(
+            path, num_classes, found.class_names,
+            run.config.data.source, run.data.num_classes, run.data.class_names,
+        )  # fmt: skip
+        weights = jax.device_put(found.weights, sharding.replicated(run.mesh))
+
+        def logits_fn(weights: Weights, image: Array) -> Array:
+            x = recipe.to_pixels(image)
+            logits = recipe.evaluate_logits(network, weights, x)
+            return classes.fitted(logits, num_classes, run.num_logits)
+
+        images = jax.ShapeDtypeStruct((1, *run.data.image_shape), jnp.uint8)
+        with explained():
+            jax.eval_shape(logits_fn, weights, images)
+        jitted = jax.jit(logits_fn, out_shardings=sharding.over_batch(run.mesh))
+        parts = {**found.described, "weights": checkpoint.digests(weights)}
+        told = json.dumps(parts, sort_keys=True)
+        return cls(weights, f"{zlib.crc32(told.encode()):08x}", jitted)
+
+    def logits(self, image: Array) -> Array:
+        """Of uint8 images `[B, H, W, K]`: `[B, C]`, divided as they are."""
+        return self._logits(self.weights, image)
+
+
+def _of_a_run(path: pathlib.Path, run: Run) -> _Found:
+    """The weights that a run is judged by."""
+    dtype = run.config.teacher.dtype
+    # On a mesh that divides no classes: its own may be padded for another one.
+    changed = {"mesh": (-1, 1), "fsdp": False, "model.dtype": dtype}
+    opened = runs.reopen(path, changed)
+    result = path / "result.json"
+    done = files.read_json(result)["epochs"] if result.is_file() else 0
+    if done != opened.config.epochs:
+        raise UserError(f"teacher.path: the run in {path} has not finished")
+    state = runs.newest_state(opened, path, _warn)
+    model_config, data = opened.config.model, opened.data
+    return _Found(
+        _described(model_config.name, model_config.normalize), opened.model,
+        state.evaluated, data.num_classes, data.class_names,
+    )  # fmt: skip
+
+
+def _converted(path: pathlib.Path, run: Run) -> _Found:
+    if not path.is_file():
+        raise UserError(f"teacher.path: there is neither folder nor file {path}")
+    read = converted.read(path)
+    network = read.create(dtype=model.DTYPES[run.config.teacher.dtype])
+    variables = read.variables
+    weights = Weights(variables["params"], variables.get("batch_stats", {}))
+    return _Found(
+        _described(read.model, read.normalize), network, weights, read.num_classes,
+        read.class_names,
+    )  # fmt: skip
+
+
+def _described(name: str, normalize: Any) -> dict[str, Any]:
+    """Networks of one form of weights differ in these."""
+    return {"model": name, "normalize": [list(values) for values in normalize or ()]}
+
+
+def _warn(message: str) -> None:
+    print(f"warning: {message}", file=sys.stderr)
