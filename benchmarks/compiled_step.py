@@ -24,8 +24,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
 from benchmarks import hlo
 from configs import base
+from train.base.config import Config
 from train.base.errors import UserError
-from train.base.types import Config
 from train.devices import sharding
 from train.networks import classes, model
 from train.recipes import RECIPES, Recipe, Task

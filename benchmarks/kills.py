@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 import jax
 import numpy as np
 
-from train.base.types import Config
+from train.base.config import Config
 from train.experiment import run, settings
 
 CONFIG = "configs/digits_ikl_at.py"

@@ -16,7 +16,7 @@ import torch  # pyright: ignore[reportMissingImports]
 from torch import Tensor, nn  # pyright: ignore[reportMissingImports]
 from torch.nn import functional  # pyright: ignore[reportMissingImports]
 
-from train.base.types import Config
+from train.base.config import Config
 
 # Names of the last part of an array's path, in Flax and in torch.
 NAMES = {

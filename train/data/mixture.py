@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import grain
 import numpy as np
 
+from train.base.config import Config
 from train.base.errors import UserError
-from train.base.types import Batch, Config
+from train.base.types import Batch
 from train.data import synthetic
 from train.data.splits import DataSet, Split
 from train.data.synthetic import Synthetic

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 import grain
 import numpy as np
 
+from train.base.config import Config, DataConfig
 from train.base.errors import UserError
-from train.base.types import Batch, Config
+from train.base.types import Batch
 from train.data import mixture
 from train.data.augment import crops, views
 from train.data.splits import Split
@@ -27,7 +28,7 @@ def all_rows(size: int) -> np.ndarray:
 
 def training_batches(
     split: Split,
-    config: Config,
+    config: DataConfig,
     *,
     batch_size: int,
     seed: int,

@@ -10,15 +10,15 @@ from collections.abc import Callable
 import numpy as np
 
 from ikl_jax import checks
+from train.base.config import DataConfig
 from train.base.errors import UserError, explained
-from train.base.types import Config
 from train.data.formats import arrays, cifar, folder, tfds
 from train.data.formats.encoded import Encoded
 from train.data.splits import DataSet, part_of
 from train.data.subsets import listed, long_tail
 
 
-def open_source(config: Config) -> DataSet:
+def open_source(config: DataConfig) -> DataSet:
     """The data set that `config` names, its validation part split off.
 
     A list of what to train on counts before that, as if the source held no more; what
@@ -50,7 +50,7 @@ def open_source(config: Config) -> DataSet:
     return dataclasses.replace(data, train=tailed)
 
 
-def _hold_out(data: DataSet, config: Config) -> DataSet:
+def _hold_out(data: DataSet, config: DataConfig) -> DataSet:
     size = config.validation_size
     if not size:
         return data
@@ -68,7 +68,7 @@ def _hold_out(data: DataSet, config: Config) -> DataSet:
     return dataclasses.replace(data, train=train, test=evaluated)
 
 
-SOURCES: dict[str, Callable[[str, Config], DataSet]] = {
+SOURCES: dict[str, Callable[[str, DataConfig], DataSet]] = {
     "cifar10": cifar.open_cifar10,
     "cifar100": cifar.open_cifar100,
     "digits": arrays.open_digits,

@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 
 import ikl_jax
 from ikl_jax.types import Array
-from train.base.types import Config
+from train.base.config import Config
 from train.data import pipeline
 from train.data.splits import Split
 from train.devices import sharding

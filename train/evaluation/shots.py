@@ -4,6 +4,8 @@ Reference: Liu et al., "Large-Scale Long-Tailed Recognition in an Open World",
 https://arxiv.org/abs/1904.05160, 2019, section 5: ImageNet-LT's three groups.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from train.data.splits import DataSet
@@ -14,7 +16,7 @@ GROUPS = ("many", "medium", "few")
 
 
 def accuracies(
-    verdict: Verdict, data: DataSet, thresholds: tuple[int, int]
+    verdict: Verdict, data: DataSet, thresholds: Sequence[int]
 ) -> dict[str, float]:
     """Natural accuracy of each group, the mean over its classes.
 

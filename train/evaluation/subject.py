@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from train.base.config import Config
 from train.base.errors import UserError, explained
-from train.base.types import Config
 from train.data import sources
 from train.data.splits import DataSet
 from train.devices import sharding

@@ -11,8 +11,8 @@ import numpy as np
 from jax.sharding import Mesh
 
 from ikl_jax.types import PyTree
+from train.base.config import Config
 from train.base.errors import UserError
-from train.base.types import Config
 from train.data import mixture, pipeline, sources
 from train.data.augment import views
 from train.data.splits import DataSet

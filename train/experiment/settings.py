@@ -3,13 +3,13 @@
 import json
 import pathlib
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from ml_collections import ConfigDict
 
 from train.base import files
+from train.base.config import Config
 from train.base.errors import UserError
-from train.base.types import Config
 from train.devices import processes
 
 # Fields that a run may be continued with other values of; with a dot at the end, all
@@ -35,11 +35,12 @@ def is_among(field: str, names: Iterable[str]) -> bool:
 
 def get(config: Config, field: str) -> Any:
     """The value of a dotted field; `UserError` if there is none."""
+    value: Any = config
     for part in field.split("."):
-        if part not in config:
+        if part not in value:
             raise UserError(f"the config lacks {field}, which configs/base.py has")
-        config = config[part]
-    return config
+        value = value[part]
+    return value
 
 
 def to_json(config: Config) -> str:
@@ -51,7 +52,7 @@ def load(workdir: pathlib.Path) -> Config:
     path = workdir / "config.json"
     if not path.is_file():
         raise UserError(f"{workdir} holds no run: there is no {path.name} in it")
-    return ConfigDict(files.read_json(path))
+    return cast(Config, ConfigDict(files.read_json(path)))
 
 
 def claim(workdir: pathlib.Path, config: Config) -> None:

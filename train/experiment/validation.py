@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from ikl_jax import checks
 from ikl_jax.attacks.common import geometry
 from train import recipes
+from train.base.config import Config
 from train.base.errors import UserError, explained
-from train.base.types import Config
 from train.data.augment import views
 from train.experiment.settings import get
 from train.networks import model

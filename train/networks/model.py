@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from ikl_jax import models
+from train.base.config import Config
 from train.base.errors import UserError, explained
-from train.base.types import Config
 from train.networks import classes
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}

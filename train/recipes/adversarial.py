@@ -18,7 +18,7 @@ import ikl_jax
 from ikl_jax import ClassMeans
 from ikl_jax.attacks.common import geometry
 from ikl_jax.types import Array, PyTree
-from train.base.types import Config
+from train.base.config import Config
 from train.recipes import divergences, recipe
 from train.recipes.accumulation import Accumulation, Outcome
 from train.recipes.state import TrainState, Weights

@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 
 from ikl_jax.types import Array
-from train.base.types import Config
+from train.base.config import AveragingConfig
 from train.recipes.state import TrainState
 
 Update = Callable[[TrainState], TrainState]
 
 
-def create(config: Config, steps_per_epoch: int) -> tuple[Update, Update]:
+def create(config: AveragingConfig, steps_per_epoch: int) -> tuple[Update, Update]:
     """What to do after a step and after an epoch; one of them or both do nothing.
 
     A state's `step` counts the finished steps. Until `start_epoch`, and at the first

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 import ikl_jax
 from ikl_jax.types import Array
-from train.base.types import Config
+from train.base.config import Config
 
 
 class Divergence(Protocol):

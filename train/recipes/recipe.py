@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from ikl_jax import ClassMeans
 from ikl_jax.types import Array, PyTree
-from train.base.types import Config
+from train.base.config import Config
 from train.networks import classes
 from train.recipes import averaging, optim
 from train.recipes.state import TrainState, Weights

@@ -7,7 +7,7 @@ import flax
 import jax
 
 import ikl_jax
-from train.base.types import Config
+from train.base.config import Config
 from train.data.splits import DataSet
 from train.devices import processes
 from train.evaluation import shots

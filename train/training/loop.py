@@ -13,8 +13,8 @@ import jax
 from rich.console import Console
 
 from train.base import files
+from train.base.config import Config
 from train.base.errors import UserError
-from train.base.types import Config
 from train.data import pipeline
 from train.data.fingerprint import fingerprint
 from train.devices import processes, sharding

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ikl_jax.types import PyTree
+from train.base.config import Config
 from train.base.errors import UserError
-from train.base.types import Config
 from train.data import pipeline
 from train.devices import processes, sharding
 from train.experiment.run import Run, build

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from train.base.config import DataConfig
 from train.base.errors import UserError
-from train.base.types import Config
 from train.data.augment import auto_augment, cutout, policy, rand_augment
 
 NONE = "none"
@@ -30,7 +30,7 @@ class Drawn(NamedTuple):
         return Drawn(self.steps[rows], self.centres[rows])
 
 
-def check(config: Config, image_shape: tuple[int, int, int]) -> None:
+def check(config: DataConfig, image_shape: tuple[int, int, int]) -> None:
     """Raises `UserError` unless the config's second view can be had of such images."""
     if config.second_view in (NONE, "plain"):
         return
@@ -43,14 +43,14 @@ def check(config: Config, image_shape: tuple[int, int, int]) -> None:
         ) from error
 
 
-def draw(config: Config, count: int, rng: np.random.Generator) -> Drawn:
+def draw(config: DataConfig, count: int, rng: np.random.Generator) -> Drawn:
     """For a batch of `count` images; `config` is that of the data."""
     return Drawn(
         VIEWS[config.second_view](count, rng), cutout.random_centres(count, rng)
     )
 
 
-def apply(config: Config, images: np.ndarray, drawn: Drawn) -> np.ndarray:
+def apply(config: DataConfig, images: np.ndarray, drawn: Drawn) -> np.ndarray:
     """The images `[B, H, W, K]`, uint8, after what was drawn for them."""
     images = policy.transform(images, drawn.steps) if drawn.steps.size else images
     if config.second_view_cutout:

@@ -8,14 +8,14 @@ import zlib
 
 import numpy as np
 
+from train.base.config import DataConfig
 from train.base.errors import UserError
-from train.base.types import Config
 from train.data.splits import DataSet, in_memory
 
 DAMAGED = (zipfile.BadZipFile, zlib.error)
 
 
-def open_digits(argument: str, _: Config) -> DataSet:
+def open_digits(argument: str, _: DataConfig) -> DataSet:
     """scikit-learn's 1,797 images of 8 x 8: 1,437 to train, 360 to test."""
     if argument:
         raise UserError(f"the source digits takes no argument, got {argument!r}")
@@ -32,7 +32,7 @@ def open_digits(argument: str, _: Config) -> DataSet:
     )
 
 
-def open_idx(argument: str, _: Config) -> DataSet:
+def open_idx(argument: str, _: DataConfig) -> DataSet:
     """MNIST's four files, as they are or with .gz."""
     folder = pathlib.Path(argument).expanduser()
     if not folder.is_dir():
@@ -77,7 +77,7 @@ def read_idx(path: pathlib.Path) -> np.ndarray:
     return np.frombuffer(raw, np.uint8, offset=header).reshape(shape)
 
 
-def open_npz(argument: str, _: Config) -> DataSet:
+def open_npz(argument: str, _: DataConfig) -> DataSet:
     """Arrays x_train, y_train, x_test, y_test in one file; images uint8."""
     path = pathlib.Path(argument).expanduser()
     if not path.is_file():

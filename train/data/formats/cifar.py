@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from train.base.config import DataConfig
 from train.base.errors import UserError
-from train.base.types import Config
 from train.data.splits import DataSet, in_memory
 
 # MD5, as the authors' page and torchvision give them.
@@ -46,7 +46,7 @@ ALLOWED = {
 IMAGE = (3, 32, 32)
 
 
-def open_cifar10(argument: str, _: Config) -> DataSet:
+def open_cifar10(argument: str, _: DataConfig) -> DataSet:
     """50,000 images to train, 10,000 to test, of 10 classes."""
     folder = _folder("cifar10", argument, "cifar-10-batches-py")
     *train, test = (_batch(folder / name, CIFAR10[name], "labels") for name in CIFAR10)
@@ -55,7 +55,7 @@ def open_cifar10(argument: str, _: Config) -> DataSet:
     return in_memory(whole, test, "cifar10", _class_names(folder / "batches.meta"))
 
 
-def open_cifar100(argument: str, _: Config) -> DataSet:
+def open_cifar100(argument: str, _: DataConfig) -> DataSet:
     """50,000 images to train, 10,000 to test, of 100 classes (the fine labels)."""
     folder = _folder("cifar100", argument, "cifar-100-python")
     train, test = (

@@ -8,8 +8,9 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from train.base.config import DataConfig
 from train.base.errors import UserError
-from train.base.types import Batch, Config
+from train.base.types import Batch
 from train.data.formats import images
 from train.data.formats.undecodable import Replaced
 from train.data.splits import DataSet
@@ -56,7 +57,7 @@ class Encoded:
     """
 
     records: Records
-    config: Config
+    config: DataConfig
     pool: Executor
     replaced: Replaced
     shape: tuple[int, int, int]
@@ -170,7 +171,7 @@ class Encoded:
 
 def data_set(
     train: Records, test: Records, class_names: tuple[str, ...] | None, *,
-    num_classes: int, config: Config,
+    num_classes: int, config: DataConfig,
 ) -> DataSet:  # fmt: skip
     """Both parts, read by the same `config.threads` threads.
 

@@ -7,8 +7,8 @@ import zlib
 
 import numpy as np
 
+from train.base.config import DataConfig
 from train.base.errors import UserError
-from train.base.types import Config
 from train.data.formats.encoded import data_set
 from train.data.splits import DataSet
 
@@ -54,7 +54,7 @@ class Files:
         return zlib.crc32(self.sizes[indices].tobytes(), zlib.crc32(os.fsencode(names)))
 
 
-def open_folder(argument: str, config: Config) -> DataSet:
+def open_folder(argument: str, config: DataConfig) -> DataSet:
     """`DIR/TRAIN_SPLIT/CLASS/FILE` and `DIR/TEST_SPLIT/CLASS/FILE`.
 
     Classes are numbered in the order of their directories' names.
@@ -66,7 +66,7 @@ def open_folder(argument: str, config: Config) -> DataSet:
     if not root.is_dir():
         raise UserError(f"folder: there is no folder {str(root)!r}")
     parts = {
-        field: _part(root, field, config[field])
+        field: _part(root, field, getattr(config, field))
         for field in ("train_split", "test_split")
     }
     names, others = (_directories(part) for part in parts.values())
@@ -98,7 +98,7 @@ def _directories(folder: pathlib.Path) -> list[str]:
         ) from error
 
 
-def _check_equal(train: list[str], test: list[str], config: Config) -> None:
+def _check_equal(train: list[str], test: list[str], config: DataConfig) -> None:
     """Raises `UserError` unless both parts have the same classes."""
     only = [
         f"{_shown(sorted(missing))} only in {part!r}"

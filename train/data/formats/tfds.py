@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from train.base.config import DataConfig
 from train.base.errors import UserError
-from train.base.types import Batch, Config
+from train.base.types import Batch
 from train.data.formats import encoded
 from train.data.splits import DataSet, Split, problems
 
@@ -101,7 +102,7 @@ class EncodedOnDisk:
         return zlib.crc32(indices.astype(np.int64).tobytes())
 
 
-def open_tfds(argument: str, config: Config) -> DataSet:
+def open_tfds(argument: str, config: DataConfig) -> DataSet:
     """A prepared data set of TFDS in a format that can be read at random."""
     try:
         import tensorflow_datasets as tfds
@@ -118,7 +119,7 @@ def open_tfds(argument: str, config: Config) -> DataSet:
     if not isinstance(features["label"], tfds.features.ClassLabel):
         raise UserError(f"tfds: the label of {argument} is not a class")
     label, image = features["label"], features["image"]
-    names = [config[field] for field in ("train_split", "test_split")]
+    names = [config.train_split, config.test_split]
     undecoded = [
         _source(builder, name, {"image": tfds.decode.SkipDecoding()}) for name in names
     ]
@@ -135,7 +136,7 @@ def open_tfds(argument: str, config: Config) -> DataSet:
     return DataSet(train, test, label.num_classes, first.shape, _names(label))
 
 
-def _builder(name: str, config: Config) -> Any:
+def _builder(name: str, config: DataConfig) -> Any:
     """Of a data set that is prepared, in a format that can be read at random."""
     import tensorflow_datasets as tfds
 

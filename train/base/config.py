@@ -1,0 +1,153 @@
+"""The sections of a config, as the rooms that read them see them.
+
+A config is a locked `ml_collections.ConfigDict`, whose attributes no type checker
+knows. A function that reads one section takes that section, named after it and typed
+by its protocol here; only what reads several takes the whole `Config`. The fields are
+those of `configs/base.py`, which says what each means; a test compares the two.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+
+class AttackConfig(Protocol):
+    alpha: float
+    beta: float
+    epsilon: float
+    epsilon_ramp: float
+    first_steps: int
+    gamma: float
+    loss: str
+    norm: str
+    relative_step_size: float
+    start: str
+    start_scale: float
+    steps: int
+
+
+class AveragingConfig(Protocol):
+    batch_norm: str
+    decay: float
+    every: str
+    start_epoch: int
+    warmup: bool
+
+
+class AwpConfig(Protocol):
+    decay_perturbed: bool
+    gamma: float
+    second_view_weight: float
+    start_epoch: int
+
+
+class BatchNormConfig(Protocol):
+    attack: str
+    updates: Sequence[str]
+
+
+class DataConfig(Protocol):
+    crop_padding: int
+    data_dir: str
+    drop_remainder: bool
+    evaluate_on: str
+    flip: bool
+    image_size: int
+    imbalance_ratio: float
+    random_resized_crop: bool
+    resize_shorter: int
+    second_view: str
+    second_view_cutout: int
+    source: str
+    synthetic: str
+    synthetic_ratio: float
+    test_split: str
+    threads: int
+    train_list: str
+    train_split: str
+    undecodable: str
+    validation_size: int
+
+
+class EvaluationConfig(Protocol):
+    batch_size: int
+    during_training: int
+    every: int
+    relative_step_size: float
+    restarts: int
+    shots: Sequence[int]
+    steps: int
+
+
+class LossConfig(Protocol):
+    alpha: float
+    beta: float
+    class_means_momentum: float
+    cross_entropy: float
+    gamma: float
+    label_smoothing: float
+    name: str
+    second_view_weight: float
+    strength: float
+    temperature: float
+    warmup_epochs: int
+    weight_temperature: float
+    weights: str
+
+
+class ModelConfig(Protocol):
+    bn_groups: int
+    bn_momentum: float
+    classes_multiple_of: int
+    dtype: str
+    name: str
+    normalize: Sequence[Sequence[float]]
+    remat: bool
+
+
+class OptimizerConfig(Protocol):
+    cycle_momentum: bool
+    decay_factor: float
+    decay_vectors: bool
+    learning_rate: float
+    milestones: Sequence[float]
+    momentum: float
+    nesterov: bool
+    schedule: str
+    warmup: float
+    weight_decay: float
+
+
+class TeacherConfig(Protocol):
+    cache: str
+    dtype: str
+    path: str
+
+
+class Config(Protocol):
+    """The whole config of a run."""
+
+    accumulate: int
+    attack: AttackConfig
+    averaging: AveragingConfig
+    awp: AwpConfig
+    batch_norm: BatchNormConfig
+    batch_size: int
+    checkpoint_every: int
+    data: DataConfig
+    epochs: int
+    evaluation: EvaluationConfig
+    fsdp: bool
+    keep_checkpoints: int
+    log_every: int
+    loss: LossConfig
+    mesh: Sequence[int]
+    model: ModelConfig
+    name: str
+    optimizer: OptimizerConfig
+    recipe: str
+    seed: int
+    teacher: TeacherConfig
+
+    def to_json(self) -> str: ...
+
+    def update_from_flattened_dict(self, changed: Mapping[str, Any], /) -> None: ...
