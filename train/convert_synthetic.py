@@ -24,6 +24,7 @@ from rich.console import Console
 from train import cli
 from train.base import files
 from train.base.errors import UserError
+from train.base.progress import ProgressPrinter
 from train.data.formats import npz_parts
 from train.data.formats.npz_parts import Damaged, Part
 from train.data.synthetic import METADATA, Layout, array_record, read_layout
@@ -33,7 +34,6 @@ from train.data.synthetic import METADATA, Layout, array_record, read_layout
 WRITING = "group_size:1,uncompressed"
 # Besides an image's own bytes: its label, a chunk's header, an entry in the index.
 RECORD_OVERHEAD = 90
-QUIET = 10  # seconds between lines of progress
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -107,15 +107,8 @@ def _layout(parts: Sequence[Part], num_classes: int, examples_per_shard: int) ->
 def _claim(folder: pathlib.Path, layout: Layout) -> None:
     """Makes a new or empty folder this layout's, or checks that it is already."""
     path = folder / METADATA
-    with files.written(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        others = {*folder.iterdir()} - {files.unfinished(path)}
     if not path.exists():
-        if others:
-            raise UserError(
-                f"--output must be a folder of its own, got {folder}, which holds "
-                f"{min(others).name}"
-            )
+        files.claim(folder, "--output", [files.unfinished(path).name])
         files.write_whole(path, layout.to_json())
         return
     for difference in _differences(read_layout(folder), layout):
@@ -165,14 +158,16 @@ def _write(
       UserError: a shard cannot be written, or a part turns out to be damaged; of that
         none of the shards stays, since what was wrong is not known.
     """
-    progress = _Progress(console, sum(map(layout.size, missing)))
+    total, done = sum(map(layout.size, missing)), itertools.count(1)
+    printer = ProgressPrinter(console)
     records, position = iter(()), -1
     try:
         for number in missing:
             if number != position:
                 records = npz_parts.records(parts, number * layout.examples_per_shard)
             wanted = itertools.islice(records, layout.size(number))
-            _write_shard(layout.shard(folder, number), progress.counted(wanted))
+            counted = _counted(wanted, done, total, printer)
+            _write_shard(layout.shard(folder, number), counted)
             position = number + 1
     except Damaged as error:
         index, size = parts.index(error.part), layout.examples_per_shard
@@ -198,30 +193,21 @@ def _write_shard(path: pathlib.Path, records: Iterator[bytes]) -> None:
         temporary.replace(path)
 
 
-class _Progress:
-    """A line now and then: how far, how fast, how long still."""
-
-    def __init__(self, console: Console, total: int) -> None:
-        self._console, self._total, self._done = console, total, 0
-        self._start = self._told = time.monotonic()
-
-    def counted(self, records: Iterator[bytes]) -> Iterator[bytes]:
-        for record in records:
-            yield record
-            self._done += 1
-            if self._done % npz_parts.BLOCK == 0:
-                self._tell(time.monotonic())
-
-    def _tell(self, now: float) -> None:
-        if now - self._told < QUIET:
-            return
-        self._told = now
-        rate = self._done / (now - self._start)
-        left = (self._total - self._done) / rate
-        self._console.print(
-            f"{self._done:,} of {self._total:,} images  {rate:,.0f} images/s  "
-            f"ETA {left:.0f} s"
-        )
+def _counted(
+    records: Iterator[bytes],
+    done: itertools.count,
+    total: int,
+    printer: ProgressPrinter,
+) -> Iterator[bytes]:
+    """The records, each counted when the next one is asked for."""
+    for record in records:
+        yield record
+        count = next(done)
+        if count % npz_parts.BLOCK == 0:
+            rate = printer.pace.rate(count)
+            printer.update(
+                count, total, f"{count:,} of {total:,} images  {rate:,.0f} images/s"
+            )
 
 
 if __name__ == "__main__":

@@ -168,7 +168,9 @@ def test_a_folder_that_is_not_a_run(tmp_path, capsys):
     (tmp_path / ".config.json.tmp").write_text('{"na')  # left by a kill; not the reason
     (tmp_path / "thesis.tex").write_text("mine")
     assert cli.main(["train", f"--config={DIGITS}", f"--workdir={tmp_path}"]) == 1
-    assert "holds files that are not a run's" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "--workdir must be a folder of its own" in error
+    assert "which holds thesis.tex" in error
     (tmp_path / "thesis.tex").unlink()
     settings.claim(tmp_path, base.get_config())
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
@@ -229,7 +231,9 @@ def test_a_file_in_the_place_of_the_workdir(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     workdir = tmp_path / "file" / "run"
     assert cli.main(["train", f"--config={DIGITS}", f"--workdir={workdir}"]) == 1
-    assert "cannot use the workdir" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert f"cannot write {workdir}" in error
+    assert error.count("\n") == 1
 
 
 def test_images_that_the_model_cannot_take(tmp_path, capsys):

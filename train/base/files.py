@@ -3,7 +3,7 @@
 import contextlib
 import json
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from train.base.errors import UserError
@@ -24,6 +24,28 @@ def write_whole(path: pathlib.Path, text: str) -> None:
 def unfinished(path: pathlib.Path) -> pathlib.Path:
     """What a kill in `write_whole` may leave beside `path`."""
     return path.with_name(f".{path.name}.tmp")
+
+
+def claim(folder: pathlib.Path, option: str, ours: Iterable[str] = ()) -> None:
+    """Creates `folder`, or checks that the folder holds nothing of anybody else.
+
+    Args:
+      folder: to be written to.
+      option: the user's name for it, for the message.
+      ours: beginnings of the names of files that may be there already.
+
+    Raises:
+      UserError: the folder cannot be created or read, or holds another file.
+    """
+    with written(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        names = sorted(path.name for path in folder.iterdir())
+    others = [name for name in names if not name.startswith(tuple(ours))]
+    if others:
+        raise UserError(
+            f"{option} must be a folder of its own, got {folder}, which holds "
+            f"{others[0]}"
+        )
 
 
 @contextlib.contextmanager

@@ -61,15 +61,12 @@ def claim(workdir: pathlib.Path, config: Config) -> None:
     Other values of the fields in `MAY_CHANGE` pass; `record` writes them.
     """
     path = workdir / "config.json"
-    try:
-        if not path.exists():
-            if workdir.is_dir() and {*workdir.iterdir()} - {files.unfinished(path)}:
-                raise UserError(f"{workdir} holds files that are not a run's")
-            workdir.mkdir(parents=True, exist_ok=True)
-            record(workdir, config)
-            return
-    except OSError as error:
-        raise UserError(f"cannot use the workdir: {error}") from error
+    with files.written(workdir):
+        begun = path.exists()
+    if not begun:
+        files.claim(workdir, "--workdir", [files.unfinished(path).name])
+        record(workdir, config)
+        return
     changed = differences(files.read_json(path), json.loads(config.to_json()))
     fixed = [
         f"{field} is {before!r} there and {now!r} here"

@@ -91,7 +91,9 @@ def _compute(
     between: Callable[[], None],
 ) -> None:
     """Writes the logits, and last what they are of: without that they do not count."""
-    processes.on_main(lambda: _claim(folder))
+    # An unfinished cache may be there: it is computed again.
+    ours = (LOGITS, f".{LOGITS}.", ABOUT, f".{ABOUT}.")
+    processes.on_main(lambda: files.claim(folder, "teacher.cache", ours))
     parts = _in_order(teacher, run, between)
     if processes.is_main():
         crc = _write(folder / LOGITS, tuple(about["shape"]), parts)
@@ -131,20 +133,6 @@ def _write(
                 crc = zlib.crc32(content, crc)
         temporary.replace(path)
     return crc
-
-
-def _claim(folder: pathlib.Path) -> None:
-    """A folder that is new, empty, or holds a cache that was not finished."""
-    ours = (LOGITS, f".{LOGITS}.", f".{ABOUT}.", ABOUT)
-    with files.written(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        names = sorted(path.name for path in folder.iterdir())
-        others = [name for name in names if not name.startswith(ours)]
-    if others:
-        raise UserError(
-            f"teacher.cache must be a folder of its own, got {folder}, which holds "
-            f"{others[0]}"
-        )
 
 
 def _opened(folder: pathlib.Path, expected: dict[str, Any]) -> np.ndarray:

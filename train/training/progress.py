@@ -1,6 +1,5 @@
 """What a person sees while a run goes on: a live line, or plain lines."""
 
-import time
 from collections.abc import Mapping
 
 from rich.console import Console
@@ -12,6 +11,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from train.base.progress import Pace, eta_text
+
 SHOWN = ("loss", "natural_accuracy", "robust_accuracy")
 
 
@@ -21,7 +22,7 @@ class Display:
     def __init__(self, console: Console, *, total: int, done: int, epochs: int) -> None:
         self._console = console
         self._total, self._epochs = total, epochs
-        self._first, self._start = done, time.monotonic()
+        self._pace = Pace(done)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -48,7 +49,7 @@ class Display:
             self._task,
             completed=step,
             description=f"epoch {epoch}/{self._epochs}",
-            rate=f"{self._rate(step):.1f} step/s",
+            rate=f"{self._pace.rate(step):.1f} step/s",
         )
 
     def metrics(self, metrics: Mapping[str, float]) -> None:
@@ -60,17 +61,13 @@ class Display:
         regular = epoch % max(1, self._epochs // 20) == 0
         if not (evaluated or regular or step == self._total):
             return
-        rate = self._rate(step)
-        left = (self._total - step) / rate if rate else 0.0
+        eta = eta_text(self._pace.remaining(step, self._total))
         self._console.print(
             f"epoch {epoch:>3}/{self._epochs}  step {step}/{self._total}  "
-            f"{rate:.1f} step/s  ETA {left:.0f}s  {_line(metrics)}",
+            f"{self._pace.rate(step):.1f} step/s  {eta}  {_line(metrics)}",
             highlight=False,
             soft_wrap=True,
         )
-
-    def _rate(self, step: int) -> float:
-        return (step - self._first) / max(time.monotonic() - self._start, 1e-9)
 
 
 def _line(metrics: Mapping[str, float]) -> str:
