@@ -7,6 +7,7 @@ import pytest
 
 from ikl_jax import attacks
 from ikl_jax.attacks.common import geometry
+from tests.ikl_jax.attacks.sizes import size
 
 X = jax.random.uniform(jax.random.key(0), (5, 3, 4), minval=0.1, maxval=0.9)
 SLOPE = jax.random.normal(jax.random.key(1), (3, 4))
@@ -19,12 +20,6 @@ def linear(x):
 
 def bumpy(x):
     return jnp.sum(jnp.sin(20 * x) * SLOPE[None], axis=(1, 2))
-
-
-def size(delta, norm):
-    flat = np.abs(np.asarray(delta, np.float64)).reshape(len(delta), -1)
-    sizes = {"linf": flat.max(1), "l2": np.sqrt((flat**2).sum(1)), "l1": flat.sum(1)}
-    return sizes[norm]
 
 
 @pytest.mark.parametrize("norm", NORMS)

@@ -8,8 +8,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from ikl_jax import attacks
 from ikl_jax.attacks.ensemble.batches import Batches
-from tests.ikl_jax.attacks.test_autoattack import COUNT, data
-from tests.ikl_jax.attacks.test_hyperplane import smallest_step
+from tests.ikl_jax.attacks.ensemble.problems import COUNT, data
+from tests.ikl_jax.attacks.fab.test_hyperplane import smallest_step
 
 STEPS = 8
 

@@ -1,0 +1,99 @@
+"""Passes: which there are, how examples are dealt out, records and going on from them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ikl_jax.attacks.common.network import Network
+from ikl_jax.attacks.ensemble import passes, versions
+from ikl_jax.attacks.ensemble.autoattack import fingerprint
+from ikl_jax.attacks.ensemble.batches import Batches
+from ikl_jax.attacks.ensemble.passes import Record
+from tests.ikl_jax.attacks.ensemble.problems import FAST, KEY, SHAPE, data, evaluate
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.mark.parametrize("after", [1, 5])
+def test_an_evaluation_goes_on_from_its_records(expected, after):
+    records = []
+
+    def stop(record, _):
+        records.append(record)
+        if len(records) == after:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        evaluate(*data(), batch_size=8, report=stop)
+    later = []
+    result = evaluate(
+        *data(), batch_size=8, journal=records,
+        report=lambda record, _: later.append(record),
+    )  # fmt: skip
+    np.testing.assert_array_equal(result.robust, expected.robust)
+    np.testing.assert_allclose(result.x_adv, expected.x_adv, atol=1e-5)
+    done = [(r.number, row) for r in records for row in r.rows]
+    again = [(r.number, row) for r in later for row in r.rows]
+    assert not set(done) & set(again)
+    assert [stage.name for stage in result.stages] == ["clean", *FAST]
+
+
+def test_fingerprints_tell_evaluations_apart():
+    logits_fn, x, labels = data()
+    asked = dict(epsilon=0.1, norm="linf", version="standard", key=KEY)
+    same = fingerprint(logits_fn, x, labels, **asked)
+    assert fingerprint(logits_fn, x.copy(), labels, **asked) == same
+    others = [
+        fingerprint(data(seed=1)[0], x, labels, **asked),
+        fingerprint(logits_fn, x[:-1], labels[:-1], **asked),
+        fingerprint(logits_fn, 1 - x, labels, **asked),
+        fingerprint(logits_fn, x, labels[::-1], **asked),
+        *(
+            fingerprint(logits_fn, x, labels, **asked | changed)
+            for changed in (
+                {"epsilon": 0.2}, {"norm": "l2"}, {"version": "apgd"},
+                {"key": jax.random.key(4)},
+            )
+        ),
+    ]  # fmt: skip
+    assert len({same, *others}) == 9
+
+
+def test_targets_are_as_many_as_there_are_other_classes():
+    network = Network.of(data(classes=3)[0], jnp.zeros((1, *SHAPE)))
+    threat = versions.Threat(network, 0.1, "linf")
+    made = versions.passes("standard", threat)
+    ranks = [(single.stage, single.rank) for single in made]
+    assert ranks == [
+        ("apgd-ce", 0), ("apgd-t", 0), ("apgd-t", 1), ("fab-t", 0), ("fab-t", 1),
+        ("square", 0),
+    ]  # fmt: skip
+    many = Network.of(data(classes=20)[0], jnp.zeros((1, *SHAPE)))
+    names = [
+        p.stage for p in versions.passes("standard", versions.Threat(many, 1, "l1"))
+    ]
+    assert [names.count(n) for n in ("apgd-ce", "apgd-t", "fab-t")] == [5, 5, 9]
+    seeds = [single.seed for single in versions.passes("plus", threat)]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_batches_come_in_two_sizes():
+    batches = Batches.of(40)
+    assert (batches.size, batches.small) == (40, 5)
+    for count in (1, 5, 19, 20, 21, 40, 47, 61, 99):
+        parts = list(batches.split(np.arange(count)))
+        np.testing.assert_array_equal(np.concatenate(parts), np.arange(count))
+        assert {len(batches.padded(part)) for part in parts} <= {5, 40}
+        assert sum(len(batches.padded(part)) for part in parts) <= 2 * count + 4
+
+
+def test_stages_tell_their_seconds():
+    standing = passes.Standing(np.zeros((3, 2)), np.ones(3, bool), [], 0, 1)
+    record = Record(0, np.array([0, 2]), np.array([False, True]), np.ones((1, 2)), 2.5)
+    standing.add(record)
+    assert standing.robust.tolist() == [True, True, False]
+    assert standing.x_adv.tolist() == [[0, 0], [0, 0], [1, 1]]
+    assert standing.seconds == 2.5
