@@ -22,9 +22,9 @@ import jax
 import numpy as np
 
 import ikl_jax
-from ikl_jax.attacks.common.network import Network
+from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.ensemble import versions
-from ikl_jax.attacks.ensemble.passes import Record, Standing
+from ikl_jax.attacks.ensemble.passes import Progress, Record
 from tests.support import autoattack_reference as reference
 
 COMPILING = "/jax/core/compile/"
@@ -44,7 +44,7 @@ class Seconds:
         if event.startswith(COMPILING):
             self._since_record += duration_secs
 
-    def record(self, record: Record, _: Standing) -> None:
+    def record(self, record: Record, _: Progress) -> None:
         stage = self._stages[record.number]
         self.whole[stage] += record.seconds
         self.compiling[stage] += min(self._since_record, record.seconds)
@@ -62,8 +62,8 @@ def main() -> None:
     epsilon = float(golden[f"{prefix}/eps"])
     x, labels = (array[:count] for array in reference.images())
     logits_fn = reference.network()
-    threat = versions.Threat(Network.of(logits_fn, x), epsilon, norm)
-    seconds = Seconds([single.stage for single in versions.passes("standard", threat)])
+    passes = versions.passes("standard", Classifier.of(logits_fn, x), epsilon, norm)
+    seconds = Seconds([single.stage for single in passes])
     result = ikl_jax.attacks.autoattack(
         logits_fn, x, labels, epsilon=epsilon, norm=norm, key=jax.random.key(0),
         batch_size=arguments.batch_size, report=seconds.record,

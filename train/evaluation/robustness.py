@@ -14,10 +14,10 @@ from rich.console import Console
 
 import ikl_jax
 from ikl_jax import checks
+from ikl_jax.attacks.common import geometry
 from ikl_jax.attacks.ensemble import versions
 from ikl_jax.attacks.ensemble.autoattack import Result, fingerprint
-from ikl_jax.attacks.ensemble.judge import SIZES
-from ikl_jax.attacks.ensemble.passes import Record, Standing
+from ikl_jax.attacks.ensemble.passes import Progress, Record
 from ikl_jax.types import Array, LogitsFn
 from train.devices import sharding
 from train.evaluation import subject
@@ -122,7 +122,7 @@ class Trial:
 
     def _distances(self, result: Result, console: Console) -> np.ndarray:
         """`[N]`, of the nearest that FAB, or an attack of `result`, has found."""
-        size = SIZES[result.norm]
+        size = geometry.norm_named(result.norm).size
         flat = lambda array: np.asarray(array, np.float64).reshape(len(array), -1)
         within = np.minimum(size(flat(result.x_adv) - flat(self.x)), result.epsilon)
         progress = _Progress(console, "distances")
@@ -203,13 +203,13 @@ class _Report:
         self._progress = _Progress(console, "")
         self._first: int | None = None
 
-    def __call__(self, record: Record, standing: Standing) -> None:
+    def __call__(self, record: Record, progress: Progress) -> None:
         self._journal.add(record)
         if self._first is None:
             self._first = record.number
-        done = (standing.number - self._first) / (standing.passes - self._first)
+        done = (progress.number - self._first) / (progress.passes - self._first)
         self._progress(
             done,
-            f"pass {standing.number + 1}/{standing.passes}  robust so far "
-            f"{100 * standing.robust_accuracy:.2f}%",
+            f"pass {progress.number + 1}/{progress.passes}  robust so far "
+            f"{100 * progress.robust_accuracy:.2f}%",
         )

@@ -14,7 +14,7 @@ from ikl_jax.attacks.apgd.halving import BOX
 from ikl_jax.attacks.apgd.search import Apgd
 from ikl_jax.attacks.common import geometry, losses
 from ikl_jax.attacks.common.attack import Found
-from ikl_jax.attacks.common.network import Network
+from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.types import Array, LogitsFn
 
 __all__ = ["Apgd", "apgd"]
@@ -84,17 +84,17 @@ def apgd(
     [ True False]
     """
     x, labels = _checked(x, labels)
-    network = Network.of(logits_fn, x)
-    checks.labels_in_range(labels, network.num_classes)
+    classifier = Classifier.of(logits_fn, x)
+    checks.labels_in_range(labels, classifier.num_classes)
     checks.positive(restarts=restarts)
-    attack = Apgd(network, epsilon, norm, loss, steps)
+    attack = Apgd(classifier, epsilon, norm, loss, steps)
     keys = geometry.example_keys(key, len(x))
-    logits = jax.jit(network.logits)(network.constants, x, keys)
+    logits = jax.jit(classifier.logits)(classifier.constants, x, keys)
     if targets is None:
         targets = losses.runner_up(logits, labels)
     targets = jnp.asarray(targets)
     checks.same_shape(targets=targets, labels=labels)
-    checks.classes_in_range(network.num_classes, targets=targets)
+    checks.classes_in_range(classifier.num_classes, targets=targets)
 
     x_adv, broken = x, losses.is_wrong(logits, labels)
     for restart in range(restarts):

@@ -31,7 +31,7 @@ class Point(NamedTuple):
     gradient: Array
 
 
-class Stage(NamedTuple):
+class Phase(NamedTuple):
     """A part of the search, in the ball of its own radius."""
 
     epsilon: float
@@ -41,7 +41,7 @@ class Stage(NamedTuple):
 class Steps(Protocol):
     """What differs between norms. Memory is a pytree that is its business alone."""
 
-    def stages(self, epsilon: float, steps: int) -> list[Stage]:
+    def phases(self, epsilon: float, steps: int) -> list[Phase]:
         """The search in parts; each starts from the best point of the one before."""
         ...
 
@@ -58,13 +58,13 @@ class Steps(Protocol):
         ...
 
     def begin(self, x: Array, now: Point, epsilon: Scalar) -> Any:
-        """The memory at the start of a stage."""
+        """The memory at the start of a phase."""
         ...
 
     def move(
         self, x: Array, now: Point, memory: Any, number: Array, epsilon: Scalar
     ) -> tuple[Array, Any]:
-        """The next input, in ball and box; `number` counts from 0 within the stage."""
+        """The next input, in ball and box; `number` counts from 0 within the phase."""
         ...
 
     def adapt(
@@ -121,8 +121,8 @@ class HalvedSteps:
     rho: float
     loss_before_start: float | None
 
-    def stages(self, epsilon: float, steps: int) -> list[Stage]:
-        return [Stage(epsilon, steps)]
+    def phases(self, epsilon: float, steps: int) -> list[Phase]:
+        return [Phase(epsilon, steps)]
 
     def checkpoints(self, steps: int) -> np.ndarray:
         lengths = np.zeros(steps, np.int32)

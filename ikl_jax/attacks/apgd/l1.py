@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ikl_jax.attacks.apgd.halving import Point, Stage, choose, share
+from ikl_jax.attacks.apgd.halving import Phase, Point, choose, share
 from ikl_jax.types import Array, Scalar
 
 # Radii in units of epsilon, and the share of all steps that each is searched for.
@@ -44,13 +44,13 @@ class SparseSteps:
     tenth of it. The search starts in larger balls, whose best points are projected.
     """
 
-    def stages(self, epsilon: float, steps: int) -> list[Stage]:
-        stages, left = [], steps
+    def phases(self, epsilon: float, steps: int) -> list[Phase]:
+        phases, left = [], steps
         for radius, part in LARGER_RADII:
             here = min(math.ceil(part * steps), left)
-            stages.append(Stage(radius * epsilon, here))
+            phases.append(Phase(radius * epsilon, here))
             left -= here
-        return [*stages, Stage(epsilon, left)]
+        return [*phases, Phase(epsilon, left)]
 
     def checkpoints(self, steps: int) -> np.ndarray:
         interval = share(INTERVAL, steps)

@@ -16,8 +16,9 @@ import numpy as np
 from ikl_jax import checks
 from ikl_jax.attacks.apgd import halving, l1
 from ikl_jax.attacks.apgd.halving import Point, Steps, choose
-from ikl_jax.attacks.common import geometry, loops, losses, network
+from ikl_jax.attacks.common import geometry, loops, losses
 from ikl_jax.attacks.common.attack import Found
+from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.types import Array, Scalar
 
 # Of rho and the loss before the start, which the l1 ball's rules have no use for.
@@ -46,7 +47,7 @@ class State(NamedTuple):
 
     Attributes:
       now: the newest point.
-      best: the point with the highest loss in this stage's ball.
+      best: the point with the highest loss in this phase's ball.
       memory: the norm's own.
       found: the first misclassified point.
     """
@@ -66,7 +67,7 @@ class Apgd:
     shape: so use one object for all batches.
 
     Attributes:
-      network: the classifier.
+      classifier: the classifier.
       epsilon: radius of the ball, > 0, in the units of `x` (pixels in [0, 1]).
       norm: "linf", "l2" or "l1".
       loss: what to increase, of logits `[B, C]`, labels `[B]` and targets `[B]`:
@@ -85,7 +86,7 @@ class Apgd:
         [0, 1], unknown norm; when called, a loss that is not one value per example.
     """
 
-    network: network.Network
+    classifier: Classifier
     epsilon: float
     norm: str
     loss: losses.AimedLoss
@@ -113,12 +114,12 @@ class Apgd:
         """
         batch = Batch(x, labels, targets, keys)
         found = Found(x, jnp.zeros(len(x), bool))
-        *larger, last = self._rules.stages(self.epsilon, self.steps)
+        *larger, last = self._rules.phases(self.epsilon, self.steps)
         start = self._start(batch, (larger or [last])[0].epsilon)
-        # Only the last stage's points lie in the ball that is asked for.
-        for number, stage in enumerate(larger):
+        # Only the last phase's points lie in the ball that is asked for.
+        for number, phase in enumerate(larger):
             part = batch._replace(keys=_fold_each(keys, 2 + number))
-            start = self._climb(part, start, found, stage, counts=False).best.x
+            start = self._climb(part, start, found, phase, counts=False).best.x
         part = batch._replace(keys=_fold_each(keys, 1))
         return self._climb(part, start, found, last, counts=True)
 
@@ -127,21 +128,21 @@ class Apgd:
         batch: Batch,
         start: Array,
         found: Found,
-        stage: halving.Stage,
+        phase: halving.Phase,
         *,
         counts: bool,
     ) -> State:
-        constants = self.network.constants
-        state = self._begin(constants, batch, start, found, stage.epsilon, counts)
-        checkpoints = self._rules.checkpoints(stage.steps)
-        for first in range(0, stage.steps, self._chunk):
+        constants = self.classifier.constants
+        state = self._begin(constants, batch, start, found, phase.epsilon, counts)
+        checkpoints = self._rules.checkpoints(phase.steps)
+        for first in range(0, phase.steps, self._chunk):
             # What is past the last step runs too, rather than in a program of its
             # own, and changes nothing that matters.
-            live = first + np.arange(self._chunk) < stage.steps
+            live = first + np.arange(self._chunk) < phase.steps
             intervals = np.zeros(self._chunk, np.int32)
             intervals[live] = checkpoints[first : first + self._chunk]
             state, done = self._advance(
-                constants, batch, state, stage.epsilon, first, intervals, live, counts
+                constants, batch, state, phase.epsilon, first, intervals, live, counts
             )
             if done:
                 break
@@ -153,9 +154,9 @@ class Apgd:
 
     @functools.cached_property
     def _chunk(self) -> int:
-        stages = self._rules.stages(self.epsilon, self.steps)
+        phases = self._rules.phases(self.epsilon, self.steps)
         most = max(loops.gradient_steps() // self.eot_samples, 1)
-        return _chunk_size([stage.steps for stage in stages], most)
+        return _chunk_size([phase.steps for phase in phases], most)
 
     @functools.cached_property
     def _start(self) -> Callable[[Batch, float], Array]:
@@ -227,7 +228,7 @@ class Apgd:
         """The point, and which of its examples are misclassified; keys `[S, B]`."""
 
         def total(x: Array, sample: Scalar) -> tuple[Array, tuple[Array, Array]]:
-            logits = self.network.logits(constants, x, keys[sample])
+            logits = self.classifier.logits(constants, x, keys[sample])
             values = self.loss(logits, batch.labels, batch.targets)
             if values.shape != x.shape[:1]:
                 raise ValueError(

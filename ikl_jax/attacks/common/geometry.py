@@ -1,4 +1,4 @@
-"""Norms, their balls and the box of valid inputs: what an attack may do and where.
+"""Norms, their balls, and the box of valid inputs.
 
 Everything here is per example: the leading axis of `[B, ...]` is the batch, the
 other axes are one example's coordinates.
@@ -6,27 +6,37 @@ other axes are one example's coordinates.
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ikl_jax import checks
 from ikl_jax.types import Array, Scalar
 
 Bounds = tuple[float, float]
+# Where images lie: the bounds of every attack but `pgd`, which may be given others.
+BOX: Bounds = (0.0, 1.0)
 
 
 @dataclasses.dataclass(frozen=True)
 class Norm:
-    """A norm as an attack needs it.
+    """A norm, as functions that attacks need.
 
     Attributes:
+      size: `[B, ...]` to `[B]`, the norm. It computes NumPy arrays in NumPy, with their
+        own precision.
+      dual: `[B, ...]` to `[B]`, the dual norm: how much a linear function with that
+        gradient rises in a step of size 1.
       project: `(delta [B, ...], epsilon)`, the nearest point of the epsilon-ball.
       steepest: `[B, ...]`, the direction of norm 1 along which a linear function with
         that gradient grows fastest; zero where the gradient is zero.
       sample: `(key, shape)`, one example's uniform sample of the unit ball.
     """
 
+    size: Callable[[Any], Any]
+    dual: Callable[[Any], Any]
     project: Callable[[Array, Scalar], Array]
     steepest: Callable[[Array], Array]
     sample: Callable[[Array, tuple[int, ...]], Array]
@@ -79,12 +89,27 @@ def check_bounds(bounds: Bounds, x: Array) -> None:
             )
 
 
-def _coordinates(x: Array) -> tuple[int, ...]:
+def _coordinates(x: Any) -> tuple[int, ...]:
     return tuple(range(1, x.ndim))
 
 
-def _linf_size(delta: Array) -> Array:
-    return jnp.max(jnp.abs(delta), axis=_coordinates(delta))
+def _module(array: Any) -> Any:
+    return np if isinstance(array, np.ndarray) else jnp
+
+
+def _linf_size(delta: Any) -> Any:
+    xp = _module(delta)
+    return xp.max(xp.abs(delta), axis=_coordinates(delta), initial=0.0)
+
+
+def _l2_size(delta: Any) -> Any:
+    xp = _module(delta)
+    return xp.sqrt(xp.sum(xp.square(delta), axis=_coordinates(delta)))
+
+
+def _l1_size(delta: Any) -> Any:
+    xp = _module(delta)
+    return xp.sum(xp.abs(delta), axis=_coordinates(delta))
 
 
 def _linf_project(delta: Array, epsilon: Scalar) -> Array:
@@ -97,10 +122,6 @@ def _linf_sample(key: Array, shape: tuple[int, ...]) -> Array:
 
 def _scale(delta: Array, factor: Array) -> Array:
     return delta * factor.reshape(factor.shape + (1,) * (delta.ndim - 1))
-
-
-def _l2_size(delta: Array) -> Array:
-    return jnp.sqrt(jnp.sum(jnp.square(delta), axis=_coordinates(delta)))
 
 
 def _l2_project(delta: Array, epsilon: Scalar) -> Array:
@@ -160,7 +181,7 @@ def _l1_sample(key: Array, shape: tuple[int, ...]) -> Array:
 
 
 NORMS = {
-    "linf": Norm(_linf_project, jnp.sign, _linf_sample),
-    "l2": Norm(_l2_project, _l2_steepest, _l2_sample),
-    "l1": Norm(_l1_project, _l1_steepest, _l1_sample),
+    "linf": Norm(_linf_size, _l1_size, _linf_project, jnp.sign, _linf_sample),
+    "l2": Norm(_l2_size, _l2_size, _l2_project, _l2_steepest, _l2_sample),
+    "l1": Norm(_l1_size, _linf_size, _l1_project, _l1_steepest, _l1_sample),
 }

@@ -16,18 +16,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from ikl_jax import checks
-from ikl_jax.attacks.common.network import Network
+from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.ensemble import preflight, versions
 from ikl_jax.attacks.ensemble.batches import Batches
-from ikl_jax.attacks.ensemble.examples import (
-    Examples,
+from ikl_jax.attacks.ensemble.inputs import (
+    Inputs,
     checked,
     clean_logits,
     content_keys,
     other_classes,
 )
 from ikl_jax.attacks.ensemble.judge import Judge
-from ikl_jax.attacks.ensemble.passes import Record, Report, Stage, Standing, run
+from ikl_jax.attacks.ensemble.passes import Progress, Record, Report, Stage, run
 from ikl_jax.types import Array
 
 IMAGE_RANK = 4
@@ -111,7 +111,7 @@ def autoattack(
       journal: records of an evaluation with the same arguments that was stopped, which
         then goes on to the same end; `fingerprint` tells whether they are the same.
       report: called after each batch with its `Record`, to be kept for a journal, and
-        the `Standing`.
+        the `Progress`.
 
     Returns:
       A `Result`. What looks wrong with the classifier is in its `notes`, and warned of.
@@ -134,13 +134,13 @@ def autoattack(
     checks.positive(epsilon=epsilon)
     batches = Batches.for_examples(len(x), batch_size, sharding)
     random = version in versions.RANDOMISED
-    create = Network.randomised if random else Network.of
-    network, judging = (
+    create = Classifier.randomised if random else Classifier.of
+    classifier, judging = (
         create(fn, jnp.asarray(x[np.resize(np.arange(len(x)), batches.size)]))
         for fn in (logits_fn, judged_by or logits_fn)
     )
-    checks.labels_in_range(jnp.asarray(labels), network.num_classes)
-    passes = versions.passes(version, versions.Threat(network, epsilon, norm))
+    checks.labels_in_range(jnp.asarray(labels), classifier.num_classes)
+    passes = versions.passes(version, classifier, epsilon, norm)
     kept = [p for p in passes if x.ndim == IMAGE_RANK or p.stage != "square"]
     samples = versions.EOT_SAMPLES if random else 1
     judge = Judge(judging, epsilon, norm, samples)
@@ -150,20 +150,20 @@ def autoattack(
     logits = clean_logits(judge, x, keys, batches)
     preflight.check_logits(logits)
     clean = logits.argmax(axis=1) == labels
-    examples = Examples(x, labels, other_classes(logits, labels), keys)
+    inputs = Inputs(x, labels, other_classes(logits, labels), keys)
     stages = [Stage("clean", float(clean.mean()), time.monotonic() - start)]
     notes = [
         *([] if random else preflight.is_random(logits_fn, jnp.asarray(x))),
-        *_doubts(network, logits, examples, batches),
+        *_doubts(classifier, logits, inputs, batches),
         *_left_out(version, len(passes) - len(kept), x.shape),
     ]
-    standing = Standing(x.copy(), clean, stages, 0, len(kept))
-    run(kept, examples, standing, judge, batches, journal, report or _silent)
+    progress = Progress(x.copy(), clean, stages, 0, len(kept))
+    run(kept, inputs, progress, judge, batches, journal, report or _silent)
     notes += preflight.is_masked(stages)
     for note in notes:
         warnings.warn(note, stacklevel=2)
     return Result(
-        standing.x_adv, standing.robust, tuple(stages), epsilon, norm, _shown(version),
+        progress.x_adv, progress.robust, tuple(stages), epsilon, norm, _shown(version),
         tuple(notes), tuple(np.ravel(jax.random.key_data(key)).tolist()), _versions(),
     )  # fmt: skip
 
@@ -184,21 +184,21 @@ def fingerprint(
     does not see a change of code that the arrays are used by.
     """
     random = version in versions.RANDOMISED
-    create = Network.randomised if random else Network.of
-    network = create(logits_fn, jnp.asarray(x[:1]))
+    create = Classifier.randomised if random else Classifier.of
+    classifier = create(logits_fn, jnp.asarray(x[:1]))
     crc = zlib.crc32(np.ascontiguousarray(jax.random.key_data(key)).tobytes())
-    for array in (*network.constants, x, labels):
+    for array in (*classifier.constants, x, labels):
         crc = zlib.crc32(np.ascontiguousarray(jax.device_get(array)).tobytes(), crc)
     return f"{_shown(version)} {norm} {epsilon:g} of {len(x)} ({crc:08x})"
 
 
 def _doubts(
-    network: Network, logits: np.ndarray, examples: Examples, batches: Batches
+    classifier: Classifier, logits: np.ndarray, inputs: Inputs, batches: Batches
 ) -> Iterator[str]:
-    rows = batches.padded(np.arange(min(batches.small, len(examples.x))))
-    x, labels = (batches.put(array[rows]) for array in (examples.x, examples.labels))
-    keys = batches.put(examples.keys[rows])
-    return preflight.doubts(logits, network, x, labels, keys)
+    rows = batches.padded(np.arange(min(batches.small, len(inputs.x))))
+    x, labels = (batches.put(array[rows]) for array in (inputs.x, inputs.labels))
+    keys = batches.put(inputs.keys[rows])
+    return preflight.doubts(logits, classifier, x, labels, keys)
 
 
 def _left_out(
@@ -213,7 +213,7 @@ def _left_out(
         )
 
 
-def _silent(_: Record, __: Standing) -> None:
+def _silent(_: Record, __: Progress) -> None:
     pass
 
 

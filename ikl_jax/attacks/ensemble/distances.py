@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from ikl_jax import checks
-from ikl_jax.attacks.common.network import Network
+from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.ensemble import preflight
 from ikl_jax.attacks.ensemble.batches import Batches
-from ikl_jax.attacks.ensemble.examples import (
-    Examples,
+from ikl_jax.attacks.ensemble.inputs import (
+    Inputs,
     checked,
     clean_logits,
     content_keys,
@@ -68,23 +68,23 @@ def distances(
     x, labels = checked(x, labels, norm)
     checks.positive(targets=targets)
     batches = Batches.for_examples(len(x), batch_size, sharding)
-    network = Network.of(logits_fn, jnp.asarray(x[batches.padded(np.arange(1))]))
-    checks.labels_in_range(jnp.asarray(labels), network.num_classes)
-    judge, keys = Judge(network, np.inf, norm), content_keys(jax.random.key(0), x)
+    classifier = Classifier.of(logits_fn, jnp.asarray(x[batches.padded(np.arange(1))]))
+    checks.labels_in_range(jnp.asarray(labels), classifier.num_classes)
+    judge, keys = Judge(classifier, np.inf, norm), content_keys(jax.random.key(0), x)
     logits = clean_logits(judge, x, keys, batches)
     preflight.check_logits(logits)
-    examples = Examples(x, labels, other_classes(logits, labels), keys)
-    attack = Fab(network, 0.0, norm, steps)
+    inputs = Inputs(x, labels, other_classes(logits, labels), keys)
+    attack = Fab(classifier, 0.0, norm, steps)
     right = np.flatnonzero(logits.argmax(axis=1) == labels)
     parts = [
         (rank, rows)
-        for rank in range(min(targets, network.num_classes - 1))
+        for rank in range(min(targets, classifier.num_classes - 1))
         for rows in batches.split(right)
     ]
     x_adv, distance = x.copy(), np.zeros(len(x), np.float32)
     distance[right] = np.inf
     for number, (rank, rows) in enumerate(parts):
-        found, far = _nearest(attack, examples, rank, rows, batches)
+        found, far = _nearest(attack, inputs, rank, rows, batches)
         nearer = far < distance[rows]
         x_adv[rows[nearer]], distance[rows[nearer]] = found[nearer], far[nearer]
         report((number + 1) / len(parts))
@@ -93,14 +93,14 @@ def distances(
 
 
 def _nearest(
-    attack: Fab, examples: Examples, rank: int, rows: np.ndarray, batches: Batches
+    attack: Fab, inputs: Inputs, rank: int, rows: np.ndarray, batches: Batches
 ) -> tuple[np.ndarray, np.ndarray]:
     """What a search towards the target of that rank finds for `rows`, and how far."""
     padded = batches.padded(rows)
-    x = batches.put(examples.x[padded])
-    labels = batches.put(examples.labels[padded])
-    targets = batches.put(examples.targets[padded, rank])
-    keys = batches.put(examples.keys[padded])
+    x = batches.put(inputs.x[padded])
+    labels = batches.put(inputs.labels[padded])
+    targets = batches.put(inputs.targets[padded, rank])
+    keys = batches.put(inputs.keys[padded])
     *_, nearest = attack.nearest(x, labels, targets, keys, start=x)
     found, far = (np.asarray(part)[: len(rows)] for part in nearest)
     return found, far

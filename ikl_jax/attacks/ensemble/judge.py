@@ -8,31 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ikl_jax.attacks.common import losses
-from ikl_jax.attacks.common.network import Network
+from ikl_jax.attacks.common import geometry, losses
+from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.types import Array
 
 # Sizes are summed in float64, of coordinates that were rounded to float32.
 TOLERANCE = 1e-5
-
-
-def _linf(delta: np.ndarray) -> np.ndarray:
-    return np.abs(delta).max(axis=1, initial=0.0)
-
-
-def _l2(delta: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.square(delta).sum(axis=1))
-
-
-def _l1(delta: np.ndarray) -> np.ndarray:
-    return np.abs(delta).sum(axis=1)
-
-
-SIZES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "linf": _linf,
-    "l2": _l2,
-    "l1": _l1,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,14 +21,15 @@ class Judge:
     """A clean forward pass, and the perturbation measured again.
 
     Attributes:
-      network: what is judged by; it may compute in more digits than what is attacked.
+      classifier: makes the clean forward pass; it may compute in more digits than the
+        one that is attacked.
       epsilon: radius of the ball, > 0.
       norm: "linf", "l2" or "l1".
       samples: forward passes, each with its own noise, of a randomised network; the
         mean of their logits decides.
     """
 
-    network: Network
+    classifier: Classifier
     epsilon: float
     norm: str
     samples: int = 1
@@ -66,13 +48,14 @@ class Judge:
 
     def logits(self, x: Array, keys: Array) -> Array:
         """`[B, C]`, the mean over the samples."""
-        return self._logits(self.network.constants, x, keys)
+        return self._logits(self.classifier.constants, x, keys)
 
     def is_allowed(self, x: np.ndarray, x_adv: np.ndarray) -> np.ndarray:
         """`[B]`, whether `x_adv` lies in the ball and in [0, 1]."""
         rows = np.asarray(x_adv, np.float64).reshape(len(x), -1)
         delta = rows - np.asarray(x, np.float64).reshape(len(x), -1)
-        near = SIZES[self.norm](delta) <= self.epsilon * (1 + TOLERANCE) + 1e-7
+        size = geometry.norm_named(self.norm).size(delta)
+        near = size <= self.epsilon * (1 + TOLERANCE) + 1e-7
         inside = (rows >= 0) & (rows <= 1)
         return near & inside.all(axis=1)
 
@@ -81,11 +64,11 @@ class Judge:
         def mean_logits(constants: Sequence[Array], x: Array, keys: Array) -> Array:
             def add(sample: Array, total: Array) -> Array:
                 folded = jax.vmap(jax.random.fold_in, (0, None))(keys, sample)
-                return total + self.network.logits(constants, x, folded)
+                return total + self.classifier.logits(constants, x, folded)
 
             if self.samples == 1:
-                return self.network.logits(constants, x, keys)
-            zero = jnp.zeros((len(x), self.network.num_classes))
+                return self.classifier.logits(constants, x, keys)
+            zero = jnp.zeros((len(x), self.classifier.num_classes))
             return jax.lax.fori_loop(0, self.samples, add, zero) / self.samples
 
         return jax.jit(mean_logits)

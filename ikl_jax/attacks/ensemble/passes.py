@@ -11,7 +11,7 @@ import numpy as np
 
 from ikl_jax.attacks.common.attack import Attack
 from ikl_jax.attacks.ensemble.batches import Batches
-from ikl_jax.attacks.ensemble.examples import Examples
+from ikl_jax.attacks.ensemble.inputs import Inputs
 from ikl_jax.attacks.ensemble.judge import Judge
 
 
@@ -66,7 +66,7 @@ class Stage(NamedTuple):
 
 
 @dataclasses.dataclass
-class Standing:
+class Progress:
     """How an evaluation stands; it changes with every record.
 
     Attributes:
@@ -96,59 +96,57 @@ class Standing:
         self.seconds += record.seconds
 
 
-Report = Callable[[Record, Standing], None]
+Report = Callable[[Record, Progress], None]
 
 
 def run(
     passes: Sequence[Pass],
-    examples: Examples,
-    standing: Standing,
+    inputs: Inputs,
+    progress: Progress,
     judge: Judge,
     batches: Batches,
     journal: Iterable[Record],
     report: Report,
 ) -> None:
-    """All passes, those of `journal` from it; `standing` is how it ends.
+    """All passes, those of `journal` from it; `progress` is how it ends.
 
     What an attack says it found counts where the judge agrees.
     """
     recorded: dict[int, list[Record]] = {}
     for record in journal:
         recorded.setdefault(record.number, []).append(record)
-    before = standing.seconds
+    before = progress.seconds
     for number, current in enumerate(passes):
-        standing.number = number
-        left = np.flatnonzero(standing.robust)
+        progress.number = number
+        left = np.flatnonzero(progress.robust)
         for record in recorded.get(number, ()):
-            standing.add(record)
+            progress.add(record)
             left = np.setdiff1d(left, record.rows)
         for rows in batches.split(left):
             start = time.monotonic()
-            broken, x_adv = _attacked(current, examples, judge, batches, rows)
+            broken, x_adv = _attacked(current, inputs, judge, batches, rows)
             seconds = time.monotonic() - start
             record = Record(number, rows, broken, x_adv[broken], seconds)
-            standing.add(record)
-            report(record, standing)
+            progress.add(record)
+            report(record, progress)
         if number + 1 == len(passes) or passes[number + 1].stage != current.stage:
-            seconds, before = standing.seconds - before, standing.seconds
-            stage = Stage(current.stage, standing.robust_accuracy, seconds)
-            standing.stages.append(stage)
+            seconds, before = progress.seconds - before, progress.seconds
+            stage = Stage(current.stage, progress.robust_accuracy, seconds)
+            progress.stages.append(stage)
 
 
 def _attacked(
     current: Pass,
-    examples: Examples,
+    inputs: Inputs,
     judge: Judge,
     batches: Batches,
     rows: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which of `rows` the pass breaks, and by what."""
     padded = batches.padded(rows)
-    x, labels = batches.put(examples.x[padded]), batches.put(examples.labels[padded])
-    targets = batches.put(examples.targets[padded, current.rank])
-    folded = jax.vmap(jax.random.fold_in, (0, None))(
-        examples.keys[padded], current.seed
-    )
+    x, labels = batches.put(inputs.x[padded]), batches.put(inputs.labels[padded])
+    targets = batches.put(inputs.targets[padded, current.rank])
+    folded = jax.vmap(jax.random.fold_in, (0, None))(inputs.keys[padded], current.seed)
     found = current.attack(x, labels, targets, batches.put(folded))
     broken = np.asarray(found.broken) & judge(x, found.x_adv, labels, folded)
     return broken[: len(rows)], np.asarray(found.x_adv)[: len(rows)]

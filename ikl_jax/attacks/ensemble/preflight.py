@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ikl_jax.attacks.common import losses
-from ikl_jax.attacks.common.network import Network
+from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.types import Array, LogitsFn
 
 SAMPLE = 8  # examples that a logits function is called with twice
@@ -35,13 +35,13 @@ def check_logits(logits: np.ndarray) -> None:
 
 
 def doubts(
-    logits: np.ndarray, network: Network, x: Array, labels: Array, keys: Array
+    logits: np.ndarray, classifier: Classifier, x: Array, labels: Array, keys: Array
 ) -> Iterator[str]:
     """Messages about the logits of all examples, and the gradients of some.
 
     Args:
       logits: `[N, C]`.
-      network: whose they are.
+      classifier: whose they are.
       x: `[B, ...]`, some examples.
       labels: `[B]`.
       keys: `[B]`.
@@ -57,7 +57,7 @@ def doubts(
             f"with {logits.shape[1]} classes the DLR loss lacks logits for its "
             "denominator: differences of logits are increased in its place"
         )
-    flat = _without_gradient(network, x, labels, keys)
+    flat = _without_gradient(classifier, x, labels, keys)
     if flat:
         yield (
             f"the gradient of the cross-entropy is zero for {flat} of {len(x)} "
@@ -87,13 +87,15 @@ def is_masked(stages: Sequence[tuple[str, float, float]]) -> Iterator[str]:
             )
 
 
-def _without_gradient(network: Network, x: Array, labels: Array, keys: Array) -> int:
+def _without_gradient(
+    classifier: Classifier, x: Array, labels: Array, keys: Array
+) -> int:
     def total(
         x: Array, constants: Sequence[Array], labels: Array, keys: Array
     ) -> Array:
-        logits = network.logits(constants, x, keys)
+        logits = classifier.logits(constants, x, keys)
         return jnp.sum(losses.cross_entropy(logits, labels))
 
     gradient_fn: Callable[..., Array] = jax.jit(jax.grad(total))
-    gradient = gradient_fn(x, network.constants, labels, keys)
+    gradient = gradient_fn(x, classifier.constants, labels, keys)
     return int(jnp.sum(~jnp.any(gradient.reshape(len(x), -1) != 0, axis=1)))

@@ -6,12 +6,11 @@ in an l1 ball, https://arxiv.org/abs/2103.01208, 2021.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 from ikl_jax import checks
 from ikl_jax.attacks.apgd import Apgd
 from ikl_jax.attacks.common import losses
-from ikl_jax.attacks.common.network import Network
+from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.ensemble.passes import Pass
 from ikl_jax.attacks.fab import boundary
 from ikl_jax.attacks.fab.search import Fab, FromRandomPoint
@@ -24,18 +23,13 @@ FAB_RESTARTS = 5  # of the untargeted one
 L1_RESTARTS = 5  # of APGD, where the standard version has one
 
 
-class Threat(NamedTuple):
-    """What is attacked, and within which ball."""
-
-    network: Network
-    epsilon: float
-    norm: str
+# A classifier, epsilon and the norm's name to the passes of one attack.
+Build = Callable[[Classifier, float, str], Iterator[Pass]]
 
 
-Build = Callable[[Threat], Iterator[Pass]]
-
-
-def passes(version: str | Sequence[str], threat: Threat) -> list[Pass]:
+def passes(
+    version: str | Sequence[str], classifier: Classifier, epsilon: float, norm: str
+) -> list[Pass]:
     """The passes of a version, or of a list of attacks in that order.
 
     Raises:
@@ -50,46 +44,48 @@ def passes(version: str | Sequence[str], threat: Threat) -> list[Pass]:
             raise ValueError("version must name an attack, got an empty list")
         for name in names:
             checks.one_of("attack", name, ATTACKS)
-    return [single for name in names for single in ATTACKS[name](threat)]
+    return [
+        single for name in names for single in ATTACKS[name](classifier, epsilon, norm)
+    ]
 
 
 def _apgd(
     name: str, loss: losses.AimedLoss, *, restarts: int, eot_samples: int = 1
 ) -> Build:
-    def build(threat: Threat) -> Iterator[Pass]:
-        attack = Apgd(*threat, loss=loss, eot_samples=eot_samples)
-        count = max(restarts, L1_RESTARTS) if threat.norm == "l1" else restarts
+    def build(classifier: Classifier, epsilon: float, norm: str) -> Iterator[Pass]:
+        attack = Apgd(classifier, epsilon, norm, loss=loss, eot_samples=eot_samples)
+        count = max(restarts, L1_RESTARTS) if norm == "l1" else restarts
         for restart in range(count):
             yield Pass(name, attack, restart=restart)
 
     return build
 
 
-def _apgd_targeted(threat: Threat) -> Iterator[Pass]:
-    attack = Apgd(*threat, loss=losses.targeted_dlr)
-    for rank in range(_targets(threat, TARGETS[threat.norm])):
+def _apgd_targeted(classifier: Classifier, epsilon: float, norm: str) -> Iterator[Pass]:
+    attack = Apgd(classifier, epsilon, norm, loss=losses.targeted_dlr)
+    for rank in range(_targets(classifier, TARGETS[norm])):
         yield Pass("apgd-t", attack, rank=rank)
 
 
-def _fab_targeted(threat: Threat) -> Iterator[Pass]:
-    attack = Fab(*threat)
-    for rank in range(_targets(threat, FAB_TARGETS)):
+def _fab_targeted(classifier: Classifier, epsilon: float, norm: str) -> Iterator[Pass]:
+    attack = Fab(classifier, epsilon, norm)
+    for rank in range(_targets(classifier, FAB_TARGETS)):
         yield Pass("fab-t", attack, rank=rank)
 
 
-def _fab(threat: Threat) -> Iterator[Pass]:
-    attack = Fab(*threat, boundary=boundary.towards_nearest)
+def _fab(classifier: Classifier, epsilon: float, norm: str) -> Iterator[Pass]:
+    attack = Fab(classifier, epsilon, norm, boundary=boundary.towards_nearest)
     yield Pass("fab-5", attack)
     for restart in range(1, FAB_RESTARTS):
         yield Pass("fab-5", FromRandomPoint(attack), restart=restart)
 
 
-def _square(threat: Threat) -> Iterator[Pass]:
-    yield Pass("square", Square(*threat))
+def _square(classifier: Classifier, epsilon: float, norm: str) -> Iterator[Pass]:
+    yield Pass("square", Square(classifier, epsilon, norm))
 
 
-def _targets(threat: Threat, most: int) -> int:
-    return min(most, threat.network.num_classes - 1)
+def _targets(classifier: Classifier, most: int) -> int:
+    return min(most, classifier.num_classes - 1)
 
 
 _CROSS_ENTROPY = losses.untargeted(losses.cross_entropy)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from ikl_jax import checks
 from ikl_jax.attacks.common import geometry
-from ikl_jax.attacks.common.network import Network
+from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.fab import boundary
 from ikl_jax.attacks.fab.nearest import Nearest
 from ikl_jax.attacks.fab.search import Fab
@@ -70,17 +70,17 @@ def fab(
     checks.rank_at_least(1, x=x)
     geometry.check_bounds((0.0, 1.0), x)
     x = jax.lax.stop_gradient(x.astype(jnp.promote_types(x.dtype, jnp.float32)))
-    network = Network.of(logits_fn, x)
-    constants = jax.lax.stop_gradient(network.constants)
-    network = dataclasses.replace(network, constants=constants)
-    _check_classes(len(x), network.num_classes, labels=labels)
+    classifier = Classifier.of(logits_fn, x)
+    constants = jax.lax.stop_gradient(classifier.constants)
+    classifier = dataclasses.replace(classifier, constants=constants)
+    _check_classes(len(x), classifier.num_classes, labels=labels)
     if targets is None:
         aim, targets = boundary.towards_nearest, labels
     else:
         aim, targets = boundary.towards_target, jnp.asarray(targets)
-        _check_classes(len(x), network.num_classes, targets=targets)
+        _check_classes(len(x), classifier.num_classes, targets=targets)
         _check_different(labels, targets)
-    attack = Fab(network, 0.0, norm, steps, alpha_max, eta, beta, aim)
+    attack = Fab(classifier, 0.0, norm, steps, alpha_max, eta, beta, aim)
     keys = geometry.example_keys(jax.random.key(0), len(x))
     *_, nearest = attack.nearest(x, labels, targets, keys, start=x)
     return nearest

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from ikl_jax.attacks.common import loops, losses
-from ikl_jax.attacks.fab.hyperplane import Norm
+from ikl_jax.attacks.common.geometry import Norm
 from ikl_jax.types import Array
 
 # Of a slope, by which a margin is divided; a slope may be zero.

@@ -8,49 +8,13 @@ Reference: Croce & Hein, "Minimally distorted adversarial examples with a fast a
 boundary attack", https://arxiv.org/abs/1907.02044, 2020, section 2.1.
 """
 
-import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from ikl_jax import checks
 from ikl_jax.types import Array
-
-
-@dataclasses.dataclass(frozen=True)
-class Norm:
-    """A norm as a search for the nearest point needs it.
-
-    Attributes:
-      size: `[B, D]` to `[B]`, the norm.
-      dual: `[B, D]` to `[B]`, the dual norm: how much a linear function with that
-        gradient rises in a step of size 1.
-      step_to: `(x [B, D], w [B, D], value [B])` to `[B, D]`, the smallest step from `x`
-        in [0, 1] to a point of the plane in [0, 1]. Where there is no such point it
-        goes as near to the plane as the box allows; coordinates with w = 0 stay.
-    """
-
-    size: Callable[[Array], Array]
-    dual: Callable[[Array], Array]
-    step_to: Callable[[Array, Array, Array], Array]
-
-
-def norm_named(name: str) -> Norm:
-    """The norm of that name, from the explicit table `NORMS`.
-
-    Raises:
-      ValueError: there is no such norm.
-
-    >>> import jax.numpy as jnp
-    >>> from ikl_jax.attacks import hyperplane
-    >>> x, w = jnp.array([[0.5, 0.875]]), jnp.array([[1.0, 2.0]])
-    >>> print(hyperplane.norm_named("linf").step_to(x, w, jnp.array([-0.5])))
-    [[0.25  0.125]]
-    """
-    checks.one_of("norm", name, NORMS)
-    return NORMS[name]
 
 
 class _Approach(NamedTuple):
@@ -166,20 +130,11 @@ def _last_weight(weight: Array, gain: Array, shortfall: Array) -> Array:
     return jax.lax.while_loop(is_open, narrower, start)[0]
 
 
-def _linf_size(delta: Array) -> Array:
-    return jnp.max(jnp.abs(delta), axis=-1, initial=0.0)
-
-
-def _l2_size(delta: Array) -> Array:
-    return jnp.sqrt(jnp.sum(jnp.square(delta), axis=-1))
-
-
-def _l1_size(delta: Array) -> Array:
-    return jnp.sum(jnp.abs(delta), axis=-1)
-
-
-NORMS = {
-    "linf": Norm(_linf_size, _l1_size, _linf_step_to),
-    "l2": Norm(_l2_size, _l2_size, _l2_step_to),
-    "l1": Norm(_l1_size, _linf_size, _l1_step_to),
+# `(x [B, D], w [B, D], value [B])` to `[B, D]`, by the norm's name: the smallest step
+# from `x` in [0, 1] to a point of the plane in [0, 1]. Where the box has no such point,
+# the step goes as near to the plane as the box allows; coordinates with w = 0 stay.
+STEPS: dict[str, Callable[[Array, Array, Array], Array]] = {
+    "linf": _linf_step_to,
+    "l2": _l2_step_to,
+    "l1": _l1_step_to,
 }

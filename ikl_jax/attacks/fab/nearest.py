@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from ikl_jax.attacks.common import loops
-from ikl_jax.attacks.fab.hyperplane import Norm
+from ikl_jax.attacks.common.geometry import Norm
 from ikl_jax.types import Array
 
 # Of the final search: how often it looks, and how far outside of the boundary, as a

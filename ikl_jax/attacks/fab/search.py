@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from ikl_jax import checks
 from ikl_jax.attacks.common import geometry, loops, losses
 from ikl_jax.attacks.common.attack import Found
-from ikl_jax.attacks.common.network import Network
+from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.fab import hyperplane
 from ikl_jax.attacks.fab.boundary import Boundary, towards_target
 from ikl_jax.attacks.fab.nearest import Nearest, final_search, rows
@@ -59,7 +59,7 @@ class Fab:
     for an example stays as it is from then on.
 
     Attributes:
-      network: what is attacked.
+      classifier: what is attacked.
       epsilon: radius of the ball, >= 0. With 0 all steps are made.
       norm: "linf", "l2" or "l1".
       steps: number of steps, >= 0, each of two forward passes and those that the
@@ -75,17 +75,17 @@ class Fab:
 
     >>> import jax, jax.numpy as jnp
     >>> from ikl_jax.attacks.fab.search import Fab
-    >>> from ikl_jax.attacks.common.network import Network
+    >>> from ikl_jax.attacks.common.classifier import Classifier
     >>> linear = lambda x: jnp.stack([x[:, 0], x[:, 1]], axis=1)
     >>> x = jnp.array([[0.6, 0.5], [0.9, 0.1]])
-    >>> attack = Fab(Network.of(linear, x), epsilon=0.1)
+    >>> attack = Fab(Classifier.of(linear, x), epsilon=0.1)
     >>> keys = jax.random.split(jax.random.key(0), 2)
     >>> found = attack(x, jnp.array([0, 0]), jnp.array([1, 1]), keys)
     >>> print(found.broken)
     [ True False]
     """
 
-    network: Network
+    classifier: Classifier
     epsilon: float
     norm: str = "linf"
     steps: int = 100
@@ -95,7 +95,7 @@ class Fab:
     boundary: Boundary = towards_target
 
     def __post_init__(self) -> None:
-        checks.one_of("norm", self.norm, hyperplane.NORMS)
+        geometry.norm_named(self.norm)
         checks.non_negative(epsilon=self.epsilon, steps=self.steps)
         checks.within(0.0, 1.0, alpha_max=self.alpha_max, beta=self.beta)
         checks.positive(eta=self.eta)
@@ -126,13 +126,13 @@ class Fab:
         problem = _Problem(flat(x), labels, targets, keys)
         search = _Search(flat(start), Nearest.none(problem.x))
         for first in range(0, self.steps, self._chunk):
-            search = self._advance(self.network.constants, problem, search, first)
+            search = self._advance(self.classifier.constants, problem, search, first)
             yield shaped(search.nearest)
-        yield shaped(self._finish(self.network.constants, problem, search.nearest))
+        yield shaped(self._finish(self.classifier.constants, problem, search.nearest))
 
     @property
-    def _norm(self) -> hyperplane.Norm:
-        return hyperplane.norm_named(self.norm)
+    def _norm(self) -> geometry.Norm:
+        return geometry.norm_named(self.norm)
 
     @property
     def _chunk(self) -> int:
@@ -166,7 +166,7 @@ class Fab:
         i: Array,
     ) -> _Search:
         x, labels, targets, _ = problem
-        logits_at = lambda point, look: self.network.logits(
+        logits_at = lambda point, look: self.classifier.logits(
             constants, point, problem.noise(look)
         )
         margin, slope, logits = self.boundary(
@@ -194,7 +194,8 @@ class Fab:
         at_x = margin + jnp.sum(slope * (x - point), axis=-1)
         starts = jnp.concatenate([point, x])
         normals = jnp.concatenate([slope, slope])
-        steps = self._norm.step_to(starts, normals, jnp.concatenate([margin, at_x]))
+        values = jnp.concatenate([margin, at_x])
+        steps = hyperplane.STEPS[self.norm](starts, normals, values)
         sizes = jnp.maximum(self._norm.size(steps), SMALLEST)
         of_point, of_x = jnp.split(sizes[:, None], 2)
         alpha = jnp.minimum(of_point / (of_point + of_x), self.alpha_max)
@@ -211,7 +212,7 @@ class Fab:
         ) -> Nearest:
             def look(point: Array, i: int | Array) -> tuple[Array, Array]:
                 keys = problem.noise(2 * self.steps + i)
-                logits = self.network.logits(constants, point, keys)
+                logits = self.classifier.logits(constants, point, keys)
                 margin = losses.margin(logits, problem.labels)
                 return margin, losses.is_wrong(logits, problem.labels)
 
@@ -245,10 +246,10 @@ class FromRandomPoint:
     def _start(self):
         def start(x: Array, keys: Array) -> tuple[Array, Array]:
             """The point, and the keys that are left for the search."""
-            sample = geometry.norm_named(self.fab.norm).sample
+            norm = geometry.norm_named(self.fab.norm)
             keys, starts = jax.vmap(jax.random.split, out_axes=1)(keys)
-            delta = jax.vmap(lambda key: sample(key, x.shape[1:]))(starts)
-            size = hyperplane.norm_named(self.fab.norm).size(delta.reshape(len(x), -1))
+            delta = jax.vmap(lambda key: norm.sample(key, x.shape[1:]))(starts)
+            size = norm.size(delta.reshape(len(x), -1))
             scale = self.radius * self.fab.epsilon / jnp.maximum(size, SMALLEST)
             return jnp.clip(x + rows(scale, x) * delta, 0.0, 1.0), keys
 

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ikl_jax import checks
-from ikl_jax.attacks.common import attack, geometry, losses, network
+from ikl_jax.attacks.common import attack, geometry, losses
+from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.square import linf, pyramids, windows
 from ikl_jax.types import Array, LogitsFn
 
@@ -72,7 +73,7 @@ class Square:
     not offered.) The call ends as soon as all of the batch are broken.
 
     Attributes:
-      network: the classifier.
+      classifier: the classifier.
       epsilon: radius of the ball, > 0, in the units of x.
       norm: "linf", "l2" or "l1".
       queries: perturbed inputs looked at, the start among them, >= 1.
@@ -86,7 +87,7 @@ class Square:
         1 or p_init outside of (0, 1]; when called, x is not a batch of images.
     """
 
-    network: network.Network
+    classifier: Classifier
     epsilon: float
     norm: str = "linf"
     queries: int = 5000
@@ -116,7 +117,7 @@ class Square:
         """
         _check_images(x)
         shape, proposals = x.shape[1:], NORMS[self.norm]
-        constants = self.network.constants
+        constants = self.classifier.constants
         draw_keys, noise_keys = _split(keys)
         numbers = _draw(draw_keys, 0, 1, proposals.start_draws(shape))[0]
         state = self._start(constants, x, labels, numbers, noise_keys)
@@ -148,12 +149,12 @@ class Square:
         """Looks at x, then at the first perturbed input, the query of number 0."""
 
         def start(constants, x, labels, numbers, keys):
-            logits = self.network.logits(constants, x, keys)
+            logits = self.classifier.logits(constants, x, keys)
             wrong = losses.is_wrong(logits, labels)
             loss = jnp.where(wrong, losses.margin(logits, labels), -jnp.inf)
             state = Search(x, loss, wrong, jnp.zeros(len(x), jnp.int32))
             x_new = NORMS[self.norm].start(numbers, x, self.epsilon)
-            logits = self.network.logits(constants, x_new, _fold(keys, 0))
+            logits = self.classifier.logits(constants, x_new, _fold(keys, 0))
             return _accept(state, x_new, logits, labels)
 
         return jax.jit(start)
@@ -173,7 +174,7 @@ class Square:
                     numbers[i], x, state.x_adv, sides[i], self.epsilon, self.places
                 )
                 noise = _fold(keys, first + i + 1)
-                logits = self.network.logits(constants, x_new, noise)
+                logits = self.classifier.logits(constants, x_new, noise)
                 return i + 1, _accept(state, x_new, logits, labels)
 
             return jax.lax.while_loop(unfinished, iterate, (0, state))[1]
@@ -228,7 +229,7 @@ def square(
     _check_images(x)
     geometry.check_bounds((0.0, 1.0), x)
     x = x.astype(jnp.float32)
-    attacked = network.Network.of(logits_fn, x)
+    attacked = Classifier.of(logits_fn, x)
     if labels.shape != x.shape[:1]:
         raise ValueError(
             f"labels must be one for each of the {len(x)} images, got {labels.shape}"

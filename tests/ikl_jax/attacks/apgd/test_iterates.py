@@ -8,14 +8,14 @@ import pytest
 from ikl_jax.attacks.apgd import Apgd
 from ikl_jax.attacks.apgd.halving import Point
 from ikl_jax.attacks.apgd.search import Batch
-from ikl_jax.attacks.common.network import Network
+from ikl_jax.attacks.common.classifier import Classifier
 from tests.conftest import cases
 from tests.ikl_jax.attacks.apgd.problems import CROSS_ENTROPY, NORMS, keys_of
 from tests.ikl_jax.attacks.sizes import size
 from tests.support import apgd_reference
 
 
-class Float64(Network):
+class Float64(Classifier):
     """So that the description's numbers are met to more than a sign's flip."""
 
     def logits(self, constants, x, keys):
@@ -44,9 +44,9 @@ def test_iterates_agree_with_the_description(norm, epsilon, steps, before):
     perceptron = apgd_reference.Perceptron(seed=3)
     x = np.random.default_rng(1).uniform(size=(12, 6))
     labels = perceptron.logits(x).argmax(-1)
-    network = Float64.of(lambda x: perceptron.logits(x, jnp), x)
+    classifier = Float64.of(lambda x: perceptron.logits(x, jnp), x)
     attack = Apgd(
-        network, epsilon, norm, CROSS_ENTROPY, steps, loss_before_start=before
+        classifier, epsilon, norm, CROSS_ENTROPY, steps, loss_before_start=before
     )
     keys = keys_of(len(x))
     state = attack.search(jnp.asarray(x), labels, labels, keys)
@@ -73,8 +73,8 @@ def test_l1_iterates_agree_with_the_description():
     perceptron = apgd_reference.Perceptron(seed=3, inputs=30, scale=2.0)
     x = np.random.default_rng(1).uniform(size=(8, 30))
     labels = perceptron.logits(x).argmax(-1)
-    network = Float64.of(lambda x: perceptron.logits(x, jnp), x)
-    attack = Apgd(network, 0.8, "l1", CROSS_ENTROPY, 100)
+    classifier = Float64.of(lambda x: perceptron.logits(x, jnp), x)
+    attack = Apgd(classifier, 0.8, "l1", CROSS_ENTROPY, 100)
     batch = Batch(jnp.asarray(x), labels, labels, keys_of(len(x)))
     state = attack.search(*batch)
     expected = [
@@ -114,9 +114,9 @@ def test_checkpoints_are_the_papers():
 
 def test_l1_searches_larger_balls_first():
     rules = Apgd(None, 1.0, "l1", CROSS_ENTROPY)._rules
-    assert rules.stages(1.0, 100) == [(3.0, 30), (2.0, 30), (1.0, 40)]
+    assert rules.phases(1.0, 100) == [(3.0, 30), (2.0, 30), (1.0, 40)]
     for steps in range(7):
-        assert sum(stage.steps for stage in rules.stages(1.0, steps)) == steps
+        assert sum(phase.steps for phase in rules.phases(1.0, steps)) == steps
 
 
 @pytest.mark.parametrize("norm", cases(NORMS, quick=["linf"]))

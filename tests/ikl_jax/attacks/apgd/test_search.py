@@ -10,7 +10,7 @@ import pytest
 from ikl_jax.attacks.apgd import Apgd, search
 from ikl_jax.attacks.apgd.search import Batch
 from ikl_jax.attacks.common import loops
-from ikl_jax.attacks.common.network import Network
+from ikl_jax.attacks.common.classifier import Classifier
 from tests.conftest import cases
 from tests.ikl_jax.attacks.apgd.problems import (
     CROSS_ENTROPY,
@@ -39,8 +39,8 @@ from tests.ikl_jax.attacks.sizes import size
 )
 def test_finds_the_optimum_of_a_linear_network(norm, epsilon, low, high):
     weights, x, labels, targets, slopes = linear_case(low=low, high=high)
-    network = Network.of(with_a_sure_class(weights), x)
-    attack = Apgd(network, epsilon, norm, difference, steps=100)
+    classifier = Classifier.of(with_a_sure_class(weights), x)
+    attack = Apgd(classifier, epsilon, norm, difference, steps=100)
     best = attack.search(x, labels, targets, keys_of(len(x))).best
     growth = (slopes * (np.asarray(best.x, np.float64) - x)).sum(1)
     # In the l1 ball the method itself stops short: its steps are never of one entry.
@@ -53,8 +53,8 @@ def test_finds_the_optimum_of_a_linear_network(norm, epsilon, low, high):
 @pytest.mark.parametrize("norm", cases(NORMS, quick=["linf"]))
 def test_a_batch_its_order_and_the_chunk_do_not_matter(norm, monkeypatch):
     logits_fn, x, labels = cnn_case(batch=5)
-    network = Network.of(logits_fn, x)
-    search = lambda rows: Apgd(network, RADII[norm], norm, CROSS_ENTROPY, 14)(
+    classifier = Classifier.of(logits_fn, x)
+    search = lambda rows: Apgd(classifier, RADII[norm], norm, CROSS_ENTROPY, 14)(
         x[rows], labels[rows], labels[rows], keys_of(5)[rows]
     )
     rows = jnp.arange(5)
@@ -69,7 +69,7 @@ def test_a_batch_its_order_and_the_chunk_do_not_matter(norm, monkeypatch):
 
 def test_a_chunk_that_does_not_divide_the_steps_changes_nothing(monkeypatch):
     logits_fn, x, labels = cnn_case(batch=3)
-    attack = lambda: Apgd(Network.of(logits_fn, x), 0.02, "linf", CROSS_ENTROPY, 7)
+    attack = lambda: Apgd(Classifier.of(logits_fn, x), 0.02, "linf", CROSS_ENTROPY, 7)
     monkeypatch.setattr(loops, "gradient_steps", lambda: 7)
     whole = attack().search(x, labels, labels, keys_of(3))
     monkeypatch.setattr(loops, "gradient_steps", lambda: 5)
@@ -92,7 +92,7 @@ def test_chunks_leave_few_steps_over(steps, most, size):
 
 def test_ends_early_and_keeps_what_was_first_misclassified():
     logits_fn, x, labels = cnn_case(batch=3)
-    attack = Apgd(Network.of(logits_fn, x), 0.5, "linf", CROSS_ENTROPY, 100)
+    attack = Apgd(Classifier.of(logits_fn, x), 0.5, "linf", CROSS_ENTROPY, 100)
     calls, advance = [], attack._advance
     attack.__dict__["_advance"] = lambda *args: calls.append(0) or advance(*args)
     found = attack(x, labels, labels, keys_of(3))
@@ -112,12 +112,12 @@ def test_compiled_for_cpu_no_loop_is_left_and_constants_are_arguments():
     logits_fn, x, labels = cnn_case(batch=2)
     heavy = jax.random.normal(jax.random.key(0), (96, 20_000))
     both = lambda x: logits_fn(x) + (x.reshape(2, -1) @ heavy)[:, :4]
-    network = Network.of(both, x)
-    attack = Apgd(network, 0.01, "linf", DLR, steps=5)
+    classifier = Classifier.of(both, x)
+    attack = Apgd(classifier, 0.01, "linf", DLR, steps=5)
     batch = Batch(x, labels, labels, keys_of(2))
     state = attack.search(*batch)
     lowered = attack._advance.lower(
-        network.constants, batch, state, 0.01, 0,
+        classifier.constants, batch, state, 0.01, 0,
         np.zeros(5, np.int32), np.ones(5, bool), True,
     )  # fmt: skip
     assert len(lowered.as_text()) < 300_000
@@ -133,9 +133,9 @@ def test_noise_is_averaged_and_an_examples_own():
     noisy = lambda x, key: x @ (weights + noise(key))
     x = jnp.full((6, 2), 0.5)
     labels, targets = jnp.zeros(6, int), jnp.ones(6, int)
-    network = Network.randomised(noisy, x)
+    classifier = Classifier.randomised(noisy, x)
     search = lambda samples, rows: Apgd(
-        network, 0.1, "linf", difference, steps=0, eot_samples=samples
+        classifier, 0.1, "linf", difference, steps=0, eot_samples=samples
     ).search(x[rows], labels[rows], targets[rows], keys_of(6)[rows])
     slope = weights[:, 1] - weights[:, 0]
     spread = {}
@@ -161,9 +161,9 @@ def test_most_samples_must_be_misclassified():
         return jnp.where(wrong, 1.0, -1.0) * jnp.array([[0.0, 1.0]]) + 0 * x
 
     x, zeros = jnp.full((6, 2), 0.5), jnp.zeros(6, int)
-    network = Network.randomised(moody, x)
+    classifier = Classifier.randomised(moody, x)
     broken = lambda samples, steps: (
-        Apgd(network, 0.1, "linf", CROSS_ENTROPY, steps=steps, eot_samples=samples)(
+        Apgd(classifier, 0.1, "linf", CROSS_ENTROPY, steps=steps, eot_samples=samples)(
             x, zeros, zeros, keys_of(6)
         ).broken
     )

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ikl_jax.attacks.common.network import Network
+from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.ensemble import preflight
 from ikl_jax.attacks.ensemble.judge import Judge
 from tests.ikl_jax.attacks.ensemble.problems import (
@@ -21,7 +21,7 @@ from tests.ikl_jax.attacks.ensemble.problems import (
 def test_claims_are_checked():
     logits_fn, x, labels = data()
     x, labels = jnp.asarray(x), jnp.asarray(labels)
-    judge = Judge(Network.of(logits_fn, x), 0.08, "linf")
+    judge = Judge(Classifier.of(logits_fn, x), 0.08, "linf")
     keys = jax.random.split(KEY, COUNT)
     wrong = np.asarray(logits_fn(x).argmax(1)) != labels
     np.testing.assert_array_equal(judge(x, x, labels, keys), wrong)
@@ -42,7 +42,7 @@ def test_sizes_are_the_norms(norm):
     order = {"linf": np.inf, "l2": 2, "l1": 1}[norm]
     sizes = [np.linalg.norm(row.ravel(), order) for row in delta]
     middle = float(np.median(sizes))
-    judge = Judge(Network.of(data()[0], jnp.asarray(x)), middle, norm)
+    judge = Judge(Classifier.of(data()[0], jnp.asarray(x)), middle, norm)
     x, x_adv = 0.5 * x + 0.25, 0.5 * x + 0.25 + delta
     np.testing.assert_array_equal(judge.is_allowed(x, x_adv), np.array(sizes) < middle)
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ikl_jax.attacks.common.network import Network
+from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.ensemble import passes, versions
 from ikl_jax.attacks.ensemble.autoattack import fingerprint
 from ikl_jax.attacks.ensemble.batches import Batches
@@ -63,20 +63,17 @@ def test_fingerprints_tell_evaluations_apart():
 
 
 def test_targets_are_as_many_as_there_are_other_classes():
-    network = Network.of(data(classes=3)[0], jnp.zeros((1, *SHAPE)))
-    threat = versions.Threat(network, 0.1, "linf")
-    made = versions.passes("standard", threat)
+    classifier = Classifier.of(data(classes=3)[0], jnp.zeros((1, *SHAPE)))
+    made = versions.passes("standard", classifier, 0.1, "linf")
     ranks = [(single.stage, single.rank) for single in made]
     assert ranks == [
         ("apgd-ce", 0), ("apgd-t", 0), ("apgd-t", 1), ("fab-t", 0), ("fab-t", 1),
         ("square", 0),
     ]  # fmt: skip
-    many = Network.of(data(classes=20)[0], jnp.zeros((1, *SHAPE)))
-    names = [
-        p.stage for p in versions.passes("standard", versions.Threat(many, 1, "l1"))
-    ]
+    many = Classifier.of(data(classes=20)[0], jnp.zeros((1, *SHAPE)))
+    names = [p.stage for p in versions.passes("standard", many, 1, "l1")]
     assert [names.count(n) for n in ("apgd-ce", "apgd-t", "fab-t")] == [5, 5, 9]
-    seeds = [single.seed for single in versions.passes("plus", threat)]
+    seeds = [single.seed for single in versions.passes("plus", classifier, 0.1, "linf")]
     assert len(set(seeds)) == len(seeds)
 
 
@@ -91,9 +88,9 @@ def test_batches_come_in_two_sizes():
 
 
 def test_stages_tell_their_seconds():
-    standing = passes.Standing(np.zeros((3, 2)), np.ones(3, bool), [], 0, 1)
+    progress = passes.Progress(np.zeros((3, 2)), np.ones(3, bool), [], 0, 1)
     record = Record(0, np.array([0, 2]), np.array([False, True]), np.ones((1, 2)), 2.5)
-    standing.add(record)
-    assert standing.robust.tolist() == [True, True, False]
-    assert standing.x_adv.tolist() == [[0, 0], [0, 0], [1, 1]]
-    assert standing.seconds == 2.5
+    progress.add(record)
+    assert progress.robust.tolist() == [True, True, False]
+    assert progress.x_adv.tolist() == [[0, 0], [0, 0], [1, 1]]
+    assert progress.seconds == 2.5

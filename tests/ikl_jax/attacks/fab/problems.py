@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ikl_jax import attacks
-from ikl_jax.attacks.common import network
+from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.fab import nearest
 from ikl_jax.attacks.fab.search import Fab
 
@@ -53,7 +53,7 @@ def run(attack, x, labels, targets, key=0):
 
 
 def attack_of(logits_fn, x=X, **settings):
-    return Fab(network.Network.of(logits_fn, jnp.asarray(x)), **settings)
+    return Fab(Classifier.of(logits_fn, jnp.asarray(x)), **settings)
 
 
 def program_arguments(attack, x, labels, targets):
@@ -62,7 +62,7 @@ def program_arguments(attack, x, labels, targets):
     keys = jax.random.split(jax.random.key(0), len(x))
     problem = fab._Problem(x, labels, targets, keys)
     search = fab._Search(x, nearest.Nearest.none(x))
-    return attack.network.constants, problem, search, 0
+    return attack.classifier.constants, problem, search, 0
 
 
 def epsilon_that_breaks_half(norm):

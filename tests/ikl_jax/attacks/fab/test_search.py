@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ikl_jax import attacks
-from ikl_jax.attacks.common import network
+from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.fab.boundary import towards_nearest, towards_target
 from ikl_jax.attacks.fab.search import Fab, FromRandomPoint
 from tests.conftest import cases
@@ -112,7 +112,7 @@ def test_a_random_network_gives_an_example_its_own_noise():
     labels = predictions(mlp, X)
     targets = other_classes(labels)
     keys = jax.random.split(jax.random.key(1), ROWS)
-    attack = Fab(network.Network.randomised(noisy, jnp.asarray(X)), 0.1, steps=5)
+    attack = Fab(Classifier.randomised(noisy, jnp.asarray(X)), 0.1, steps=5)
     rows = lambda chosen: attack(
         *(jnp.asarray(v)[chosen] for v in (X, labels, targets)), keys[chosen]
     )

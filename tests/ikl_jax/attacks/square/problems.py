@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from ikl_jax.attacks.common import geometry
-from ikl_jax.attacks.common.network import Network
+from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.square import Square
 
 EPSILONS = {"linf": 0.05, "l2": 0.4, "l1": 1.5}
@@ -39,7 +39,7 @@ def slope_of(x):
 
 def searches(logits_fn, x, norm, numbers_of_queries, keys=None):
     """One search for each; all run the same two compiled programs."""
-    attack = Square(Network.of(logits_fn, x), EPSILONS[norm], norm)
+    attack = Square(Classifier.of(logits_fn, x), EPSILONS[norm], norm)
     keys = geometry.example_keys(KEY, len(x)) if keys is None else keys
     for queries in numbers_of_queries:
         object.__setattr__(attack, "queries", queries)

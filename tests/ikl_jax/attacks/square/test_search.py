@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ikl_jax.attacks.common import geometry
-from ikl_jax.attacks.common.network import Network
+from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.square import CHUNK, NORMS, Square
 from tests.conftest import cases
 from tests.ikl_jax.attacks.sizes import size
@@ -114,10 +114,10 @@ def test_ends_as_soon_as_all_are_broken_and_freezes_the_first_misclassified():
 def test_the_networks_arrays_are_arguments_of_the_program():
     x = images(2, 6, 6, 1)
     weights = jax.random.normal(KEY, (36, 1000))
-    attack = Square(Network.of(lambda x: x.reshape(len(x), -1) @ weights, x), 0.1)
+    attack = Square(Classifier.of(lambda x: x.reshape(len(x), -1) @ weights, x), 0.1)
     keys = geometry.example_keys(KEY, 2)
     labels = jnp.zeros(2, jnp.int32)
-    constants = attack.network.constants
+    constants = attack.classifier.constants
     state = attack.search(x, labels, keys)
     sides, numbers = jnp.ones(CHUNK, jnp.int32), jnp.zeros((CHUNK, 2, 3))
     lowered = attack._advance.lower(
@@ -129,7 +129,7 @@ def test_the_networks_arrays_are_arguments_of_the_program():
 
 def test_one_program_serves_all_queries_of_a_batch_shape():
     x = images(2, 6, 6, 1)
-    attack = Square(Network.of(linear(slope_of(x), 1e3), x), 0.1, queries=250)
+    attack = Square(Classifier.of(linear(slope_of(x), 1e3), x), 0.1, queries=250)
     for _ in range(2):
         attack.search(x, jnp.zeros(2, jnp.int32), geometry.example_keys(KEY, 2))
     assert attack._advance._cache_size() == 1
@@ -141,7 +141,7 @@ def test_is_an_attack_of_the_ensemble_also_of_a_randomised_network():
     noisy = lambda x, key: linear(slope_of(x), 1e3)(x + jax.random.normal(key, x.shape))
     keys = geometry.example_keys(KEY, 3)
     labels = jnp.array([0, 1, 0])
-    attack = Square(Network.randomised(noisy, x), 0.1, queries=5)
+    attack = Square(Classifier.randomised(noisy, x), 0.1, queries=5)
     found = attack(x, labels, 1 - labels, keys)
     np.testing.assert_array_equal(found.broken, labels == 1)
     np.testing.assert_array_equal(found.x_adv, x)

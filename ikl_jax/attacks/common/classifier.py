@@ -15,7 +15,7 @@ RandomisedLogitsFn = Callable[[Array, Array], Array]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Network:
+class Classifier:
     """Logits, with the arrays that they are computed from apart.
 
     What a compiled function closes over becomes part of its program, which for the
@@ -34,7 +34,7 @@ class Network:
     _fn: Callable[[Array, Array], Array]
 
     @classmethod
-    def of(cls, logits_fn: LogitsFn, x: Array) -> "Network":
+    def of(cls, logits_fn: LogitsFn, x: Array) -> "Classifier":
         """Of a deterministic function `[B, ...]` to `[B, C]`; `x` as it will be given.
 
         Raises:
@@ -43,7 +43,7 @@ class Network:
         return cls._traced(lambda x, keys: logits_fn(x), x)
 
     @classmethod
-    def randomised(cls, logits_fn: RandomisedLogitsFn, x: Array) -> "Network":
+    def randomised(cls, logits_fn: RandomisedLogitsFn, x: Array) -> "Classifier":
         """Of `(x, key)`, `[B, ...]` and a key to `[B, C]`.
 
         It is called for each example by itself, so that an example's noise depends on
@@ -56,7 +56,7 @@ class Network:
         return cls._traced(each, x)
 
     @classmethod
-    def _traced(cls, fn: Callable[[Array, Array], Array], x: Array) -> "Network":
+    def _traced(cls, fn: Callable[[Array, Array], Array], x: Array) -> "Classifier":
         keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), len(x)))
         closed, shape = jax.make_jaxpr(fn, return_shape=True)(_abstract(x), keys)
         found: Any = shape

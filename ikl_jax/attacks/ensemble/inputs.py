@@ -11,11 +11,11 @@ import numpy as np
 from ikl_jax import checks
 from ikl_jax.attacks.common import geometry
 from ikl_jax.attacks.ensemble.batches import Batches
-from ikl_jax.attacks.ensemble.judge import SIZES, Judge
+from ikl_jax.attacks.ensemble.judge import Judge
 from ikl_jax.types import Array
 
 
-class Examples(NamedTuple):
+class Inputs(NamedTuple):
     """All that is attacked.
 
     Attributes:
@@ -50,8 +50,8 @@ def checked(x: Any, labels: Any, norm: str) -> tuple[np.ndarray, np.ndarray]:
             f"x and labels must have one row an example, and some examples, got "
             f"{x.shape} and {labels.shape}"
         )
-    checks.one_of("norm", norm, SIZES)
-    geometry.check_bounds((0.0, 1.0), x)
+    geometry.norm_named(norm)
+    geometry.check_bounds(geometry.BOX, x)
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise TypeError(f"labels must be integers, got {labels.dtype}")
     return np.asarray(x, np.float32), np.asarray(labels, np.int32)
