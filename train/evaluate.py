@@ -23,8 +23,8 @@ from train.base import files
 from train.base.errors import UserError, explained
 
 if TYPE_CHECKING:
-    from train.evaluation.evaluation import Threat
-    from train.evaluation.subject import Subject
+    from train.evaluation.pgd import PgdAttack
+    from train.evaluation.target import Target
 
 KINDS = ("last", "averaged", "best")
 BASE_CONFIG = pathlib.Path(__file__).parent.parent / "configs" / "base.py"
@@ -79,7 +79,7 @@ def _is_file(weights: str | None) -> bool:
 
 
 def _evaluate(values: flags.FlagValues) -> None:
-    from train.evaluation.evaluation import Threat
+    from train.evaluation.pgd import PgdAttack
 
     overrides = {
         name: values[name].value
@@ -87,11 +87,11 @@ def _evaluate(values: flags.FlagValues) -> None:
         if values[name].value is not None
     }
     _check({**overrides, "num_examples": values.num_examples})
-    subject = _subject(values)
-    threat = dataclasses.replace(Threat.of(subject.config), **overrides)
+    target = _target(values)
+    threat = dataclasses.replace(PgdAttack.of(target.config), **overrides)
     attack = {"pgd": _pgd, "autoattack": _autoattack}[values.attack]
-    name, judged = attack(subject, threat, values)
-    _write(subject, name, judged)
+    name, judged = attack(target, threat, values)
+    _write(target, name, judged)
     _show(judged)
 
 
@@ -114,8 +114,8 @@ def _told(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _subject(values: flags.FlagValues) -> "Subject":
-    from train.evaluation import subject
+def _target(values: flags.FlagValues) -> "Target":
+    from train.evaluation import target
     from train.networks import converted
 
     if not _is_file(values.weights):
@@ -123,7 +123,7 @@ def _subject(values: flags.FlagValues) -> "Subject":
             if values[name].present:
                 raise UserError(f"--{name} is for --weights=FILE, not for a run")
         changed = config_flags.get_override_values(values["config"])
-        return subject.of_run(pathlib.Path(values.workdir), values.weights, changed)
+        return target.of_run(pathlib.Path(values.workdir), values.weights, changed)
     path, config = pathlib.Path(values.weights), values.config
     if path.suffix != ".npz":
         raise UserError(
@@ -137,30 +137,30 @@ def _subject(values: flags.FlagValues) -> "Subject":
     workdir = pathlib.Path(values.workdir or path.with_suffix(""))
     with files.written(workdir):
         workdir.mkdir(parents=True, exist_ok=True)
-    return subject.of_file(path, config, workdir)
+    return target.of_file(path, config, workdir)
 
 
-def _write(subject: "Subject", name: str, judged: dict[str, Any]) -> None:
+def _write(target: "Target", name: str, judged: dict[str, Any]) -> None:
     """Adds to `evaluation.json`."""
-    path = subject.workdir / "evaluation.json"
+    path = target.workdir / "evaluation.json"
     earlier = files.read_json(path) if path.exists() else {}
-    added = {f"{name}, {subject.name}": judged}
+    added = {f"{name}, {target.name}": judged}
     files.write_whole(path, files.to_json({**earlier, **added}))
 
 
 def _pgd(
-    subject: "Subject", threat: "Threat", values: flags.FlagValues
+    target: "Target", threat: "PgdAttack", values: flags.FlagValues
 ) -> tuple[str, dict[str, Any]]:
-    from train.evaluation.evaluation import Evaluator
-    from train.reports import results
+    from train.evaluation.measures.summary import summary
+    from train.evaluation.pgd import Evaluator
 
-    config = subject.config
+    config = target.config
     evaluator = Evaluator(
-        subject.model, subject.data.test, threat, subject.mesh,
+        target.model, target.data.test, threat, target.mesh,
         batch_size=config.evaluation.batch_size, seed=config.seed,
     )  # fmt: skip
-    verdict = evaluator(subject.weights, values.num_examples)
-    judged = subject.told | results.judged(config, subject.data, verdict, threat)
+    predictions = evaluator(target.weights, values.num_examples)
+    judged = target.told | summary(config, target.data, predictions, threat)
     if not threat.restarts:
         return "natural", judged
     name = f"{threat.name} at {threat.epsilon:g}"
@@ -168,11 +168,11 @@ def _pgd(
 
 
 def _autoattack(
-    subject: "Subject", threat: "Threat", values: flags.FlagValues
+    target: "Target", threat: "PgdAttack", values: flags.FlagValues
 ) -> tuple[str, dict[str, Any]]:
     from rich.console import Console
 
-    from train.evaluation import robustness
+    from train.evaluation import autoattack
 
     for name in ("steps", "restarts", "relative_step_size"):
         if values[name].value is not None:
@@ -180,13 +180,13 @@ def _autoattack(
     version = values.version or "standard"
     console = Console()
     with explained():
-        trial = robustness.Trial.of(subject, threat, values.num_examples)
+        trial = autoattack.AutoAttackRun.of(target, threat, values.num_examples)
         result = trial.evaluate(version, values.seed or 0, console)
         name = f"autoattack {result.version} ({threat.norm}) at {threat.epsilon:g}"
-        judged = subject.told | {"evaluated_on": subject.config.data.evaluate_on}
-        judged |= robustness.told(result)
+        judged = target.told | {"evaluated_on": target.config.data.evaluate_on}
+        judged |= autoattack.told(result)
         if values.picture:
-            _write(subject, name, judged)  # the picture takes a while
+            _write(target, name, judged)  # the picture takes a while
             judged |= trial.draw(result, console)
     return name, judged
 

@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from tests.conftest import ROOT
 from tests.support.commands import command, environment, train
 from train import compare, evaluate
-from train.evaluation import journal, subject
+from train.evaluation import journal, target
 from train.experiment import run as runs
 from train.networks import converted
 
@@ -132,7 +132,7 @@ def test_fields_that_a_run_is_evaluated_with_otherwise(workdir, tmp_path):
     assert name == f"natural, averaged weights on npz:{path}"
     assert (judged["dataset"], judged["num_examples"]) == (f"npz:{path}", 7)
     changed = {"evaluation.batch_size": 8, "model.dtype": "bfloat16"}
-    opened = subject.of_run(workdir, "last", changed)
+    opened = target.of_run(workdir, "last", changed)
     assert opened.config.evaluation.batch_size == 8
     assert opened.model.dtype == jnp.bfloat16
     assert opened.name == "last weights in bfloat16"

@@ -1,4 +1,4 @@
-"""Pictures: images, what an attack adds to them, what the model says; robustness."""
+"""Pictures: images, what an attack adds to them, what the model says; autoattack."""
 
 import pathlib
 from typing import Any
@@ -10,15 +10,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from ikl_jax.attacks.ensemble.autoattack import Result
-from train.evaluation.evaluation import Examples, Threat
+from train.evaluation.pgd import PgdAttack
+from train.evaluation.predictions import AttackedImages
 
 COUNT = 8  # images in a row
 
 
-def save(path: pathlib.Path, examples: Examples, threat: Threat) -> None:
+def save(path: pathlib.Path, examples: AttackedImages, threat: PgdAttack) -> None:
     """Rows: natural, perturbation (grey is zero), adversarial; titles: predictions.
 
-    A prediction is green where it is the label, red where not. Examples that were not
+    A prediction is green where it is the label, red where not. Images that were not
     attacked are one row.
     """
     rows = 1 if examples.x_adv is None else 3
@@ -33,7 +34,7 @@ def save_robustness(
     path: pathlib.Path,
     distances: np.ndarray,
     result: Result,
-    fell: Examples | None,
+    fell: AttackedImages | None,
 ) -> None:
     """Robust accuracy up to twice epsilon, above the examples that fell within it.
 
@@ -74,7 +75,7 @@ def _size(columns: int, rows: int) -> tuple[float, float]:
 
 
 def _grid(
-    figure: Any, examples: Examples, norm: str, epsilon: float, attack: str
+    figure: Any, examples: AttackedImages, norm: str, epsilon: float, attack: str
 ) -> None:
     """The examples' images, a row a kind."""
     rows: list[tuple[Any, ...]] = [(examples.x, examples.natural, "natural")]

@@ -19,16 +19,18 @@ from train.data import pipeline
 from train.data.fingerprint import fingerprint
 from train.devices import processes, sharding
 from train.devices.preemption import Preempted, Watch
-from train.evaluation.evaluation import Evaluator, Threat, Verdict
+from train.evaluation.pgd import Evaluator, PgdAttack
+from train.evaluation.predictions import Predictions
 from train.experiment import settings
 from train.experiment.checkpoint import Checkpoints
 from train.experiment.run import BEST, CHECKPOINTS, Run, build
 from train.recipes.recipe import Metrics, Step
 from train.recipes.state import TrainState
-from train.reports import pictures, results, tables
-from train.teachers import teacher_logits
-from train.teachers.teacher_logits import TeacherLogits
+from train.reports import pictures, tables
+from train.teachers import cached_logits
+from train.teachers.cached_logits import TeacherLogits
 from train.training import health
+from train.training import result as results
 from train.training.progress import Display
 from train.training.writers import MetricsWriter, NoWriter, logged
 
@@ -113,13 +115,13 @@ def _train(run: Run, workdir: pathlib.Path, console: Console, watch: Watch) -> d
             state = _epochs(start, parts)
             parts.checkpoints.wait()
             parts.best.wait()
-        verdict = parts.evaluator(state.evaluated)
-        parts.writer.write(run.total_steps, _evaluated(verdict))
+        predictions = parts.evaluator(state.evaluated)
+        parts.writer.write(run.total_steps, _evaluated(predictions))
     examples = parts.evaluator.examples(state.evaluated)
     if processes.is_main():
-        pictures.save(workdir / "examples.png", examples, Threat.of(run.config))
+        pictures.save(workdir / "examples.png", examples, PgdAttack.of(run.config))
     weights = "last" if state.averaged is None else "averaged"
-    return results.of(run, verdict, weights=weights, seconds=parts.seconds())
+    return results.of(run, predictions, weights=weights, seconds=parts.seconds())
 
 
 def _set_up(
@@ -133,10 +135,10 @@ def _set_up(
     config, data = run.config, fingerprint(run.data)
     processes.agree("data", data)
     _say_where(run, console)
-    taught = teacher_logits.of(run, console, between=watch.check)
+    taught = cached_logits.of(run, console, between=watch.check)
     origins = {"data": data, **taught.origins}
     evaluator = Evaluator(
-        run.model, run.data.test, Threat.of(config), run.mesh,
+        run.model, run.data.test, PgdAttack.of(config), run.mesh,
         batch_size=config.evaluation.batch_size, seed=config.seed,
         between=watch.check,
     )  # fmt: skip
@@ -267,17 +269,17 @@ def _close(
     every = config.evaluation.every
     if every and epoch % every == 0 and not last:
         try:
-            verdict = parts.evaluator(
+            predictions = parts.evaluator(
                 state.evaluated, config.evaluation.during_training
             )
         except Preempted:
             parts.save(state, pending=[], evaluated=False, best=best)
             raise
-        parts.writer.write(step, _evaluated(verdict))
-        metrics = metrics | _evaluated(verdict)
-        if verdict.score > best:
-            best = verdict.score
-            parts.best.save(step, state.evaluated, _evaluated(verdict))
+        parts.writer.write(step, _evaluated(predictions))
+        metrics = metrics | _evaluated(predictions)
+        if predictions.score > best:
+            best = predictions.score
+            parts.best.save(step, state.evaluated, _evaluated(predictions))
             parts.best.wait()  # before a checkpoint knows of it
     parts.display.epoch(step, epoch, metrics)
     if epoch % config.checkpoint_every == 0 or last:
@@ -331,7 +333,7 @@ def _stopwatch(before: float) -> Callable[[], float]:
     return lambda: before + time.monotonic() - start
 
 
-def _evaluated(verdict: Verdict) -> dict[str, float]:
-    told = {"eval_natural_accuracy": verdict.natural_accuracy}
-    robust = verdict.robust_accuracy
+def _evaluated(predictions: Predictions) -> dict[str, float]:
+    told = {"eval_natural_accuracy": predictions.natural_accuracy}
+    robust = predictions.robust_accuracy
     return told if robust is None else told | {"eval_robust_accuracy": robust}

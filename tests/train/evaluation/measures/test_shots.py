@@ -7,8 +7,8 @@ from configs import base
 from tests.support.commands import result_of, run, train
 from train.base.errors import UserError
 from train.data.splits import DataSet, InMemory
-from train.evaluation import shots
-from train.evaluation.evaluation import Verdict
+from train.evaluation.measures import shots
+from train.evaluation.predictions import Predictions
 from train.experiment import validation
 
 
@@ -18,29 +18,31 @@ def data(*counts):
     return DataSet(split, split, len(counts), (2, 2, 1))
 
 
-def verdict(**right_of):
+def predictions(**right_of):
     """By class: how many of its four examples are right."""
     labels = np.repeat([int(name[1:]) for name in right_of], 4)
     natural = np.concatenate([np.arange(4) < right for right in right_of.values()])
-    return Verdict(labels, natural, None)
+    return Predictions(labels, natural, None)
 
 
 def test_each_group_is_the_mean_over_its_classes():
     # 100 is not many, 20 not few.
     found = shots.accuracies(
-        verdict(c0=4, c1=2, c2=3, c3=1, c4=0), data(150, 101, 100, 20, 19), (20, 100)
+        predictions(c0=4, c1=2, c2=3, c3=1, c4=0),
+        data(150, 101, 100, 20, 19),
+        (20, 100),
     )
     assert found == {"many": 0.75, "medium": 0.5, "few": 0.0}
     assert list(found) == ["many", "medium", "few"]
 
 
 def test_classes_that_are_not_evaluated_do_not_count():
-    found = shots.accuracies(verdict(c1=3), data(150, 10, 10), (20, 100))
+    found = shots.accuracies(predictions(c1=3), data(150, 10, 10), (20, 100))
     assert found == {"few": 0.75}
 
 
 def test_balanced_data_has_no_groups():
-    assert shots.accuracies(verdict(c0=4, c1=0), data(50, 60), (20, 100)) == {}
+    assert shots.accuracies(predictions(c0=4, c1=0), data(50, 60), (20, 100)) == {}
 
 
 @pytest.mark.parametrize("given", [(100, 20), (1, 2, 3), (-1, 5)])

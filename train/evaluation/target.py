@@ -25,7 +25,7 @@ from train.recipes.state import Weights
 
 
 @dataclasses.dataclass(frozen=True)
-class Subject:
+class Target:
     """A network with weights, and the data that it is judged on.
 
     Attributes:
@@ -51,7 +51,7 @@ class Subject:
 
 def of_run(
     workdir: pathlib.Path, kind: str | None, changed: Mapping[str, Any]
-) -> Subject:
+) -> Target:
     """A run's last, averaged or best weights; None: averaged ones, if it keeps them.
 
     With other values of the fields that `changed` names.
@@ -74,13 +74,13 @@ def of_run(
         name += f" on {source}"
     if dtype != trained.model.dtype:
         name += f" in {dtype}"
-    return Subject(
+    return Target(
         run.config, run.data, run.model, weights, run.mesh, workdir, name,
         {"step": step, "weights": kind, "dataset": source},
     )  # fmt: skip
 
 
-def of_file(path: pathlib.Path, config: Config, workdir: pathlib.Path) -> Subject:
+def of_file(path: pathlib.Path, config: Config, workdir: pathlib.Path) -> Target:
     """Weights that `train.convert` has written, on the data that a config names.
 
     Raises:
@@ -101,7 +101,7 @@ def of_file(path: pathlib.Path, config: Config, workdir: pathlib.Path) -> Subjec
         jax.eval_shape(network.apply, variables, images)
     weights = Weights(variables["params"], variables.get("batch_stats", {}))
     weights = jax.device_put(weights, sharding.replicated(mesh))
-    return Subject(
+    return Target(
         config, data, network, weights, mesh, workdir, path.name,
         {"weights": str(path), "model": read.model, "dataset": config.data.source},
     )  # fmt: skip

@@ -10,18 +10,18 @@ import numpy as np
 
 from train.data.splits import DataSet
 from train.data.subsets import long_tail
-from train.evaluation.evaluation import Verdict
+from train.evaluation.predictions import Predictions
 
 GROUPS = ("many", "medium", "few")
 
 
 def accuracies(
-    verdict: Verdict, data: DataSet, thresholds: Sequence[int]
+    predictions: Predictions, data: DataSet, thresholds: Sequence[int]
 ) -> dict[str, float]:
     """Natural accuracy of each group, the mean over its classes.
 
     Args:
-      verdict: on the part of `data` that is evaluated.
+      predictions: on the part of `data` that is evaluated.
       data: its training part says how many examples each class has.
       thresholds: few-shot classes have fewer training examples than the first,
         many-shot classes more than the second.
@@ -35,9 +35,9 @@ def accuracies(
     group_of = np.where(counts > most, 0, np.where(counts < fewest, 2, 1))
     if len(np.unique(group_of)) == 1:
         return {}
-    evaluated = np.unique(verdict.labels)
+    evaluated = np.unique(predictions.labels)
     by_class = np.array(
-        [verdict.natural[verdict.labels == label].mean() for label in evaluated]
+        [predictions.natural[predictions.labels == label].mean() for label in evaluated]
     )
     members = {
         name: group_of[evaluated] == number for number, name in enumerate(GROUPS)

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +15,7 @@ from train.base.config import Config
 from train.data import pipeline
 from train.data.splits import Split
 from train.devices import sharding
+from train.evaluation.predictions import AttackedImages, Predictions
 from train.recipes import recipe
 from train.recipes.state import Weights
 
@@ -25,7 +25,7 @@ CPU_CHUNK = 5
 
 
 @dataclasses.dataclass(frozen=True)
-class Threat:
+class PgdAttack:
     """A PGD attack on the cross-entropy, as evaluation uses it.
 
     Attributes:
@@ -49,7 +49,7 @@ class Threat:
         return f"pgd{self.steps}{repeated}{norm}"
 
     @classmethod
-    def of(cls, config: Config) -> "Threat":
+    def of(cls, config: Config) -> "PgdAttack":
         evaluation = config.evaluation
         return cls(
             epsilon=config.attack.epsilon,
@@ -60,53 +60,15 @@ class Threat:
         )
 
 
-class Verdict(NamedTuple):
-    """What a model made of each of `N` examples, `[N]` each.
-
-    Attributes:
-      labels: of the examples.
-      natural: whether it is right about the example as it is.
-      robust: whether it is right on every attack too; None: none was made.
-    """
-
-    labels: np.ndarray
-    natural: np.ndarray
-    robust: np.ndarray | None
-
-    @property
-    def natural_accuracy(self) -> float:
-        return float(self.natural.mean())
-
-    @property
-    def robust_accuracy(self) -> float | None:
-        return None if self.robust is None else float(self.robust.mean())
-
-    @property
-    def score(self) -> float:
-        """What the best weights have most of: robust accuracy where it is known."""
-        robust = self.robust_accuracy
-        return self.natural_accuracy if robust is None else robust
-
-
-class Examples(NamedTuple):
-    """Some examples, and what the model says of them; None: they were not attacked."""
-
-    x: np.ndarray
-    labels: np.ndarray
-    natural: np.ndarray
-    x_adv: np.ndarray | None = None
-    adversarial: np.ndarray | None = None
-
-
 class Evaluator:
     """Compiled once, for any weights of one model."""
 
     def __init__(
-        self, model: recipe.Model, split: Split, threat: Threat, mesh: Mesh, *,
+        self, model: recipe.Model, split: Split, attack: PgdAttack, mesh: Mesh, *,
         batch_size: int, seed: int = 0, between: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         """`between` is called again and again, so that it can raise to interrupt."""
-        self._split, self._threat, self._mesh = split, threat, mesh
+        self._split, self._settings, self._mesh = split, attack, mesh
         self._between = between
         divided = mesh.shape["data"]
         self._batch_size = min(batch_size, -(-len(split) // divided) * divided)
@@ -132,7 +94,7 @@ class Evaluator:
         self._start = jax.jit(self._random_start)
         self._advance = jax.jit(self._steps, static_argnames="steps")
 
-    def __call__(self, weights: Weights, limit: int | None = None) -> Verdict:
+    def __call__(self, weights: Weights, limit: int | None = None) -> Predictions:
         """The verdict on the first `limit` examples of the split (None: all)."""
         limit = len(self._split) if limit is None else min(limit, len(self._split))
         told, natural, robust = [], [], []
@@ -140,27 +102,27 @@ class Evaluator:
             right, shown = map(np.asarray, self._right(weights, x, labels))
             told.append(shown[valid])
             natural.append(right[valid])
-            for restart in range(self._threat.restarts):
+            for restart in range(self._settings.restarts):
                 self._between()
                 x_adv = self._attack(weights, x, labels, index, restart)
                 right = right & np.asarray(self._right(weights, x_adv, labels)[0])
             robust.append(right[valid])
-        attacked = np.concatenate(robust) if self._threat.restarts else None
-        return Verdict(np.concatenate(told), np.concatenate(natural), attacked)
+        attacked = np.concatenate(robust) if self._settings.restarts else None
+        return Predictions(np.concatenate(told), np.concatenate(natural), attacked)
 
     def is_finite(self, weights: Weights) -> bool:
         """Whether the logits of the first batch are numbers."""
         (x, _, _), _ = next(self._batches(len(self._split)))
         return bool(self._all_finite(weights, x))
 
-    def examples(self, weights: Weights, count: int = 8) -> Examples:
+    def examples(self, weights: Weights, count: int = 8) -> AttackedImages:
         """The first `count` examples of the split and a first restart's attack."""
         (x, labels, index), _ = next(self._batches(len(self._split)))
         shown = (x, labels, self._predict(weights, x))
-        if self._threat.restarts:
+        if self._settings.restarts:
             x_adv = self._attack(weights, x, labels, index, 0)
             shown = (*shown, x_adv, self._predict(weights, x_adv))
-        return Examples(*map(np.asarray, self._first(shown, count)))
+        return AttackedImages(*map(np.asarray, self._first(shown, count)))
 
     def _batches(
         self, limit: int
@@ -181,7 +143,7 @@ class Evaluator:
     ) -> Array:
         """Adversarial examples; `index` seeds each one's start, whatever the batch."""
         x_adv = self._start(x, index, restart)
-        left = self._threat.steps
+        left = self._settings.steps
         chunk = CPU_CHUNK if jax.default_backend() == "cpu" else left
         while left > 0:
             steps = min(chunk, left)
@@ -197,7 +159,7 @@ class Evaluator:
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(index)
         return ikl_jax.attacks.pgd(
             lambda x: jnp.zeros(len(x)), x, steps=0, step_size=0.0, key=keys,
-            epsilon=self._threat.epsilon, norm=self._threat.norm,
+            epsilon=self._settings.epsilon, norm=self._settings.norm,
         )  # fmt: skip
 
     def _steps(
@@ -209,9 +171,9 @@ class Evaluator:
                 logits, labels
             )
 
-        threat = self._threat
+        settings = self._settings
         return ikl_jax.attacks.pgd(
-            loss, x, steps=steps, x_init=x_adv, norm=threat.norm,
-            epsilon=threat.epsilon,
-            step_size=threat.relative_step_size * threat.epsilon,
+            loss, x, steps=steps, x_init=x_adv, norm=settings.norm,
+            epsilon=settings.epsilon,
+            step_size=settings.relative_step_size * settings.epsilon,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""AutoAttack on a subject, told as it goes on, and able to go on."""
+"""AutoAttack on a target, told as it goes on, and able to go on."""
 
 import dataclasses
 import pathlib
@@ -20,9 +20,10 @@ from ikl_jax.attacks.ensemble.autoattack import Result, fingerprint
 from ikl_jax.attacks.ensemble.passes import Progress, Record
 from ikl_jax.types import Array, LogitsFn
 from train.devices import sharding
-from train.evaluation import subject
-from train.evaluation.evaluation import Examples, Threat
+from train.evaluation import target
 from train.evaluation.journal import Journal
+from train.evaluation.pgd import PgdAttack
+from train.evaluation.predictions import AttackedImages
 from train.recipes import recipe
 from train.reports import pictures
 
@@ -31,13 +32,13 @@ CURVE_REACH, CURVE_POINTS = 2.0, 21  # in epsilons, of what evaluation.json hold
 
 
 @dataclasses.dataclass(frozen=True)
-class Trial:
+class AutoAttackRun:
     """A network, examples and a threat, as attacks take them."""
 
     logits_fn: LogitsFn
     x: np.ndarray
     labels: np.ndarray
-    threat: Threat
+    threat: PgdAttack
     batch_size: int
     divided: Sharding
     workdir: pathlib.Path
@@ -45,10 +46,10 @@ class Trial:
 
     @classmethod
     def of(
-        cls, judged: subject.Subject, threat: Threat, num_examples: int | None
-    ) -> "Trial":
-        """On the first `num_examples` of the subject's data (None: all)."""
-        x, labels = subject.examples(judged.data, num_examples)
+        cls, judged: target.Target, threat: PgdAttack, num_examples: int | None
+    ) -> "AutoAttackRun":
+        """On the first `num_examples` of the target's data (None: all)."""
+        x, labels = target.examples(judged.data, num_examples)
 
         def logits_fn(x: Array) -> Array:
             return recipe.evaluate_logits(judged.model, judged.weights, x)
@@ -133,11 +134,11 @@ class Trial:
         )  # fmt: skip
         return np.where(result.robust, nearest, np.minimum(nearest, within))
 
-    def _shown(self, rows: np.ndarray, result: Result) -> Examples:
+    def _shown(self, rows: np.ndarray, result: Result) -> AttackedImages:
         predict = jax.jit(lambda x: self.logits_fn(x).argmax(axis=-1))
         x, x_adv = self.x[rows], result.x_adv[rows]
         natural, adversarial = (np.asarray(predict(part)) for part in (x, x_adv))
-        return Examples(x, self.labels[rows], natural, x_adv, adversarial)
+        return AttackedImages(x, self.labels[rows], natural, x_adv, adversarial)
 
 
 def _attacks(version: str) -> str | list[str]:

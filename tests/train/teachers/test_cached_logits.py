@@ -12,7 +12,7 @@ from tests.train.recipes.test_distillation import CONFIG, other_weights, teacher
 from train.base.errors import UserError
 from train.experiment import run as runs
 from train.experiment import validation
-from train.teachers import teacher_logits
+from train.teachers import cached_logits
 from train.teachers.teacher import Teacher
 
 UNCHANGED = "--config.data.crop_padding=0"
@@ -39,7 +39,7 @@ def student(path, cache, **changed):
 
 def opened(run_):
     told = Told()
-    found = teacher_logits.of(run_, told, between=lambda: None)
+    found = cached_logits.of(run_, told, between=lambda: None)
     return found, told.lines
 
 
@@ -71,7 +71,7 @@ def test_what_was_begun_and_not_finished_is_computed_again(tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        teacher_logits.of(run_, Told(), between=stop)
+        cached_logits.of(run_, Told(), between=stop)
     assert not (tmp_path / "cache" / "about.json").exists()
     found, told = opened(run_)
     assert len(told) == 1

@@ -1,0 +1,1 @@
+"""Measures on predictions: each one is a file here."""
