@@ -1,4 +1,4 @@
-"""Adversarial weight perturbation: a step from the weights towards a higher loss.
+"""Adversarial weight perturbation (AWP): moves the weights towards a higher loss.
 
 Reference: Wu et al., "Adversarial Weight Perturbation Helps Robust Generalization",
 https://arxiv.org/abs/2004.05884, 2020, Eqs. 8 and 9.
@@ -14,10 +14,12 @@ from ikl_jax.types import Array, PyTree, Scalar
 def perturb(params: PyTree, grads: PyTree, gamma: Scalar) -> PyTree:
     """Moves each weight tensor by gamma times its own norm along its gradient.
 
-    leaf + gamma * ||leaf|| * g / ||g|| (Frobenius norms) for leaves of two dimensions
-    or more; others (biases, BatchNorm) stay, as does a leaf whose gradient is zero.
-    The result is where the training gradient is taken; it is then applied to the
-    original weights, so there is no proxy model and nothing to restore:
+    A leaf of two or more dimensions becomes `leaf + gamma * ||leaf|| * g / ||g||`, with
+    Frobenius norms. Leaves of fewer dimensions (biases, BatchNorm) do not change, and
+    neither does a leaf whose gradient is zero.
+
+    Take the training gradient at the returned weights, and apply it to the original
+    ones. So there is no proxy model, and nothing to restore:
 
         attacked = awp.perturb(params, jax.grad(loss)(params), gamma=0.005)
         grads = jax.grad(loss)(attacked)  # goes to the optimiser, with `params`
@@ -28,17 +30,19 @@ def perturb(params: PyTree, grads: PyTree, gamma: Scalar) -> PyTree:
       gamma: relative size of the perturbation, >= 0; the paper takes 0.005 to 0.01.
 
     Returns:
-      A pytree like `params`, same dtypes. Not stopped: wrap it if that is wanted.
+      A pytree like `params`, with the same dtypes. Gradients flow through it: use
+      `jax.lax.stop_gradient` if they should not.
 
     Raises:
       ValueError: gamma is negative, or the trees' structures or shapes differ.
 
-    >>> import jax.numpy as jnp, ikl_jax
-    >>> params = {"kernel": jnp.full((1, 1), 2.0), "bias": jnp.ones(1)}
-    >>> grads = {"kernel": jnp.full((1, 1), -7.0), "bias": jnp.ones(1)}
-    >>> moved = ikl_jax.awp.perturb(params, grads, gamma=0.5)
-    >>> print(moved["kernel"], moved["bias"])
-    [[1.]] [1.]
+    Examples:
+      >>> import jax.numpy as jnp, ikl_jax
+      >>> params = {"kernel": jnp.full((1, 1), 2.0), "bias": jnp.ones(1)}
+      >>> grads = {"kernel": jnp.full((1, 1), -7.0), "bias": jnp.ones(1)}
+      >>> moved = ikl_jax.awp.perturb(params, grads, gamma=0.5)
+      >>> print(moved["kernel"], moved["bias"])
+      [[1.]] [1.]
     """
     checks.non_negative(gamma=gamma)
 
@@ -59,5 +63,5 @@ def _unit(grad: Array) -> Array:
     """grad / ||grad||, or zero for a zero gradient; squares cannot underflow."""
     largest = jnp.max(jnp.abs(grad))
     scaled = grad / jnp.where(largest > 0, largest, 1.0)
-    norm = jnp.linalg.norm(scaled)  # to ravel a divided array would be to gather it
+    norm = jnp.linalg.norm(scaled)  # no ravel: it would gather an array that is sharded
     return scaled / jnp.where(norm > 0, norm, 1.0)

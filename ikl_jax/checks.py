@@ -1,8 +1,8 @@
-"""Checks of arguments: one sentence that names the argument, the value, the rule.
+"""Checks of arguments. Each error names the argument, its value and what is allowed.
 
-Shapes and dtypes are known while tracing, so they are always checked. Values
-are known only outside of `jit`, `grad` and `vmap`; there the checks of values
-run, and inside they are skipped.
+Shapes and dtypes are known while JAX traces a function, so they are always checked.
+Values are known only outside of `jit`, `grad` and `vmap`. Inside of these, checks of
+values are skipped.
 """
 
 import difflib
@@ -17,16 +17,16 @@ from ikl_jax.types import Array, Scalar
 
 
 def is_concrete(value: object) -> bool:
-    """Whether all of `value` is known, here and now, rather than being traced."""
+    """Whether `value` can be read now: it is not traced, and all of it is local."""
     if isinstance(value, jax.core.Tracer):
         return False
     return not isinstance(value, jax.Array) or value.is_fully_addressable
 
 
 def least_and_most(value: Scalar) -> tuple[float, float]:
-    """The extreme entries of a concrete `value`, also while tracing.
+    """The smallest and the largest entry of a concrete `value`, also while tracing.
 
-    Infinities for an empty one, in which nothing is too small or too large.
+    For an empty array, inf and -inf: no entry is too small or too large.
     """
     with jax.ensure_compile_time_eval():
         array = jnp.asarray(value)
@@ -85,12 +85,12 @@ def within(low: float, high: float, **values: Scalar) -> None:
 
 
 def labels_in_range(labels: Array, num_classes: int) -> None:
-    """Raises for labels that are not integers, or are outside `[0, num_classes)`."""
+    """Raises if labels are no integers, or a known one is not in `[0, num_classes)`."""
     classes_in_range(num_classes, labels=labels)
 
 
 def classes_in_range(num_classes: int, **classes: Array) -> None:
-    """Raises for named arrays that are not integers, or outside `[0, num_classes)`."""
+    """`labels_in_range` for arrays of any names."""
     for name, array in classes.items():
         if not jnp.issubdtype(array.dtype, jnp.integer):
             raise TypeError(f"{name} must be integers, got {array.dtype}")
@@ -104,7 +104,7 @@ def classes_in_range(num_classes: int, **classes: Array) -> None:
 
 
 def one_of(name: str, value: str, allowed: Iterable[str]) -> None:
-    """Raises `ValueError` with the nearest names unless `value` is allowed."""
+    """Raises `ValueError`, which suggests similar names, unless `value` is allowed."""
     allowed = sorted(allowed)
     if value in allowed:
         return

@@ -1,4 +1,4 @@
-"""Class means: the average predicted distribution of each class, as loss weights."""
+"""Class means: the average prediction for each class, used as weights of a loss."""
 
 from typing import Self
 
@@ -13,29 +13,32 @@ from ikl_jax.types import Array, Scalar
 class ClassMeans(flax.struct.PyTreeNode):
     """The mean of softmax(logits) over the examples of each class (Section 3.3).
 
-    Row c is what the model predicts, on average, for examples labelled c, right or
-    wrong. An epoch's predictions are accumulated; `advance` turns them into the means
-    that the next epoch uses. A frozen pytree: every method returns a new record.
+    Row c is the average prediction for examples with label c, whether the prediction
+    is right or wrong. `accumulate` adds up the predictions of an epoch; `advance` turns
+    them into the means for the next epoch. The record is a frozen pytree: every method
+    returns a new one.
 
-    The sums are over the whole batch, so they are right for a batch sharded over
-    devices under `jit`: the compiler adds the all-reduce.
+    The sums are over the whole batch. For a batch that is sharded over devices they are
+    right, too: under `jit` the compiler adds the all-reduce.
 
     Attributes:
       mean: `[C, C]`, rows sum to 1; 1/C everywhere at first.
       total: `[C, C]`, the sum of predictions since the last `advance`.
-      count: `[C]`, the number of examples behind each row of `total`.
+      count: `[C]`, the number of examples that each row of `total` sums over.
 
-    Reference: Cui et al., https://arxiv.org/abs/2305.13948, 2024.
+    Reference: Cui et al., "Decoupled Kullback-Leibler Divergence Loss",
+    https://arxiv.org/abs/2305.13948, 2024.
 
-    >>> import jax.numpy as jnp, ikl_jax
-    >>> means = ikl_jax.ClassMeans.create(2)
-    >>> logits = jnp.log(jnp.array([[0.75, 0.25], [0.25, 0.75]]))
-    >>> keep = jnp.array([True, False])
-    >>> means = means.accumulate(logits, jnp.array([0, 0]), where=keep)
-    >>> for row in means.advance().mean:
-    ...     print(f"{row[0]:.2f} {row[1]:.2f}")
-    0.75 0.25
-    0.50 0.50
+    Examples:
+      >>> import jax.numpy as jnp, ikl_jax
+      >>> means = ikl_jax.ClassMeans.create(2)
+      >>> logits = jnp.log(jnp.array([[0.75, 0.25], [0.25, 0.75]]))
+      >>> keep = jnp.array([True, False])
+      >>> means = means.accumulate(logits, jnp.array([0, 0]), where=keep)
+      >>> for row in means.advance().mean:
+      ...     print(f"{row[0]:.2f} {row[1]:.2f}")
+      0.75 0.25
+      0.50 0.50
     """
 
     mean: Array
@@ -44,7 +47,15 @@ class ClassMeans(flax.struct.PyTreeNode):
 
     @classmethod
     def create(cls, num_classes: int, dtype: jnp.dtype = jnp.float32) -> Self:
-        """Uniform means, nothing accumulated; sums are kept in `dtype`."""
+        """Creates uniform means with nothing accumulated.
+
+        Args:
+          num_classes: C >= 1.
+          dtype: of the means and the sums.
+
+        Raises:
+          ValueError: num_classes is not positive.
+        """
         checks.positive(num_classes=num_classes)
         square = (num_classes, num_classes)
         return cls(
@@ -55,6 +66,7 @@ class ClassMeans(flax.struct.PyTreeNode):
 
     @property
     def num_classes(self) -> int:
+        """The number of classes, C."""
         return self.mean.shape[0]
 
     def accumulate(
@@ -68,10 +80,15 @@ class ClassMeans(flax.struct.PyTreeNode):
         """Adds softmax(logits / temperature) to the rows of `labels`.
 
         Args:
-          logits: `[B, C]`, stopped; summed in the record's dtype whatever theirs.
-          labels: `[B]`, integers in [0, C). Under `jit` others are left out.
+          logits: `[B, C]`, of any floating-point dtype; converted to the dtype of
+            `total`. Stopped.
+          labels: `[B]`, integers in [0, C). Under `jit`, an example with another label
+            is ignored.
           temperature: T > 0.
-          where: `[B]`, boolean, True for the examples to count; None for all.
+          where: `[B]`, boolean, True for the examples to count. None: all of them.
+
+        Returns:
+          The record with the sums of before plus those of this batch.
 
         Raises:
           ValueError: wrong shapes, temperature not positive, or a label out of range
@@ -96,19 +113,24 @@ class ClassMeans(flax.struct.PyTreeNode):
         if where is not None:
             predictions = jnp.where(where[:, None], predictions, 0.0)
             belongs = jnp.where(where[:, None], belongs, 0.0)
-        # A matrix product adds up in an order that does not vary from run to run, as
-        # that of a scatter may.
+        # A matrix product, because it adds in the same order in every run; a scatter
+        # may not.
         total = jnp.matmul(belongs.T, predictions, precision=jax.lax.Precision.HIGHEST)
         return self.replace(
             total=self.total + total, count=self.count + jnp.sum(belongs, axis=0)
         )
 
     def advance(self, momentum: Scalar = 0.0) -> Self:
-        """Ends an epoch: new means, empty sums. An unseen class keeps its row.
+        """Ends an epoch: turns the sums into new means and empties the sums.
+
+        A class without examples keeps its old row.
 
         Args:
-          momentum: share of the old mean that is kept, in [0, 1]; 0 replaces it, as
-            published.
+          momentum: share of the old mean that is kept, in [0, 1]. The published value 0
+            replaces the old mean.
+
+        Returns:
+          The record for the next epoch.
 
         Raises:
           ValueError: momentum is outside [0, 1] (where it is known).
@@ -126,11 +148,17 @@ class ClassMeans(flax.struct.PyTreeNode):
         )
 
     def weights_for(self, labels: Array) -> Array:
-        """The mean rows of `labels`, `[...]` to `[..., C]`, stopped.
+        """Looks up the mean of each label's class, as weights for `ikl_loss`.
+
+        Args:
+          labels: `[...]`, integers in [0, C). Under `jit` the weights of another label
+            are NaN.
+
+        Returns:
+          `[..., C]`, stopped.
 
         Raises:
-          ValueError: a label is out of range, where it is known; under `jit` such a
-            label's row is NaN.
+          ValueError: a label is out of range (where it is known).
           TypeError: labels are not integers.
         """
         labels = jnp.asarray(labels)

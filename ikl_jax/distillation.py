@@ -1,6 +1,6 @@
-"""Distillation losses that the decoupled divergences are compared with: KD and DKD.
+"""Two distillation losses to compare the decoupled losses with: KD and DKD.
 
-Both take `(logits, target_logits)`, student first, and stop the teacher. Both carry
+Both take `(logits, target_logits)`, the student first, and stop the teacher. Both have
 the factor T^2 of their papers, which the decoupled losses do not have.
 """
 
@@ -13,7 +13,9 @@ from ikl_jax.types import Array, Scalar
 
 
 def kd_loss(logits: Array, target_logits: Array, *, temperature: Scalar = 4.0) -> Array:
-    """Knowledge distillation: T^2 KL(softmax(m / T) || softmax(n / T)).
+    """Computes the knowledge distillation loss (KD).
+
+    `T^2 KL(softmax(m / T) || softmax(n / T))`; only the student receives gradient.
 
     Args:
       logits: `[..., C]`, the student's n. Receives gradient.
@@ -31,9 +33,10 @@ def kd_loss(logits: Array, target_logits: Array, *, temperature: Scalar = 4.0) -
       Hinton et al., "Distilling the Knowledge in a Neural Network",
       https://arxiv.org/abs/1503.02531, 2015.
 
-    >>> import jax.numpy as jnp, ikl_jax
-    >>> print(ikl_jax.kd_loss(jnp.arange(3.0), jnp.arange(3.0)))
-    0.0
+    Examples:
+      >>> import jax.numpy as jnp, ikl_jax
+      >>> print(ikl_jax.kd_loss(jnp.arange(3.0), jnp.arange(3.0)))
+      0.0
     """
     target_logits = jax.lax.stop_gradient(target_logits)
     divergence = kl_divergence(logits, target_logits, temperature=temperature)
@@ -49,11 +52,12 @@ def dkd_loss(
     beta: Scalar = 8.0,
     temperature: Scalar = 4.0,
 ) -> Array:
-    """Decoupled KD: T^2 (alpha * target-class KL + beta * non-target-class KL).
+    """Computes the decoupled knowledge distillation loss (DKD).
 
-    The target-class term is the KL between the two-way distributions "label or not";
-    the other is the KL between the distributions over the remaining classes. `alpha`
-    and `beta` are DKD's own.
+    `T^2 (alpha * target-class KL + beta * non-target-class KL)`. The target-class term
+    is the KL between the two-way distributions "label or not". The other term is the KL
+    between the distributions over the remaining classes. `alpha` and `beta` are those
+    of the DKD paper, not those of the decoupled losses.
 
     Args:
       logits: `[..., C]` with C >= 2, the student's n. Receives gradient.
@@ -75,10 +79,11 @@ def dkd_loss(
       Zhao et al., "Decoupled Knowledge Distillation",
       https://arxiv.org/abs/2203.08679, 2022, Eq. 7.
 
-    >>> import jax.numpy as jnp, ikl_jax
-    >>> n, m = jnp.array([1.0, 0.0, 0.0]), jnp.array([3.0, 0.0, 0.0])
-    >>> print(f"{ikl_jax.dkd_loss(n, m, jnp.array(0), temperature=1.0):.4f}")
-    0.2754
+    Examples:
+      >>> import jax.numpy as jnp, ikl_jax
+      >>> n, m = jnp.array([1.0, 0.0, 0.0]), jnp.array([3.0, 0.0, 0.0])
+      >>> print(f"{ikl_jax.dkd_loss(n, m, jnp.array(0), temperature=1.0):.4f}")
+      0.2754
     """
     logits, labels = jnp.asarray(logits), jnp.asarray(labels)
     target_logits = jax.lax.stop_gradient(jnp.asarray(target_logits))
@@ -109,8 +114,8 @@ def dkd_loss(
 def _split(logits: Array, is_label: Array) -> tuple[Array, Array]:
     """Logits of "label or not", `[..., 2]`, and of the other classes, `[..., C]`.
 
-    In the second the label's own class is so low that it weighs nothing, yet finite,
-    so that differences and gradients stay so too.
+    In the second array the label's own logit is -1e30: its probability is zero, but it
+    is finite, so that differences and gradients are finite too.
     """
     others = jnp.where(is_label, jnp.asarray(-1e30, logits.dtype), logits)
     label = jnp.sum(jnp.where(is_label, logits, 0.0), axis=-1)

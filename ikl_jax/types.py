@@ -1,4 +1,4 @@
-"""The few types that the library's rooms share.
+"""Types that several modules of the library share.
 
 Shape letters used in docstrings:
 
@@ -17,12 +17,12 @@ Scalar = float | Array
 
 
 class LogitsFn(Protocol):
-    """A classifier as the attacks see it: inputs `[B, ...]` to logits `[B, C]`."""
+    """A classifier as attacks call it: maps inputs `[B, ...]` to logits `[B, C]`."""
 
     def __call__(self, x: Array, /) -> Array: ...
 
 
 class LossFn(Protocol):
-    """What an attack increases: inputs `[B, ...]` to one loss per example, `[B]`."""
+    """A loss that an attack increases: maps inputs `[B, ...]` to losses `[B]`."""
 
     def __call__(self, x: Array, /) -> Array: ...

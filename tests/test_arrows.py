@@ -24,6 +24,7 @@ ROOMS = {
 }
 RUNTIME = {"jax", "flax", "chex", "numpy"}
 # Each room may import its own and those below it, never one above or beside it.
+DIVERGENCES = [{"decoupled"}, {"terms"}, {"closed_form", "inputs", "kullback_leibler"}]
 ATTACKS = [{"ensemble"}, {"apgd", "fab", "pgd", "square"}, {"common"}]
 TRAIN = [
     {"__main__", "evaluate", "compare", "convert", "convert_synthetic"},
@@ -90,7 +91,12 @@ def floors(package, order):
 
 
 @pytest.mark.parametrize(
-    ("package", "order"), [("ikl_jax.attacks", ATTACKS), ("train", TRAIN)]
+    ("package", "order"),
+    [
+        ("ikl_jax.attacks", ATTACKS),
+        ("ikl_jax.divergences", DIVERGENCES),
+        ("train", TRAIN),
+    ],
 )
 def test_arrows_between_rooms_point_down(package, order):
     upward = []

@@ -1,7 +1,10 @@
-"""What the README shows, run."""
+"""What the README shows is run; what the docs name exists; the API is documented."""
 
 import doctest
+import importlib
 import re
+
+import pytest
 
 from tests.conftest import ROOT
 
@@ -27,6 +30,37 @@ def test_every_public_name_is_documented():
         assert value.__doc__, name
         if callable(value):
             assert name in text, name
+
+
+def api_reference():
+    """{name shown in the API reference: name of the object behind it}."""
+    entry = re.compile(
+        r"^::: (?P<name>[\w.]+)(?:\n +options:\n +heading: (?P<heading>[\w.]+))?", re.M
+    )
+    return {
+        found["heading"] or found["name"]: found["name"]
+        for page in (ROOT / "docs" / "api").glob("*.md")
+        for found in entry.finditer(page.read_text())
+    }
+
+
+@pytest.mark.parametrize(
+    "module", ["ikl_jax", "ikl_jax.attacks", "ikl_jax.models", "ikl_jax.verify"]
+)
+def test_every_public_name_is_in_the_api_reference(module):
+    rooms = {"attacks", "models", "verify"}  # a page each
+    names = set(importlib.import_module(module).__all__) - rooms - {"__version__"}
+    assert {f"{module}.{name}" for name in names} <= api_reference().keys()
+
+
+def test_the_api_reference_shows_what_its_headings_say():
+    for shown, name in api_reference().items():
+        assert resolved(shown) is resolved(name), shown
+
+
+def resolved(name):
+    module, _, attribute = name.rpartition(".")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def test_files_that_the_docs_name_exist():

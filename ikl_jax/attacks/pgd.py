@@ -61,13 +61,14 @@ def pgd(
         that is not one value per example.
       TypeError: `x` is not floating point.
 
-    >>> import jax.numpy as jnp, ikl_jax
-    >>> x = jnp.array([[0.2, 0.5], [0.9, 0.5]])
-    >>> slope = jnp.array([1.0, -2.0])
-    >>> linear = lambda x: x @ slope
-    >>> print(ikl_jax.attacks.pgd(linear, x, epsilon=0.25, step_size=0.1, steps=5))
-    [[0.45 0.25]
-     [1.   0.25]]
+    Examples:
+      >>> import jax.numpy as jnp, ikl_jax
+      >>> x = jnp.array([[0.2, 0.5], [0.9, 0.5]])
+      >>> slope = jnp.array([1.0, -2.0])
+      >>> linear = lambda x: x @ slope
+      >>> print(ikl_jax.attacks.pgd(linear, x, epsilon=0.25, step_size=0.1, steps=5))
+      [[0.45 0.25]
+       [1.   0.25]]
     """
     x = jnp.asarray(x)
     geometry_of = geometry.norm_named(norm)

@@ -1,4 +1,4 @@
-"""Architectures as Flax Linen modules, by name, and their weights from torch."""
+"""Architectures by name, as Flax Linen modules, and conversion of torch weights."""
 
 from ikl_jax.models.registry import create
 from ikl_jax.models.torch_weights import from_torch, to_torch

@@ -9,7 +9,7 @@ from ikl_jax.models.registry import FAMILIES, create
 def parameter_count(
     name: str, input_shape: tuple[int, int, int], num_classes: int
 ) -> int:
-    """The number of trained parameters: BatchNorm's statistics are not among them."""
+    """The number of trained parameters, without BatchNorm's statistics."""
     model = create(name, num_classes)
     images = jax.ShapeDtypeStruct((1, *input_shape), jnp.float32)
     shapes = jax.eval_shape(model.init, jax.random.key(0), images)
@@ -23,10 +23,13 @@ def main() -> None:
         for name in family.examples:
             count = parameter_count(name, family.input, family.classes)
             print(f"{name:24} {count:12,} {size:>13} {family.classes:8,}", flush=True)
-    print("Other depths 6 n + 4 and widths: wide_resnet_D_W, wide_resnet_swish_D_W and")
     print(
-        "cifar_wrn_D_W. Images may have other sizes and channels, runs other classes."
+        "wide_resnet_D_W, wide_resnet_swish_D_W and cifar_wrn_D_W take any depth D of"
     )
+    print(
+        "the form 6 n + 4 and any width W. Other image sizes, numbers of channels and"
+    )
+    print("numbers of classes are possible.")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""BatchNorm as torch has it, over groups of the batch if wanted."""
+"""BatchNorm with torch's conventions, optionally over groups of the batch."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -7,19 +7,20 @@ from ikl_jax.types import Array
 
 
 class BatchNorm(nn.Module):
-    """Normalises `[B, ..., features]` by the statistics of a batch, or running ones.
+    """Normalises `[B, ..., features]` by the batch's statistics or the running ones.
 
-    torch's conventions: the running statistics move by `momentum` towards the batch's,
-    with the unbiased variance (Flax's own layer keeps the biased one). Parameters
-    "scale" and "bias" and the collection "batch_stats" ("mean", "var") are float32 and
-    named as in Flax's layer. The statistics are of the whole batch under `jit`, however
-    it is sharded.
+    Like in torch, the running statistics move by `momentum` towards those of the batch,
+    and the running variance is the unbiased one (Flax's own layer keeps the biased
+    one). The parameters "scale" and "bias" and the collection "batch_stats" ("mean",
+    "var") are float32 and have the names of Flax's layer. Under `jit` the statistics
+    are those of the whole batch, however it is sharded.
 
     Attributes:
-      groups: the batch is cut into this many equal parts of neighbouring rows, each
-        normalised by its own statistics, as by data parallelism over as many devices;
-        the first part's go into the running ones, as torch's DataParallel has it.
-      momentum: share of the batch's statistics.
+      groups: cuts the batch into this many equal parts of neighbouring rows. Each part
+        is normalised by its own statistics, as in data parallelism over as many
+        devices. The running statistics take those of the first part, like torch's
+        DataParallel.
+      momentum: share of the batch in the running statistics.
       epsilon: added to the variance.
       dtype: of the result.
     """
@@ -58,18 +59,18 @@ class BatchNorm(nn.Module):
     def _affine(
         self, x: Array, mean: Array, var: Array, scale: Array, bias: Array
     ) -> Array:
-        """One multiplication and one addition an entry; the rest is per feature.
+        """Applies the normalisation as one product and one sum for each entry.
 
-        `mean` and `var` are `[groups, features]`. The groups' rows are repeated for
-        their examples: were `x` itself cut into groups here, its fused loops would be
-        slower, on CPU by a fifth of the model's gradient.
+        `mean` and `var` are `[groups, features]`; their rows are repeated for each
+        example. Cutting `x` itself into groups instead would make the fused loops
+        slower: on CPU by a fifth of the time of the model's gradient.
         """
         factor = scale[None] / jnp.sqrt(var + self.epsilon)
         offset = bias[None] - mean * factor
         return (x * self._rows(factor, x) + self._rows(offset, x)).astype(self.dtype)
 
     def _rows(self, per_group: Array, x: Array) -> Array:
-        """`[groups, features]` to one row an example, or one row for all of them."""
+        """Repeats `[groups, features]` for each example, unless there is one group."""
         if len(per_group) > 1:
             per_group = jnp.repeat(per_group, len(x) // len(per_group), axis=0)
         return per_group.reshape(-1, *(1,) * (x.ndim - 2), x.shape[-1])

@@ -7,7 +7,7 @@ from ikl_jax.types import Array
 
 
 class CNN(nn.Module):
-    """Two 4x4 convolutions of stride 2, one hidden layer; no normalisation layers.
+    """Two 4x4 convolutions of stride 2 and one hidden layer, without BatchNorm.
 
     Input `[B, H, W, K]` in [0, 1], H and W at least 4; output float32 `[B, C]`.
 
@@ -25,7 +25,7 @@ class CNN(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool = False) -> Array:
-        del train  # nothing here behaves differently in training
+        del train  # no layer here behaves differently in training
         if min(x.shape[1:3]) < 4:
             raise ValueError(f"cnn needs images of 4 x 4 or more, got {x.shape[1:3]}")
         x = x.astype(self.dtype)

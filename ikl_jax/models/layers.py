@@ -1,4 +1,4 @@
-"""What the architectures share: convolutions as torch pads them, heads, options."""
+"""What the architectures share: convolutions padded like torch's, heads, options."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -10,18 +10,18 @@ from ikl_jax.models.batch_norm import BatchNorm
 from ikl_jax.types import Array
 
 Normalize = tuple[tuple[float, ...], tuple[float, ...]]
-# Of pooling: as torch's `padding=1`. Flax takes pairs although it is annotated "str".
+# torch's `padding=1` for pooling. Flax accepts pairs although its annotation is `str`.
 POOL_PADDING: Any = ((1, 1), (1, 1))
 _fan_out = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
 class ConvModule(nn.Module, kw_only=True):
-    """A part of a network, with the layers that its method `__call__` may use.
+    """A module with methods that add a convolution or a BatchNorm layer.
 
     Attributes:
       dtype: of the computation; parameters and statistics stay float32.
-      bn_groups: parts of the batch that BatchNorm treats as batches of their own.
-      bn_momentum: share of the batch's in BatchNorm's running statistics.
+      bn_groups: number of parts of the batch that BatchNorm normalises separately.
+      bn_momentum: share of the batch in BatchNorm's running statistics.
     """
 
     dtype: jnp.dtype = jnp.float32
@@ -41,9 +41,9 @@ class ConvModule(nn.Module, kw_only=True):
         use_bias: bool = False,
         padding: Sequence[tuple[int, int]] | None = None,
     ) -> Array:
-        """A square convolution; None: padded on both sides, by half its size.
+        """A square convolution. `padding=None` pads both sides by half of its size.
 
-        So torch pads at stride 2 too, where "SAME" would pad one side only.
+        torch pads so at stride 2, too, where "SAME" would pad one side only.
         """
         layer = nn.Conv(
             features,
@@ -60,42 +60,44 @@ class ConvModule(nn.Module, kw_only=True):
 
     @nn.nowrap
     def depthwise(self, x: Array, *, name: str, stride: int = 1) -> Array:
-        """A 3x3 convolution of every channel by itself."""
+        """A 3x3 convolution of each channel separately."""
         channels = x.shape[-1]
         return self.conv(x, channels, 3, stride=stride, groups=channels, name=name)
 
     @nn.nowrap
     def norm(self, x: Array, train: bool, *, name: str) -> Array:
+        """A BatchNorm layer."""
         layer = BatchNorm(self.bn_groups, self.bn_momentum, dtype=self.dtype, name=name)
         return layer(x, train=train)
 
 
-class Network(ConvModule, kw_only=True):
-    """The options that every architecture but "cnn" has.
+class Architecture(ConvModule, kw_only=True):
+    """The base class of every architecture but "cnn", with the options of all.
 
-    Input `[B, H, W, K]` in [0, 1], of any number K of channels; output float32
-    `[B, C]`. BatchNorm statistics are those of the batch in training (`train=True`,
-    collection "batch_stats"), and the running averages otherwise.
+    It maps images `[B, H, W, K]` in [0, 1], with any number K of channels, to float32
+    logits `[B, C]`. With `train=True`, BatchNorm uses the statistics of the batch and
+    updates the collection "batch_stats"; otherwise it uses the running averages.
 
     Attributes:
       num_classes: C.
-      dtype: of the computation; parameters and statistics stay float32, and so does
-        the classifier, except that it computes in float64 if the rest does.
-      bn_groups: parts of the batch that BatchNorm treats as batches of their own.
-      bn_momentum: share of the batch's in BatchNorm's running statistics, in [0, 1].
-      normalize: (mean, deviation), each with a number a channel, by which the input is
-        normalised; None: it is taken as it is.
-      remat: a block's activations are not kept for its gradient but computed again;
-        memory then grows with the blocks' inputs alone. Results and the names of
-        parameters do not change.
+      dtype: of the computation. Parameters and statistics stay float32. The classifier
+        computes in float32, or in float64 if the rest does.
+      bn_groups: number of parts of the batch that BatchNorm normalises separately.
+      bn_momentum: share of the batch in BatchNorm's running statistics, in [0, 1].
+      normalize: (mean, deviation), by which the input is normalised, with one number
+        for each channel in both. None: no normalisation.
+      remat: do not keep the activations of a block for its gradient, but compute them
+        again. Memory then grows with the inputs of the blocks alone. Results and the
+        names of parameters do not change.
     """
 
     num_classes: int = 10
     normalize: Normalize | None = None
     remat: bool = False
 
-    # How torch calls the layers: (pattern, replacement), tried in this order on each
-    # part of a path of ours. What matches no pattern is called the same.
+    # torch's names of the layers: (pattern, replacement), tried in this order on each
+    # component of a parameter's path here. A component that matches no pattern has the
+    # same name in torch.
     torch_names: ClassVar[tuple[tuple[str, str], ...]] = ()
     input_layer: ClassVar[tuple[str, ...]] = ("stem",)
 
@@ -106,7 +108,7 @@ class Network(ConvModule, kw_only=True):
 
     @nn.nowrap
     def prepared(self, x: Array) -> Array:
-        """Images, normalised if wanted, in the dtype of the computation."""
+        """The images, normalised by `normalize`, in the dtype of the computation."""
         if self.normalize is None:
             return x.astype(self.dtype)
         mean, deviation = self.normalize
@@ -123,9 +125,9 @@ class Network(ConvModule, kw_only=True):
 
     @nn.nowrap
     def block(self, block_type: type[ConvModule], *, name: str, **fields: Any) -> Any:
-        """A block, to be called with an array and `train`."""
+        """Creates a block, which is called with an array and `train`."""
         if self.remat:
-            # Counted with `self` as 0: `train` is no array to trace.
+            # Argument 2, `train`, is not an array (argument 0 is `self`).
             block_type = nn.remat(block_type, static_argnums=(2,))
         return block_type(
             **fields,
@@ -137,17 +139,21 @@ class Network(ConvModule, kw_only=True):
 
     @nn.nowrap
     def classified(self, x: Array) -> Array:
-        """Logits of the mean over all places, in float32 (float64 for float64)."""
+        """The logits, in float32 or wider, from the mean over all positions."""
         dtype = jnp.promote_types(self.dtype, jnp.float32)
         x = jnp.mean(x.astype(dtype), axis=(1, 2))
         return nn.Dense(self.num_classes, dtype=dtype, name="classifier")(x)
 
 
 def _checked(normalize: Normalize) -> Normalize:
-    """Tuples, also of lists: a module is hashable. Raises `ValueError` for others."""
+    """`normalize` with tuples for lists, since a module must be hashable.
+
+    Raises:
+      ValueError: it is not a mean and a positive deviation for each channel.
+    """
     if len(normalize) != 2 or len(normalize[0]) != len(normalize[1]):
         raise ValueError(
-            "normalize must be (mean, deviation) with a number a channel each, "
+            "normalize must be (mean, deviation), each with one number per channel, "
             f"got {normalize}"
         )
     mean, deviation = map(tuple, normalize)
@@ -157,6 +163,6 @@ def _checked(normalize: Normalize) -> Normalize:
 
 
 def channel_shuffle(x: Array, groups: int) -> Array:
-    """Deals the channels of `groups` neighbouring parts out in turn."""
+    """Interleaves the channels of `groups` neighbouring parts."""
     parts = x.reshape(*x.shape[:-1], groups, -1)
     return jnp.swapaxes(parts, -1, -2).reshape(x.shape)

@@ -1,15 +1,15 @@
 """MobileNets: V1 for ImageNet, V2 of half width for small images.
 
 References: Howard et al., "MobileNets", https://arxiv.org/abs/1704.04861, 2017; Sandler
-et al., "MobileNetV2", https://arxiv.org/abs/1801.04381, 2018. ReLU is not cut at 6 in
-the published recipes' networks, and so not here.
+et al., "MobileNetV2", https://arxiv.org/abs/1801.04381, 2018. The published recipes use
+ReLU instead of ReLU6, and so do these.
 """
 
 from typing import ClassVar
 
 import flax.linen as nn
 
-from ikl_jax.models.layers import ConvModule, Network
+from ikl_jax.models.layers import Architecture, ConvModule
 from ikl_jax.types import Array
 
 # (features, stride) of each block, and (features, blocks, stride) of each group.
@@ -23,7 +23,7 @@ V2_GROUPS = (
 
 
 class SeparableBlock(ConvModule, kw_only=True):
-    """A depthwise convolution and a 1x1 convolution."""
+    """A depthwise convolution, then a 1x1 convolution."""
 
     features: int
     stride: int
@@ -36,7 +36,7 @@ class SeparableBlock(ConvModule, kw_only=True):
         return nn.relu(self.norm(x, train, name="pointwise_norm"))
 
 
-class MobileNetV1(Network, kw_only=True):
+class MobileNetV1(Architecture, kw_only=True):
     """A stem and thirteen separable blocks; the resolution is divided by 32."""
 
     torch_names: ClassVar[tuple[tuple[str, str], ...]] = (
@@ -63,7 +63,7 @@ class MobileNetV1(Network, kw_only=True):
 
 
 class InvertedBlock(ConvModule, kw_only=True):
-    """To six times the channels, a depthwise convolution, and back."""
+    """Expands the channels, applies a depthwise convolution, and projects back."""
 
     features: int
     stride: int
@@ -80,7 +80,7 @@ class InvertedBlock(ConvModule, kw_only=True):
         return out + x if out.shape == x.shape else out
 
 
-class CifarMobileNetV2(Network, kw_only=True):
+class CifarMobileNetV2(Architecture, kw_only=True):
     """A stem, seven groups of inverted blocks, and a wide last convolution.
 
     The resolution is divided by 16.

@@ -1,4 +1,4 @@
-"""Names of architectures, and the one table that they are looked up in."""
+"""The table of all architectures, and the look-up of one by its name."""
 
 import dataclasses
 import re
@@ -28,14 +28,14 @@ IMAGENET = (224, 224, 3)
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """Architectures whose names differ in numbers only.
+    """Architectures whose names differ only in numbers.
 
     Attributes:
       pattern: matches a whole name; its groups are the numbers.
-      examples: names to list, and to show when one is unknown.
+      examples: names for the listing, and for the error about an unknown name.
       build: takes the numbers, then options, and returns the module.
-      input: height, width and channels of the published recipes' images.
-      classes: how many classes those have.
+      input: height, width and channels of the images in the published recipes.
+      classes: number of classes in the published recipes.
     """
 
     pattern: str
@@ -46,7 +46,7 @@ class Family:
 
 
 def _cnn(width: int, **options: Any) -> nn.Module:
-    """ "cnn" is that of width 16."""
+    """The small CNN of a given width; "cnn" has width 16."""
     checks.positive(width=width)
     hidden = max(100 * width // 16, 1)
     return CNN(features=(width, 2 * width), hidden=hidden, **options)
@@ -142,23 +142,27 @@ FAMILIES = (
 
 
 def create(name: str, num_classes: int = 10, **options: Any) -> nn.Module:
-    """The Linen module of that name; images `[B, H, W, K]` in [0, 1] to `[B, C]`.
+    """Creates the architecture with a given name.
 
     Args:
       name: such as "cifar_resnet20" or "wide_resnet_34_10" (any depth 6 n + 4, any
-        width); `python -m ikl_jax.models` lists them.
+        width); `python -m ikl_jax.models` lists the names.
       num_classes: C >= 1.
       **options: fields of the module, such as `dtype` (of the computation),
         `bn_groups`, `bn_momentum`, `normalize` and `remat`.
 
+    Returns:
+      A Linen module. It maps images `[B, H, W, K]` in [0, 1] to logits `[B, C]`.
+
     Raises:
-      ValueError: the name is unknown (the nearest are named), or a number in it or
-        `num_classes` is not possible.
+      ValueError: the name is unknown (the error suggests similar ones), or a number in
+        it or `num_classes` is not allowed.
       TypeError: the module has no such option.
 
-    >>> import ikl_jax
-    >>> ikl_jax.models.create("wide_resnet_10_2", num_classes=7).depth
-    10
+    Examples:
+      >>> import ikl_jax
+      >>> ikl_jax.models.create("wide_resnet_10_2", num_classes=7).depth
+      10
     """
     checks.positive(num_classes=num_classes)
     for family in FAMILIES:

@@ -1,21 +1,21 @@
 """Residual networks for small images and for ImageNet.
 
 References: He et al., "Deep Residual Learning for Image Recognition",
-https://arxiv.org/abs/1512.03385, 2015; in a bottleneck the 3x3 convolution has the
-stride, as torchvision has it. Xie et al., "Aggregated Residual Transformations for Deep
-Neural Networks", https://arxiv.org/abs/1611.05431, 2016: ResNeXt.
+https://arxiv.org/abs/1512.03385, 2015; the stride of a bottleneck is that of its 3x3
+convolution, as in torchvision. Xie et al., "Aggregated Residual Transformations for
+Deep Neural Networks", https://arxiv.org/abs/1611.05431, 2016: ResNeXt.
 """
 
 from typing import ClassVar
 
 import flax.linen as nn
 
-from ikl_jax.models.layers import POOL_PADDING, ConvModule, Network
+from ikl_jax.models.layers import POOL_PADDING, Architecture, ConvModule
 from ikl_jax.types import Array
 
 
 class Block(ConvModule, kw_only=True):
-    """Convolutions around a shortcut, which is a convolution where shapes change."""
+    """The base of the blocks, with the shortcut: a convolution if the shape changes."""
 
     features: int
     stride: int
@@ -23,6 +23,7 @@ class Block(ConvModule, kw_only=True):
 
     @nn.nowrap
     def shortcut(self, x: Array, train: bool) -> Array:
+        """The input, in the shape of the block's output."""
         features = self.features * self.expansion
         if self.stride == 1 and x.shape[-1] == features:
             return x
@@ -43,11 +44,11 @@ class BasicBlock(Block, kw_only=True):
 
 
 class Bottleneck(Block, kw_only=True):
-    """A 3x3 convolution between two 1x1, the last to four times the channels."""
+    """A 3x3 convolution between two 1x1 ones; the last has four times the channels."""
 
     expansion: ClassVar[int] = 4
     widening: ClassVar[int] = 1  # of the 3x3 convolution
-    groups: ClassVar[int] = 1  # of its channels, each by itself
+    groups: ClassVar[int] = 1  # groups of channels in the 3x3 convolution
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
@@ -64,19 +65,19 @@ class Bottleneck(Block, kw_only=True):
 
 
 class ResNeXtBottleneck(Bottleneck, kw_only=True):
-    """With a 3x3 convolution of 32 groups, of 4 channels at 64 features (32x4d)."""
+    """A bottleneck with 32 groups of channels, of 4 channels at 64 features (32x4d)."""
 
     widening: ClassVar[int] = 2
     groups: ClassVar[int] = 32
 
 
-class ResNet(Network, kw_only=True):
-    """A stem, and groups of blocks of which all but the first halve the resolution.
+class ResNet(Architecture, kw_only=True):
+    """A stem and groups of blocks. Every group but the first halves the resolution.
 
     Attributes:
       stem_features: channels of the stem.
-      features: of the blocks, a number a group.
-      blocks: how many, a number a group.
+      features: channels of the blocks, for each group.
+      blocks: number of blocks, for each group.
       block_type: BasicBlock or Bottleneck.
     """
 
@@ -97,6 +98,7 @@ class ResNet(Network, kw_only=True):
 
     @nn.nowrap
     def stem(self, x: Array, train: bool) -> Array:
+        """The layers before the first group."""
         x = self.conv(x, self.stem_features, 3, name="stem")
         return nn.relu(self.norm(x, train, name="stem_norm"))
 
@@ -117,7 +119,7 @@ class ResNet(Network, kw_only=True):
 
 
 class CifarResNet4(ResNet, kw_only=True):
-    """ImageNet's four groups on small images."""
+    """The four groups of ImageNet's networks, with a stem for small images."""
 
     stem_features: int = 64
     features: tuple[int, ...] = (64, 128, 256, 512)
@@ -131,7 +133,7 @@ class CifarResNet4(ResNet, kw_only=True):
 
 
 class ImageNetResNet(ResNet, kw_only=True):
-    """torchvision's: the stem divides the resolution by four."""
+    """torchvision's ResNets, whose stem divides the resolution by four."""
 
     stem_features: int = 64
     features: tuple[int, ...] = (64, 128, 256, 512)

@@ -9,7 +9,12 @@ from typing import ClassVar
 import flax.linen as nn
 import jax.numpy as jnp
 
-from ikl_jax.models.layers import POOL_PADDING, ConvModule, Network, channel_shuffle
+from ikl_jax.models.layers import (
+    POOL_PADDING,
+    Architecture,
+    ConvModule,
+    channel_shuffle,
+)
 from ikl_jax.types import Array
 
 # (features, blocks) of each group; each starts by halving the resolution.
@@ -27,9 +32,9 @@ _TORCH_NAMES = (
 
 
 class GroupedBlock(ConvModule, kw_only=True):
-    """Grouped 1x1 convolutions, their channels shuffled, around a depthwise one.
+    """A depthwise convolution between two grouped 1x1 ones, with shuffled channels.
 
-    A block of stride 2 appends its input's average to its own channels.
+    A block of stride 2 appends the average-pooled input to its own channels.
     """
 
     features: int
@@ -53,8 +58,8 @@ class GroupedBlock(ConvModule, kw_only=True):
         return nn.relu(jnp.concatenate([out, x], axis=-1))
 
 
-class CifarShuffleNetV1(Network, kw_only=True):
-    """A 1x1 stem and three groups of blocks, of three groups of channels each."""
+class CifarShuffleNetV1(Architecture, kw_only=True):
+    """A 1x1 stem and three groups of blocks; convolutions have three channel groups."""
 
     torch_names: ClassVar[tuple[tuple[str, str], ...]] = _TORCH_NAMES
 
@@ -76,7 +81,7 @@ class CifarShuffleNetV1(Network, kw_only=True):
 
 
 class SplitBlock(ConvModule, kw_only=True):
-    """Convolutions on one half of the channels; the other half passes by."""
+    """Convolutions on one half of the channels; the other half stays as it is."""
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
@@ -92,7 +97,7 @@ class SplitBlock(ConvModule, kw_only=True):
 
 
 class DownBlock(ConvModule, kw_only=True):
-    """Halves the resolution in two branches, each with half of the new channels."""
+    """Halves the resolution in two branches, which yield half of the channels each."""
 
     features: int
 
@@ -111,7 +116,7 @@ class DownBlock(ConvModule, kw_only=True):
         return channel_shuffle(jnp.concatenate([left, right], axis=-1), 2)
 
 
-class CifarShuffleNetV2(Network, kw_only=True):
+class CifarShuffleNetV2(Architecture, kw_only=True):
     """A 1x1 stem, three groups of blocks, and a wide last convolution."""
 
     torch_names: ClassVar[tuple[tuple[str, str], ...]] = _TORCH_NAMES

@@ -1,4 +1,4 @@
-"""Weights from torch's names and layouts to Flax's, and back."""
+"""Converts weights between torch's names and layouts and those of Flax."""
 
 import re
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ import jax.numpy as jnp
 from flax import traverse_util
 
 from ikl_jax.models import registry
-from ikl_jax.models.layers import Network
+from ikl_jax.models.layers import Architecture
 from ikl_jax.types import Array
 
-# Of (collection, Flax's name), torch's.
+# (collection, Flax's name): torch's name.
 _LEAVES = {
     ("params", "kernel"): "weight",
     ("params", "scale"): "weight",
@@ -21,7 +21,7 @@ _LEAVES = {
     ("batch_stats", "mean"): "running_mean",
     ("batch_stats", "var"): "running_var",
 }
-# By rank: which axis of torch's is each of Flax's, and the other way round.
+# For each rank, the transposition from torch's layout to Flax's, and back.
 _TO_FLAX = {1: (0,), 2: (1, 0), 4: (2, 3, 1, 0)}
 _TO_TORCH = {1: (0,), 2: (1, 0), 4: (3, 2, 0, 1)}
 _IGNORED = "num_batches_tracked"
@@ -30,20 +30,20 @@ Path = tuple[str, ...]
 
 
 def from_torch(model: str | nn.Module, state_dict: Mapping[str, Any]) -> dict[str, Any]:
-    """A torch state dict as Flax variables.
+    """Converts a torch state dict to Flax variables.
 
     Args:
-      model: a name that `create` knows, or its module. The number of input channels,
-        and for a name that of classes, are those of `state_dict`.
-      state_dict: {torch's name: floating-point array}, anything that NumPy can convert;
-        "num_batches_tracked" is ignored.
+      model: a name that `create` knows, or a module. The number of input channels is
+        read from `state_dict`; so is the number of classes if `model` is a name.
+      state_dict: {torch's name: floating-point array}, with arrays that NumPy can
+        convert. Entries called "num_batches_tracked" are ignored.
 
     Returns:
-      {"params": ..., "batch_stats": ...} of float32 arrays.
+      {"params": ..., "batch_stats": ...}, with float32 arrays.
 
     Raises:
-      ValueError: a parameter is missing, unexpected, wrongly shaped or not of a
-        floating-point type (all of them are named), or the model is unknown.
+      ValueError: parameters are missing, unexpected, wrongly shaped or not of a
+        floating-point type (the error names all of them), or the model is unknown.
     """
     given = {name: a for name, a in state_dict.items() if not name.endswith(_IGNORED)}
     network, label = _network(model, given)
@@ -57,17 +57,18 @@ def from_torch(model: str | nn.Module, state_dict: Mapping[str, Any]) -> dict[st
 
 
 def to_torch(model: str | nn.Module, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Flax variables as a torch state dict, without "num_batches_tracked".
+    """Converts Flax variables to a torch state dict, without "num_batches_tracked".
 
     Args:
-      model: a name that `create` knows, or its module.
+      model: a name that `create` knows, or a module.
       variables: {"params": ..., "batch_stats": ...} of that model.
 
     Returns:
-      {torch's name: NumPy array}; `from_torch` makes the same variables of it.
+      {torch's name: NumPy array}. `from_torch` converts it to the same variables.
 
     Raises:
-      ValueError: an entry is no parameter or statistic, or the model is unknown.
+      ValueError: an entry is neither a parameter nor a statistic, or the model is
+        unknown.
     """
     network, _ = _network(model, {})
     arrays = {}
@@ -87,11 +88,16 @@ class _Parameter(NamedTuple):
     shape: tuple[int, ...]
 
 
-def _network(model: str | nn.Module, given: Mapping[str, Any]) -> tuple[Network, str]:
-    """The module, with as many classes as are given unless it was one already."""
+def _network(
+    model: str | nn.Module, given: Mapping[str, Any]
+) -> tuple[Architecture, str]:
+    """The module and its name for errors.
+
+    If `model` is a name, the number of classes is that of the `given` weights.
+    """
     label = model if isinstance(model, str) else type(model).__name__
     network = registry.create(model) if isinstance(model, str) else model
-    if not isinstance(network, Network):
+    if not isinstance(network, Architecture):
         raise ValueError(f"model must have published torch weights, got {label!r}")
     bias = given.get(_torch_name(network, ("params", "classifier", "bias")))
     if isinstance(model, str) and bias is not None and len(bias.shape) == 1:
@@ -99,14 +105,14 @@ def _network(model: str | nn.Module, given: Mapping[str, Any]) -> tuple[Network,
     return network, label
 
 
-def _expected(network: Network, given: Mapping[str, Any]) -> dict[str, _Parameter]:
-    """{torch's name: what is to be there}."""
+def _expected(network: Architecture, given: Mapping[str, Any]) -> dict[str, _Parameter]:
+    """The parameters that the weights must have, as {torch's name: parameter}."""
     kernel = given.get(_torch_name(network, ("params", *network.input_layer, "kernel")))
     channels = 3
     if kernel is not None and len(kernel.shape) == 4:
         channels = max(1, kernel.shape[1])
     images = jax.ShapeDtypeStruct((1, 32, 32, channels), jnp.float32)
-    # What it normalises by has no parameters, and may be for other channels.
+    # Normalisation has no parameters, and may be made for another number of channels.
     plain = network.clone(normalize=None)
     shapes = jax.eval_shape(plain.init, jax.random.key(0), images)
     expected = {}
@@ -120,13 +126,13 @@ def _flat(variables: Any) -> dict[Path, Any]:
     return dict(traverse_util.flatten_dict(variables))
 
 
-def _torch_name(network: Network, path: Path) -> str:
+def _torch_name(network: Architecture, path: Path) -> str:
     collection, *layers, leaf = path
     parts = [_translated(network, layer) for layer in layers]
     return ".".join([*parts, _LEAVES[collection, leaf]])
 
 
-def _translated(network: Network, layer: str) -> str:
+def _translated(network: Architecture, layer: str) -> str:
     for pattern, replacement in network.torch_names:
         match = re.fullmatch(pattern, layer)
         if match:
@@ -137,7 +143,7 @@ def _translated(network: Network, layer: str) -> str:
 def _check(
     label: str, expected: Mapping[str, _Parameter], given: Mapping[str, Array]
 ) -> None:
-    """Raises `ValueError` that names all that does not fit."""
+    """Raises a `ValueError` that names everything that does not fit."""
     common = sorted(name for name in expected if name in given)
     faults = {
         "missing": sorted(name for name in expected if name not in given),

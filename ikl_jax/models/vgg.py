@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import flax.linen as nn
 
-from ikl_jax.models.layers import ConvModule, Network
+from ikl_jax.models.layers import Architecture, ConvModule
 from ikl_jax.types import Array
 
 FEATURES = (64, 128, 256, 512, 512)
@@ -28,14 +28,14 @@ class Block(ConvModule, kw_only=True):
         return x
 
 
-class VGG(Network, kw_only=True):
+class VGG(Architecture, kw_only=True):
     """Five blocks of convolutions.
 
-    The resolution is halved after each of the first three, and after the fourth for
-    images of 64 x 64 or more.
+    The resolution is halved after each of the first three blocks. For images of 64 x 64
+    or more it is also halved after the fourth.
 
     Attributes:
-      convolutions: how many, a number a block.
+      convolutions: number of convolutions, for each block.
     """
 
     convolutions: tuple[int, int, int, int, int]

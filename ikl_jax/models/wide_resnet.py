@@ -1,4 +1,4 @@
-"""Wide residual networks with pre-activation, as robust training uses them.
+"""Wide residual networks with pre-activation, as used in robust training.
 
 Reference: Zagoruyko and Komodakis, "Wide Residual Networks",
 https://arxiv.org/abs/1605.07146, 2016, in the variant of TRADES and AWP: where a
@@ -10,14 +10,14 @@ from typing import ClassVar
 
 import flax.linen as nn
 
-from ikl_jax.models.layers import ConvModule, Network, Normalize
+from ikl_jax.models.layers import Architecture, ConvModule, Normalize
 from ikl_jax.types import Array
 
 CIFAR10_NORMALIZE = ((0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616))
 
 
 class Block(ConvModule, kw_only=True):
-    """BatchNorm, activation, convolution, twice, around a shortcut."""
+    """Twice BatchNorm, activation and convolution, with a shortcut around them."""
 
     features: int
     stride: int
@@ -44,15 +44,15 @@ class Block(ConvModule, kw_only=True):
         return out + x
 
 
-class WideResNet(Network, kw_only=True):
+class WideResNet(Architecture, kw_only=True):
     """Three groups of blocks, at full, half and quarter resolution.
 
     Attributes:
-      depth: 6 n + 4 for n blocks a group.
-      width: multiple of 16, 32 and 64 channels.
-      activation: after BatchNorm.
-      strided_padding: (before, after) of the rows and columns of the convolutions of
-        stride 2; None: one on each side.
+      depth: 6 n + 4, for n blocks in each group.
+      width: factor of the 16, 32 and 64 channels of the three groups.
+      activation: the function after each BatchNorm.
+      strided_padding: padding (before, after) of the rows and of the columns in
+        convolutions of stride 2. None: one on each side.
     """
 
     depth: int
@@ -95,10 +95,10 @@ class WideResNet(Network, kw_only=True):
 
 
 class WideResNetSwish(WideResNet, kw_only=True):
-    """As trained on synthetic data: swish, padded as TensorFlow's "SAME" at stride 2.
+    """The variant for synthetic data: swish, and "SAME" padding at stride 2.
 
-    It normalises by CIFAR-10's statistics unless told others, as the published
-    networks do; those for CIFAR-100 do so by that data set's.
+    "SAME" is as in TensorFlow. The input is normalised by CIFAR-10's statistics unless
+    `normalize` is given. The published networks for CIFAR-100 use that data set's.
 
     Reference: Gowal et al., "Improving Robustness using Generated Data",
     https://arxiv.org/abs/2110.09468, 2021.

@@ -1,7 +1,7 @@
-"""The reader's proof of Theorem 1: the gradients of DKL are those of KL.
+"""A numerical check of Theorem 1: the gradients of DKL are those of KL.
 
-`python -m ikl_jax.verify` prints, for a sweep of shapes, logit scales and dtypes, the
-largest deviation between the two on both inputs, and exits with 1 above tolerance.
+`python -m ikl_jax.verify` prints the largest deviation between the two, on both inputs,
+for many shapes, logit scales and dtypes. It exits with 1 if one is above tolerance.
 
 Reference: Cui et al., https://arxiv.org/abs/2305.13948, 2024, Theorem 1.
 """
@@ -14,11 +14,17 @@ import jax.numpy as jnp
 from ikl_jax.divergences import dkl_loss
 from ikl_jax.types import Array
 
+__all__ = ["Deviation", "gradient_equivalence"]
+
 
 class Deviation(NamedTuple):
     """The largest deviation of grad(DKL) from grad(KL), on each input.
 
-    Relative to the largest entry of KL's gradient, or absolute where that is below 1.
+    Relative to the largest entry of KL's gradient, or absolute if that is below 1.
+
+    Attributes:
+      logits: the deviation of the gradient with respect to the prediction n.
+      target_logits: the deviation of the gradient with respect to the target m.
     """
 
     logits: float
@@ -34,22 +40,23 @@ def gradient_equivalence(
 ) -> Deviation:
     """Compares `jax.grad` of `dkl_loss` and of `kl_divergence` on random logits.
 
-    The two are differentiated independently: KL by JAX's own autodiff of its
-    definition, sum p (log p - log q), in float64 (float32 where 64-bit is off); DKL by
-    its closed form in `dtype`.
+    The two are differentiated independently. For KL, JAX differentiates the definition
+    `sum p (log p - log q)` in float64, or in float32 if 64-bit types are disabled. For
+    DKL, the gradient is that of the closed form, in `dtype`.
 
     Args:
-      shape: `[..., C]`, of the logits.
+      shape: of the logits, `[..., C]`.
       scale: standard deviation of the logits, > 0.
       dtype: "float64" (needs `jax_enable_x64`), "float32" or "bfloat16".
-      seed: of the random logits.
+      seed: seed of the random logits.
 
     Returns:
       The largest deviation on each input.
 
-    >>> import ikl_jax
-    >>> max(ikl_jax.verify.gradient_equivalence((8, 10))) < 1e-5
-    True
+    Examples:
+      >>> import ikl_jax
+      >>> max(ikl_jax.verify.gradient_equivalence((8, 10))) < 1e-5
+      True
     """
     keys = jax.random.split(jax.random.key(seed))
     n, m = (scale * jax.random.normal(key, shape).astype(dtype) for key in keys)

@@ -1,4 +1,4 @@
-"""Prints the gradient equivalence of DKL and KL over a sweep; see `ikl_jax.verify`."""
+"""Compares the gradients of DKL and KL for many shapes; see `ikl_jax.verify`."""
 
 import itertools
 import sys
@@ -14,7 +14,7 @@ DTYPES = ("float64", "float32", "bfloat16")
 
 
 def tolerance(dtype: str, scale: float) -> float:
-    """What rounding explains: that of the result, and that of logits of this scale."""
+    """The deviation that the rounding of the result and of the logits explains."""
     computed_in = jnp.promote_types(dtype, jnp.float32)
     rounding_of_result = float(jnp.finfo(dtype).eps)
     rounding_of_logits = float(jnp.finfo(computed_in).eps) * max(1.0, scale)
@@ -22,7 +22,7 @@ def tolerance(dtype: str, scale: float) -> float:
 
 
 def main() -> int:
-    """Prints the sweep; returns 0 if every deviation is within tolerance, else 1."""
+    """Prints a row per case; returns 0 if all are within tolerance, else 1."""
     failures = 0
     print("largest deviation of grad(DKL) from grad(KL), on both inputs")
     header = ("dtype", "scale", "shape", "logits", "target", "tolerance")

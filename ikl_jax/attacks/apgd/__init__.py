@@ -69,19 +69,20 @@ def apgd(
       TypeError: `x` is not floating point, labels or targets are not integers, or the
         call is inside of `jit`.
 
-    >>> import jax, jax.numpy as jnp, ikl_jax
-    >>> x = jnp.array([[0.5, 0.6], [0.2, 0.9]])
-    >>> logits_fn = lambda x: x  # the class of the larger pixel
-    >>> found = ikl_jax.attacks.apgd(
-    ...     logits_fn,
-    ...     x,
-    ...     labels=jnp.array([1, 1]),
-    ...     epsilon=0.1,
-    ...     steps=10,
-    ...     key=jax.random.key(0),
-    ... )
-    >>> print(found.broken)
-    [ True False]
+    Examples:
+      >>> import jax, jax.numpy as jnp, ikl_jax
+      >>> x = jnp.array([[0.5, 0.6], [0.2, 0.9]])
+      >>> logits_fn = lambda x: x  # the class of the larger pixel
+      >>> found = ikl_jax.attacks.apgd(
+      ...     logits_fn,
+      ...     x,
+      ...     labels=jnp.array([1, 1]),
+      ...     epsilon=0.1,
+      ...     steps=10,
+      ...     key=jax.random.key(0),
+      ... )
+      >>> print(found.broken)
+      [ True False]
     """
     x, labels = _checked(x, labels)
     classifier = Classifier.of(logits_fn, x)

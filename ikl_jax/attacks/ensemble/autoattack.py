@@ -121,14 +121,15 @@ def autoattack(
         not finite, epsilon not positive, or an unknown norm or version.
       TypeError: labels are not integers, or `x` is not floating point.
 
-    >>> import jax, jax.numpy as jnp, ikl_jax
-    >>> x = jnp.array([[0.5, 0.6, 0.1, 0.1], [0.2, 0.9, 0.1, 0.1]])
-    >>> result = ikl_jax.attacks.autoattack(
-    ...     lambda x: 4 * x, x, jnp.array([1, 1]), epsilon=0.1, version=["apgd-ce"],
-    ...     key=jax.random.key(0),
-    ... )
-    >>> print(result.robust, [stage.name for stage in result.stages])
-    [False  True] ['clean', 'apgd-ce']
+    Examples:
+      >>> import jax, jax.numpy as jnp, ikl_jax
+      >>> x = jnp.array([[0.5, 0.6, 0.1, 0.1], [0.2, 0.9, 0.1, 0.1]])
+      >>> result = ikl_jax.attacks.autoattack(
+      ...     lambda x: 4 * x, x, jnp.array([1, 1]), epsilon=0.1, version=["apgd-ce"],
+      ...     key=jax.random.key(0),
+      ... )
+      >>> print(result.robust, [stage.name for stage in result.stages])
+      [False  True] ['clean', 'apgd-ce']
     """
     x, labels = checked(x, labels, norm)
     checks.positive(epsilon=epsilon)

@@ -59,11 +59,12 @@ def distances(
         not finite, or an unknown norm.
       TypeError: labels are not integers, or `x` is not floating point.
 
-    >>> import jax.numpy as jnp, ikl_jax
-    >>> x = jnp.array([[0.5, 0.6], [0.2, 0.9], [0.6, 0.5]])
-    >>> labels = jnp.array([1, 1, 1])
-    >>> print(ikl_jax.attacks.distances(lambda x: 4 * x, x, labels).round(2))
-    [0.05 0.35 0.  ]
+    Examples:
+      >>> import jax.numpy as jnp, ikl_jax
+      >>> x = jnp.array([[0.5, 0.6], [0.2, 0.9], [0.6, 0.5]])
+      >>> labels = jnp.array([1, 1, 1])
+      >>> print(ikl_jax.attacks.distances(lambda x: 4 * x, x, labels).round(2))
+      [0.05 0.35 0.  ]
     """
     x, labels = checked(x, labels, norm)
     checks.positive(targets=targets)

@@ -57,13 +57,14 @@ def fab(
         or a target that is its label (values where they are known).
       TypeError: `x` is not floating point, or classes are not integers.
 
-    >>> import jax.numpy as jnp, ikl_jax
-    >>> linear = lambda x: jnp.stack([x[:, 0], x[:, 1]], axis=1)
-    >>> x = jnp.array([[0.6, 0.5], [0.9, 0.1]])
-    >>> labels, targets = jnp.array([0, 0]), jnp.array([1, 1])
-    >>> found = ikl_jax.attacks.fab(linear, x, labels, targets, norm="linf")
-    >>> print(found.distance.round(3))
-    [0.05 0.4 ]
+    Examples:
+      >>> import jax.numpy as jnp, ikl_jax
+      >>> linear = lambda x: jnp.stack([x[:, 0], x[:, 1]], axis=1)
+      >>> x = jnp.array([[0.6, 0.5], [0.9, 0.1]])
+      >>> labels, targets = jnp.array([0, 0]), jnp.array([1, 1])
+      >>> found = ikl_jax.attacks.fab(linear, x, labels, targets, norm="linf")
+      >>> print(found.distance.round(3))
+      [0.05 0.4 ]
     """
     x, labels = jnp.asarray(x), jnp.asarray(labels)
     checks.floating(x=x)

@@ -215,14 +215,15 @@ def square(
         p_init outside of (0, 1].
       TypeError: `x` is not floating point, or labels are not integers.
 
-    >>> import jax, jax.numpy as jnp, ikl_jax
-    >>> x = jnp.full((1, 4, 4, 1), 0.5)
-    >>> brightness = lambda x: jnp.mean(x, axis=(1, 2)) @ jnp.array([[1.0, -1.0]])
-    >>> logits_fn = lambda x: brightness(x) - jnp.array([[0.45, -0.45]])
-    >>> label, key = jnp.array([0]), jax.random.key(0)
-    >>> found = ikl_jax.attacks.square(logits_fn, x, label, epsilon=0.1, key=key)
-    >>> print(found.broken, jnp.argmax(logits_fn(found.x_adv), axis=-1))
-    [ True] [1]
+    Examples:
+      >>> import jax, jax.numpy as jnp, ikl_jax
+      >>> x = jnp.full((1, 4, 4, 1), 0.5)
+      >>> brightness = lambda x: jnp.mean(x, axis=(1, 2)) @ jnp.array([[1.0, -1.0]])
+      >>> logits_fn = lambda x: brightness(x) - jnp.array([[0.45, -0.45]])
+      >>> label, key = jnp.array([0]), jax.random.key(0)
+      >>> found = ikl_jax.attacks.square(logits_fn, x, label, epsilon=0.1, key=key)
+      >>> print(found.broken, jnp.argmax(logits_fn(found.x_adv), axis=-1))
+      [ True] [1]
     """
     x, labels = jnp.asarray(x), jnp.asarray(labels)
     checks.floating(x=x)

@@ -1,0 +1,162 @@
+"""The decoupled losses: DKL, IKL and GKL, each a sum of a wMSE and a cross-entropy."""
+
+import jax
+import jax.numpy as jnp
+
+from ikl_jax import checks
+from ikl_jax.divergences.closed_form import (
+    ONE,
+    or_one,
+    sample_weights,
+    weighted_variance,
+)
+from ikl_jax.divergences.inputs import prepared, prepared_weights
+from ikl_jax.divergences.terms import tempered_cross_entropy
+from ikl_jax.types import Array, Scalar
+
+
+def dkl_loss(
+    logits: Array, target_logits: Array, *, alpha: Scalar = 1.0, beta: Scalar = 1.0
+) -> Array:
+    """Computes the decoupled KL loss, whose gradients are those of KL.
+
+    `alpha * wMSE(m, stopped n; w) + beta * soft_CE(n, stopped m)`, with the weights w =
+    stopped softmax(m). By Theorem 1 its gradients at alpha = beta = 1 are those of KL.
+
+    Args:
+      logits: `[..., C]`, the prediction n. Receives gradient from the soft CE only.
+      target_logits: `[..., C]`, the target m. Receives gradient from the wMSE only.
+      alpha: weight of the wMSE, the paper's alpha (the authors' code calls it beta).
+      beta: weight of the soft cross-entropy.
+
+    Returns:
+      `[...]`, one value per example. (The value is not KL's; the gradients are.)
+
+    Raises:
+      ValueError: the shapes differ.
+      TypeError: logits are not floating point.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, ikl_jax
+      >>> n, m = jnp.array([0.0, 1.0, 2.0]), jnp.array([1.0, 3.0, 0.0])
+      >>> dkl = jnp.array(jax.grad(ikl_jax.dkl_loss, (0, 1))(n, m))
+      >>> kl = jnp.array(jax.grad(ikl_jax.kl_divergence, (0, 1))(n, m))
+      >>> bool(jnp.allclose(dkl, kl, atol=1e-6))
+      True
+    """
+    n, m = prepared(logits, target_logits)
+    squared_error = weighted_variance(jax.lax.stop_gradient(n), m, *sample_weights(m))
+    loss = alpha * squared_error + beta * tempered_cross_entropy(n, m)
+    return loss.astype(logits.dtype)
+
+
+def ikl_loss(
+    logits: Array,
+    target_logits: Array,
+    weights: Array | None = None,
+    *,
+    alpha: Scalar = 1.0,
+    beta: Scalar = 1.0,
+    temperature: Scalar = 1.0,
+    target_temperature: Scalar | None = None,
+) -> Array:
+    """Computes the improved KL loss: the wMSE reaches both logits, weights are chosen.
+
+    `alpha * wMSE(m, n; w) + beta * soft_CE(n / T, stopped m / T')` (Eq. 6). It differs
+    from DKL in two ways: n is not stopped in the wMSE, and the weights w are given,
+    usually as class means.
+
+    Args:
+      logits: `[..., C]`, the prediction n. Receives gradient from both terms.
+      target_logits: `[..., C]`, the target m. Receives gradient from the wMSE only;
+        for a frozen teacher, stop it outside.
+      weights: `[..., C]`, w >= 0, such as `ClassMeans.weights_for(labels)`. Stopped.
+        None: softmax(target_logits).
+      alpha: weight of the wMSE, the paper's alpha, its quarter folded in: the paper's
+        alpha/4 = 5 is `alpha=20`. (The authors' code calls it beta.)
+      beta: weight of the soft cross-entropy. (The authors' code calls it alpha.)
+      temperature: T > 0, of the prediction in the soft CE; no factor T^2. The wMSE
+        always sees the raw logits.
+      target_temperature: T' > 0, of the target in the soft CE. None: the same as
+        `temperature`.
+
+    Returns:
+      `[...]`, one value per example.
+
+    Raises:
+      ValueError: shapes differ, a temperature is not positive or a weight negative.
+      TypeError: logits or weights are not floating point.
+
+    Examples:
+      >>> import jax.numpy as jnp, ikl_jax
+      >>> n, m = jnp.zeros(2), jnp.array([2.0, 0.0])
+      >>> w = jnp.array([0.5, 0.5])
+      >>> print(f"{ikl_jax.ikl_loss(n, m, w, alpha=20.0, beta=5.0):.4f}")
+      13.4657
+    """
+    n, m = prepared(logits, target_logits)
+    if weights is None:
+        w, factor = sample_weights(m)
+    else:
+        w, factor = prepared_weights(weights, logits), ONE
+    squared_error = weighted_variance(n, m, w, factor)
+    cross_entropy = tempered_cross_entropy(n, m, temperature, target_temperature)
+    return (alpha * squared_error + beta * cross_entropy).astype(logits.dtype)
+
+
+def gkl_loss(
+    logits: Array,
+    target_logits: Array,
+    weights: Array | None = None,
+    *,
+    alpha: Scalar = 1.0,
+    beta: Scalar = 1.0,
+    gamma: Scalar = 1.0,
+    temperature: Scalar = 1.0,
+    target_temperature: Scalar | None = None,
+) -> Array:
+    """Computes the generalised KL loss: IKL with weights w^gamma, normalised.
+
+    The wMSE is divided by the mean of `(sum_j w_j^gamma)^2` over the batch, that is,
+    over all leading dimensions. So the mean of the returned losses is the published
+    value (arXiv 2503.08038), and the loss of one example depends on its batch. Under
+    `vmap` the batch is what one call sees.
+
+    Args:
+      logits: `[..., C]`, the prediction n. Receives gradient from both terms.
+      target_logits: `[..., C]`, the target m. Receives gradient from the wMSE only.
+      weights: `[..., C]`, w >= 0, stopped. None: softmax(target_logits).
+      alpha: weight of the normalised wMSE, the paper's (the authors' code: beta).
+      beta: weight of the soft cross-entropy (the authors' code: alpha).
+      gamma: exponent >= 0 of the weights; 0 makes them uniform. Stopped.
+      temperature: T > 0, of the prediction in the soft CE; no factor T^2.
+      target_temperature: T' > 0, of the target in the soft CE. None: the same as
+        `temperature`.
+
+    Returns:
+      `[...]`, one value per example.
+
+    Raises:
+      ValueError: shapes differ, a temperature is not positive, gamma or a weight is
+        negative.
+      TypeError: logits or weights are not floating point.
+
+    Examples:
+      >>> import jax.numpy as jnp, ikl_jax
+      >>> n, m = jnp.zeros((1, 2)), jnp.array([[2.0, 0.0]])
+      >>> print(ikl_jax.gkl_loss(n, m, gamma=0.0, alpha=2.0, beta=0.0))
+      [1.]
+    """
+    n, m = prepared(logits, target_logits)
+    checks.non_negative(gamma=gamma)
+    if weights is None:
+        # In logarithms, because a small gamma brings back probabilities that would
+        # underflow at gamma = 1.
+        w = jnp.exp(gamma * jax.nn.log_softmax(jax.lax.stop_gradient(m)))
+    else:
+        w = jnp.power(prepared_weights(weights, logits), gamma)
+    w = jax.lax.stop_gradient(w)  # with respect to gamma, too
+    squared_total = jnp.mean(jnp.square(jnp.sum(w, axis=-1)))
+    squared_error = weighted_variance(n, m, w, ONE) / or_one(squared_total)
+    cross_entropy = tempered_cross_entropy(n, m, temperature, target_temperature)
+    return (alpha * squared_error + beta * cross_entropy).astype(logits.dtype)
