@@ -1,4 +1,4 @@
-"""The proof that readers run."""
+"""The numerical check of Theorem 1, and its command."""
 
 import subprocess
 import sys

@@ -16,13 +16,13 @@ def test_every_listed_name_can_be_made():
 
 
 def test_the_listing(capsys, monkeypatch):
-    shown = {"cifar_vgg8", "imagenet_resnet18"}
-    families = [family for family in FAMILIES if shown & set(family.examples)]
+    listed = {"cifar_vgg8", "imagenet_resnet18"}
+    families = [family for family in FAMILIES if listed & set(family.examples)]
     monkeypatch.setattr(listing, "FAMILIES", families)
     listing.main()
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["cifar_vgg8", "3,965,028", "32", "x", "32", "x", "3", "100"] in lines
-    # As torchvision's documentation counts it.
+    # The number of parameters in torchvision's documentation.
     assert [
         "imagenet_resnet18",
         "11,689,512",

@@ -1,4 +1,4 @@
-"""Weights from torch: the published logits, there and back, and what does not fit."""
+"""Weights from torch: published logits, conversion and back, and bad input."""
 
 import re
 
@@ -78,7 +78,7 @@ def test_resnext_has_torchvisions_parameters():
 
 @pytest.mark.slow
 def test_resnext_has_torchs_logits():
-    """Those of its layers put together in torch, on weights drawn by name."""
+    """The reference: the same layers in torch, with weights drawn by their names."""
     name = "imagenet_resnext101_32x4d"
     model, shapes = resnext_shapes()
     zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), shapes)
