@@ -32,7 +32,8 @@ from configs import base
 from tests.support.parts import SHAPE, write_large_part
 from train import convert_synthetic
 from train.base.types import Batch
-from train.data import pipeline, synthetic
+from train.data import pipeline
+from train.data.formats import shards
 from train.data.splits import InMemory
 
 BATCH_SIZE = 512
@@ -65,7 +66,7 @@ def main() -> None:
     )
 
 
-def _converted(folder: pathlib.Path, count: int) -> synthetic.Synthetic:
+def _converted(folder: pathlib.Path, count: int) -> shards.Shards:
     write_large_part(folder / "part.npz", count)
     start = time.perf_counter()
     code = convert_synthetic.main(
@@ -74,7 +75,7 @@ def _converted(folder: pathlib.Path, count: int) -> synthetic.Synthetic:
     if code:
         sys.exit(code)
     print(f"conversion: {count / (time.perf_counter() - start):,.0f} images/s")
-    return synthetic.open_folder(str(folder / "shards"))
+    return shards.open_shards(str(folder / "shards"))
 
 
 def _measure(name: str, batches: Iterator[Batch], count: int) -> None:

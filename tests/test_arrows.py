@@ -26,6 +26,14 @@ RUNTIME = {"jax", "flax", "chex", "numpy"}
 # Each room may import its own and those below it, never one above or beside it.
 DIVERGENCES = [{"decoupled"}, {"terms"}, {"closed_form", "inputs", "kullback_leibler"}]
 ATTACKS = [{"ensemble"}, {"apgd", "fab", "pgd", "square"}, {"common"}]
+DATA = [
+    {"pipeline", "sources"},
+    {"fingerprint", "mixture", "reader", "subsets"},
+    {"augment"},
+    {"formats"},
+    {"splits"},
+    {"order", "replaced"},
+]
 TRAIN = [
     {"__main__", "evaluate", "compare", "convert", "convert_synthetic"},
     {"cli"},
@@ -96,6 +104,7 @@ def floors(package, order):
         ("ikl_jax.attacks", ATTACKS),
         ("ikl_jax.divergences", DIVERGENCES),
         ("train", TRAIN),
+        ("train.data", DATA),
     ],
 )
 def test_arrows_between_rooms_point_down(package, order):

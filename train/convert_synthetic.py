@@ -27,7 +27,7 @@ from train.base.errors import UserError
 from train.base.progress import ProgressPrinter
 from train.data.formats import npz_parts
 from train.data.formats.npz_parts import Damaged, Part
-from train.data.synthetic import METADATA, Layout, array_record, read_layout
+from train.data.formats.shards import METADATA, Layout, array_record, read_layout
 
 # Uncompressed and one record a chunk: any image is read alone, without decoding. Chunks
 # of 4 were no faster to read, and compressed ones are slower to write.

@@ -5,7 +5,7 @@ import zipfile
 import numpy as np
 
 from train import convert_synthetic
-from train.data.synthetic import open_folder
+from train.data.formats.shards import open_shards
 
 SHAPE = (32, 32, 3)
 
@@ -58,4 +58,4 @@ def converted(folder, counts=(700, 1500, 300), **options):
     """A folder of shards, opened, with all images and labels."""
     images, labels = write_parts(folder / "parts", counts, **options)
     assert convert(folder / "parts" / "*.npz", folder / "shards") == 0
-    return open_folder(str(folder / "shards")), images, labels
+    return open_shards(str(folder / "shards")), images, labels

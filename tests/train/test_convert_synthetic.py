@@ -26,7 +26,7 @@ from tests.support.parts import (
 from train import convert_synthetic
 from train.base.errors import UserError
 from train.data.formats import npz_parts
-from train.data.synthetic import open_folder
+from train.data.formats.shards import open_shards
 
 
 def shards_of(folder):
@@ -63,7 +63,7 @@ def test_types_of_labels(tmp_path, type_):
     images, labels = examples(50)
     write_part(tmp_path / "part.npz", images, labels.astype(type_))
     assert convert(tmp_path / "part.npz", tmp_path / "shards") == 0
-    batch = open_folder(str(tmp_path / "shards")).take(np.arange(50))
+    batch = open_shards(str(tmp_path / "shards")).take(np.arange(50))
     np.testing.assert_array_equal(batch["label"], labels)
 
 
@@ -71,7 +71,7 @@ def test_a_list_of_parts_keeps_its_order(tmp_path):
     images, _ = write_parts(tmp_path, (20, 30))
     listed = f"{tmp_path / '1.npz'},{tmp_path / '0.npz'}"
     assert convert(listed, tmp_path / "shards") == 0
-    batch = open_folder(str(tmp_path / "shards")).take(np.arange(50))
+    batch = open_shards(str(tmp_path / "shards")).take(np.arange(50))
     np.testing.assert_array_equal(batch["image"], np.roll(images, -20, axis=0))
 
 
@@ -93,7 +93,7 @@ def test_a_killed_conversion_goes_on(tmp_path, capsys):
     done = len(shards_of(killed))
     assert 5 <= done < 50
     with pytest.raises(UserError, match=f"lacks {50 - done} of its 50 shards, first"):
-        open_folder(str(killed))
+        open_shards(str(killed))
     capsys.readouterr()
     assert convert(output=killed, **given) == 0
     assert f"{50 - done} were written now" in capsys.readouterr().out
@@ -342,6 +342,6 @@ def test_a_million_images_in_bounded_memory(tmp_path, capsys):
     assert part.stat().st_size > 3e9
     assert peak < 400
     metadata = json.loads((output / "metadata.json").read_text())
-    assert metadata["count"] == len(open_folder(str(output))) == count
+    assert metadata["count"] == len(open_shards(str(output))) == count
     shutil.rmtree(output)
     part.unlink()

@@ -5,8 +5,7 @@ import zlib
 import numpy as np
 
 from train.data.formats.encoded import Encoded
-from train.data.splits import DataSet, InMemory, Split, View
-from train.data.synthetic import Synthetic
+from train.data.splits import DataSet, InMemory, Split, Synthetic, View
 
 SAMPLE = 256  # examples of a part on disk that are read for it, spread evenly
 CHUNK = 4096

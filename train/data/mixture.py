@@ -7,18 +7,17 @@ share of both.
 """
 
 import dataclasses
-import sys
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import grain
 import numpy as np
 
-from train.base.config import Config
+from train.base.config import DataConfig
 from train.base.errors import UserError
 from train.base.types import Batch
-from train.data import synthetic
-from train.data.splits import DataSet, Split
-from train.data.synthetic import Synthetic
+from train.data import order
+from train.data.formats import shards
+from train.data.splits import DataSet, Split, Synthetic
 
 
 class Counts(NamedTuple):
@@ -33,29 +32,29 @@ class Counts(NamedTuple):
         return cls(batch_size - count, count)
 
 
-def joined(data: DataSet, config: Config) -> DataSet:
-    """The data set with the synthetic images that the run's config names, if any.
+def joined(data: DataSet, data_config: DataConfig, batch_size: int) -> DataSet:
+    """The data set with the synthetic images that `data.synthetic` names, if any.
 
     Raises:
       UserError: they cannot be read, do not fill their share of a batch, or differ in
         shape or classes from the real ones.
     """
-    if not config.data.synthetic:
+    if not data_config.synthetic:
         return data
-    name = f"data.synthetic={config.data.synthetic}"
-    found = synthetic.open_folder(config.data.synthetic)
+    name = f"data.synthetic={data_config.synthetic}"
+    found = shards.open_shards(data_config.synthetic)
     ours = (found.layout.image_shape, found.layout.num_classes)
     theirs = (data.image_shape, data.num_classes)
     if ours != theirs:
         raise UserError(
             f"{name} holds images {ours[0]} of {ours[1]} classes, but those of "
-            f"{config.data.source} are {theirs[0]} of {theirs[1]} classes"
+            f"{data_config.source} are {theirs[0]} of {theirs[1]} classes"
         )
-    ratio = config.data.synthetic_ratio
-    needed = Counts.of(config.batch_size, ratio).synthetic
+    ratio = data_config.synthetic_ratio
+    needed = Counts.of(batch_size, ratio).synthetic
     if needed > len(found):
         raise UserError(
-            f"{name} holds {len(found)} images, but each batch of {config.batch_size} "
+            f"{name} holds {len(found)} images, but each batch of {batch_size} "
             f"takes {needed} (data.synthetic_ratio={ratio:g})"
         )
     return dataclasses.replace(data, synthetic=found)
@@ -95,25 +94,20 @@ def _together(name: str, taken: list[tuple[np.ndarray, Batch]]) -> np.ndarray:
 def index_batches(
     mixture: Mixture, counts: Counts, seed: int
 ) -> grain.MapDataset[np.ndarray]:
-    """Indices `[batch_size]` into the mixture, of each position of an endless run."""
+    """Indices `[batch_size]` into the mixture, for each position of an endless run."""
     real_seed, synthetic_seed = np.random.SeedSequence(seed).generate_state(2)
-    real = _permuted(len(mixture.real), int(real_seed))
-    generated = _permuted(len(mixture.synthetic), int(synthetic_seed))
+    real = order.permutations(len(mixture.real), int(real_seed))
+    generated = order.permutations(len(mixture.synthetic), int(synthetic_seed))
 
-    def batch(position: int, rng: np.random.Generator) -> np.ndarray:
-        theirs = len(mixture.real) + _run(generated, position, counts.synthetic)
+    def batch_at(position: int, rng: np.random.Generator) -> np.ndarray:
+        synthetic = order.run_of(generated, position, counts.synthetic)
         return rng.permutation(
-            np.concatenate([_run(real, position, counts.real), theirs])
+            np.concatenate(
+                [
+                    order.run_of(real, position, counts.real),
+                    len(mixture.real) + synthetic,
+                ]
+            )
         )
 
-    return grain.MapDataset.range(sys.maxsize).seed(seed).random_map(batch)
-
-
-def _permuted(count: int, seed: int) -> Any:
-    """Indices below `count`: all of them in some order, then in another, and so on."""
-    return grain.MapDataset.range(count).seed(seed).shuffle()
-
-
-def _run(stream: Any, position: int, count: int) -> np.ndarray:
-    first = position * count
-    return np.array([stream[i] for i in range(first, first + count)], np.int64)
+    return order.without_end(batch_at, seed)

@@ -6,116 +6,127 @@ can be entered anywhere (its state is one number, which checkpoints keep), and n
 threads nor restarts change it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import grain
 import numpy as np
 
-from train.base.config import Config, DataConfig
+from train.base.config import DataConfig
 from train.base.errors import UserError
 from train.base.types import Batch
-from train.data import mixture
-from train.data.augment import crops, views
-from train.data.splits import Split
-from train.data.synthetic import Synthetic
-
-Rows = Callable[[int], np.ndarray]  # of a batch of a size, those of one process
+from train.data import mixture, order
+from train.data.reader import Reader, Rows, all_rows
+from train.data.splits import Split, Synthetic
 
 
-def all_rows(size: int) -> np.ndarray:
-    return np.arange(size)
+@dataclasses.dataclass(frozen=True)
+class Stream:
+    """Other examples of which some join each batch, say unlabelled ones.
+
+    Attributes:
+      split: the examples, read one permutation of them after another.
+      data_config: says how their images are augmented, and their second view.
+      batch_size: how many join each batch, always as many.
+    """
+
+    split: Split
+    data_config: DataConfig
+    batch_size: int
 
 
 def training_batches(
     split: Split,
-    config: DataConfig,
+    data_config: DataConfig,
     *,
     batch_size: int,
     seed: int,
     rows: Rows = all_rows,
     columns: Mapping[str, np.ndarray] | None = None,
     synthetic: Synthetic | None = None,
+    streams: Mapping[str, Stream] | None = None,
 ) -> grain.DatasetIterator:
     """Batches without end; each epoch is a new permutation of the split.
 
-    `columns` are arrays with a row for each example of the split, which joins it.
+    With synthetic images no batch is incomplete, and permutations of the split follow
+    one another without regard to the epochs.
 
-    With `synthetic` images each batch is a mixture, in numbers that are always those of
-    `config.synthetic_ratio`, and no batch is incomplete. Permutations of the split then
-    follow one another without regard to the epochs.
+    The order and the augmentation are those of whole batches, so neither they nor the
+    iterator's state depend on the number of processes.
 
-    `rows` says which of a batch of some size this process reads. The order and the
-    augmentation are those of the whole batch, so that they do not depend on the number
-    of processes, and neither does the iterator's state.
+    Args:
+      split: the training part.
+      data_config: the `data` section.
+      batch_size: examples of the whole batch.
+      seed: decides the order and the augmentation.
+      rows: from the size of a batch to the rows of it that this process reads.
+      columns: arrays with a row for each example of the split; their rows join it.
+      synthetic: images that make up `data.synthetic_ratio` of each batch.
+      streams: other examples that join each batch, by name; columns of the stream
+        "unlabelled" are `unlabelled_image`, `unlabelled_label` and so on, and have
+        the stream's own number of rows. What else is in a batch does not change.
     """
-
-    def taken(indices: np.ndarray, mine: np.ndarray, rng: np.random.Generator) -> Batch:
-        boxes = None
-        if config.random_resized_crop:
-            boxes = crops.random_crops(len(indices), rng)[mine]
-        return take_training(indices[mine], boxes)
-
-    def moved(
-        images: np.ndarray, count: int, mine: np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
-        if padding := config.crop_padding:
-            shifts = crops.random_shifts(count, padding, rng)[:, mine]
-            images = crops.pad_crop(images, padding, shifts)
-        if config.flip:
-            mirrored = crops.random_mirrors(count, rng)[mine]
-            images = crops.flip(images, mirrored)
-        return images
-
-    def read(indices: np.ndarray, rng: np.random.Generator) -> Batch:
-        count, mine = len(indices), rows(len(indices))
-        batch = taken(indices, mine, rng)
-        images = batch["image"]
-        batch["image"] = moved(images, count, mine, rng)
-        if config.second_view != views.NONE:
-            if config.random_resized_crop:  # which is a part of reading
-                images = taken(indices, mine, rng)["image"]
-            second = moved(images, count, mine, rng)
-            drawn = views.draw(config, count, rng).of_rows(mine)
-            batch["second_view"] = views.apply(config, second, drawn)
-        for name, array in (columns or {}).items():
-            batch[name] = array[indices[mine]]
-        return batch
-
     if synthetic is None:
-        take_training = split.take_training
-        indices = grain.MapDataset.range(len(split)).seed(seed).shuffle()
-        batches = indices.batch(batch_size, drop_remainder=config.drop_remainder)
-        batches = batches.repeat()
+        part, indices = split, order.epochs(
+            len(split), batch_size=batch_size, seed=seed,
+            drop_remainder=data_config.drop_remainder,
+        )  # fmt: skip
     else:
-        mixed = mixture.Mixture(split, synthetic)
-        take_training = mixed.take_training
-        counts = mixture.Counts.of(batch_size, config.synthetic_ratio)
-        batches = mixture.index_batches(mixed, counts, seed)
-    options = grain.ReadOptions(num_threads=config.threads, prefetch_buffer_size=8)
-    return iter(batches.random_map(read).to_iter_dataset(options))
+        part = mixture.Mixture(split, synthetic)
+        counts = mixture.Counts.of(batch_size, data_config.synthetic_ratio)
+        indices = mixture.index_batches(part, counts, seed)
+    batches = indices.random_map(Reader(part, data_config, rows, columns or {}))
+    for name, stream in (streams or {}).items():
+        batches = _joined(batches, name, _read(name, stream, seed, rows))
+    options = grain.ReadOptions(num_threads=data_config.threads, prefetch_buffer_size=8)
+    return iter(batches.to_iter_dataset(options))
 
 
-def batch_sizes(split: Split, config: Config) -> list[int]:
-    """The sizes of an epoch's batches.
+def _read(name: str, stream: Stream, seed: int, rows: Rows) -> grain.MapDataset[Batch]:
+    """A stream's batches. Its seed depends on its name, not on the other streams."""
+    sequence = np.random.SeedSequence([seed, *name.encode()])
+    order_seed, batch_seed = map(int, sequence.generate_state(2))
+    permuted = order.permutations(len(stream.split), order_seed)
 
-    With synthetic images there are as many as without them, and all are whole.
+    def batch_at(position: int, rng: np.random.Generator) -> np.ndarray:
+        return order.run_of(permuted, position, stream.batch_size)
+
+    indices = order.without_end(batch_at, batch_seed)
+    return indices.random_map(Reader(stream.split, stream.data_config, rows))
+
+
+def _joined(
+    batches: grain.MapDataset[Batch], name: str, others: grain.MapDataset[Batch]
+) -> grain.MapDataset[Batch]:
+    def join(position: int, batch: Batch) -> Batch:
+        added: Any = others[position]
+        return batch | {f"{name}_{column}": array for column, array in added.items()}
+
+    return batches.map_with_index(join)
+
+
+def batch_sizes(split: Split, data_config: DataConfig, batch_size: int) -> list[int]:
+    """The sizes of the batches in one pass over the training part.
+
+    With synthetic images there are as many batches as without, all of them whole.
 
     Args:
       split: the training part, of real examples.
-      config: of the run, with `batch_size` and `data.drop_remainder`.
+      data_config: the `data` section.
+      batch_size: examples of a whole batch.
 
     Raises:
       UserError: the split does not fill one batch.
     """
-    batch_size = config.batch_size
     if batch_size > len(split):
         raise UserError(
             f"batch_size must be at most the {len(split)} training examples, "
             f"got {batch_size}"
         )
     whole, rest = divmod(len(split), batch_size)
-    keeps_rest = rest and not config.data.drop_remainder
-    last = batch_size if config.data.synthetic else rest
+    keeps_rest = rest and not data_config.drop_remainder
+    last = batch_size if data_config.synthetic else rest
     return [batch_size] * whole + [last] * bool(keeps_rest)
 
 
@@ -124,8 +135,9 @@ def evaluation_batches(
 ) -> Iterator[tuple[Batch, np.ndarray]]:
     """The first `limit` examples in order, the last batch padded to the full size.
 
-    Each comes as this process's `rows`, with their `index` within the split, and as
-    `[batch_size]`, False where the whole batch is padded.
+    Yields:
+      This process's `rows` of a batch, with their `index` within the split; and a mask
+      `[batch_size]` of the whole batch, False where it is padded.
     """
     for start in range(0, limit, batch_size):
         index = np.arange(start, start + batch_size)

@@ -1,79 +1,81 @@
 """Data sets by name; see `SOURCES`.
 
 All give uint8 images `[N, H, W, K]` and integer labels. A new source is a function
-and a line in `SOURCES`.
+in `formats/` and a line in `SOURCES`.
 """
 
 import dataclasses
 from collections.abc import Callable
-
-import numpy as np
+from typing import NamedTuple
 
 from ikl_jax import checks
 from train.base.config import DataConfig
 from train.base.errors import UserError, explained
 from train.data.formats import arrays, cifar, folder, tfds
 from train.data.formats.encoded import Encoded
-from train.data.splits import DataSet, part_of
-from train.data.subsets import listed, long_tail
+from train.data.splits import DataSet
+from train.data.subsets import held_out, long_tail, train_list
 
 
-def open_source(config: DataConfig) -> DataSet:
-    """The data set that `config` names, its validation part split off.
+class Source(NamedTuple):
+    """One kind of data set.
 
-    A list of what to train on counts before that, as if the source held no more; what
-    is left to train on is then made long-tailed, if that is asked for.
+    Attributes:
+      open: takes what follows the colon in `data.source`, and the `data` section.
+      argument: what must follow the colon, for messages; "" if nothing may.
+    """
+
+    open: Callable[[str, DataConfig], DataSet]
+    argument: str
+
+
+def open_source(data_config: DataConfig) -> DataSet:
+    """The data set that `data.source` names, reduced to the examples asked for.
+
+    In this order: `data.train_list` keeps the training examples that it lists,
+    `data.validation_size` holds some out, and `data.imbalance_ratio` makes the rest
+    long-tailed.
 
     Raises:
       UserError: the source is unknown, missing, damaged or too small.
     """
-    name, _, argument = config.source.partition(":")
-    with explained():
-        checks.one_of("data.source", name, SOURCES)
-    if not argument and name != "digits":
-        raise UserError(f"data.source={name} needs what to read: {name}:NAME or PATH")
-    data = SOURCES[name](argument, config)
-    if config.image_size and not isinstance(data.train, Encoded):
+    data = _opened(data_config)
+    if data_config.image_size and not isinstance(data.train, Encoded):
         raise UserError(
             f"data.image_size is for encoded images of any size; those of "
-            f"{config.source} are all {data.image_shape}: it must be 0, got "
-            f"{config.image_size}"
+            f"{data_config.source} are all {data.image_shape}: it must be 0, got "
+            f"{data_config.image_size}"
         )
-    if config.train_list:
-        train = listed.listed(data.train, config.train_list, data.class_names)
+    if path := data_config.train_list:
+        train = train_list.select(data.train, path, data.class_names)
         data = dataclasses.replace(data, train=train)
-    data = _hold_out(data, config)
-    ratio = config.imbalance_ratio
-    if ratio == 1:
-        return data
-    tailed = long_tail.long_tailed(data.train, data.num_classes, ratio)
-    return dataclasses.replace(data, train=tailed)
+    data = held_out.hold_out(data, data_config)
+    if (ratio := data_config.imbalance_ratio) != 1:
+        train = long_tail.long_tailed(data.train, data.num_classes, ratio)
+        data = dataclasses.replace(data, train=train)
+    return data
 
 
-def _hold_out(data: DataSet, config: DataConfig) -> DataSet:
-    size = config.validation_size
-    if not size:
-        return data
-    if size >= len(data.train):
+def _opened(data_config: DataConfig) -> DataSet:
+    name, _, argument = data_config.source.partition(":")
+    with explained():
+        checks.one_of("data.source", name, SOURCES)
+    source = SOURCES[name]
+    if source.argument and not argument:
         raise UserError(
-            f"data.validation_size must be below the {len(data.train)} training "
-            f"examples, got {size}"
+            f"data.source={name} needs what to read: {name}:{source.argument}"
         )
-    order = np.random.default_rng(0).permutation(len(data.train))
-    held_out, rest = np.sort(order[:size]), np.sort(order[size:])
-    evaluated = data.test
-    if config.evaluate_on == "validation":
-        evaluated = part_of(data.train, held_out)
-    train = part_of(data.train, rest)
-    return dataclasses.replace(data, train=train, test=evaluated)
+    if argument and not source.argument:
+        raise UserError(f"the source {name} takes no argument, got {argument!r}")
+    return source.open(argument, data_config)
 
 
-SOURCES: dict[str, Callable[[str, DataConfig], DataSet]] = {
-    "cifar10": cifar.open_cifar10,
-    "cifar100": cifar.open_cifar100,
-    "digits": arrays.open_digits,
-    "folder": folder.open_folder,
-    "idx": arrays.open_idx,
-    "npz": arrays.open_npz,
-    "tfds": tfds.open_tfds,
+SOURCES = {
+    "cifar10": Source(cifar.open_cifar10, "DIR"),
+    "cifar100": Source(cifar.open_cifar100, "DIR"),
+    "digits": Source(arrays.open_digits, ""),
+    "folder": Source(folder.open_folder, "DIR"),
+    "idx": Source(arrays.open_idx, "DIR"),
+    "npz": Source(arrays.open_npz, "FILE"),
+    "tfds": Source(tfds.open_tfds, "NAME"),
 }

@@ -1,15 +1,12 @@
-"""What a data set is to a run: splits that can be read in any order."""
+"""Splits, whose examples can be read in any order, and the data set that they make."""
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
 
-from train.base.errors import UserError
 from train.base.types import Batch
-from train.data.formats.undecodable import Replaced
-from train.data.synthetic import Synthetic
+from train.data.replaced import ReplacedImages
 
 
 class Split(Protocol):
@@ -27,17 +24,47 @@ class Split(Protocol):
         crops: np.ndarray | None = None,
         among: np.ndarray | None = None,
     ) -> Batch:
-        """The examples in the form that is trained on; see `encoded.Encoded`."""
+        """The examples in their training form; see `encoded.Encoded`."""
         ...
 
     @property
     def labels(self) -> np.ndarray:
-        """All labels, `[N]`, without decoding an image."""
+        """All labels, `[N]`, read without decoding an image."""
         ...
 
 
+class Synthetic(Protocol):
+    """Synthetic images that can be read in any order; see `formats.shards`."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, indices: np.ndarray) -> Batch:
+        """The examples at `indices`: `image` `[B, H, W, K]` and `label` `[B]`."""
+        ...
+
+    @property
+    def checksum(self) -> int:
+        """Changes when an image, a label or their order does."""
+        ...
+
+
+class OneForm:
+    """A base of splits that are trained on in the form in which they are evaluated."""
+
+    def take(self, indices: np.ndarray) -> Batch:
+        raise NotImplementedError
+
+    def take_training(
+        self,
+        indices: np.ndarray,
+        crops: np.ndarray | None = None,
+        among: np.ndarray | None = None,
+    ) -> Batch:
+        return self.take(indices)
+
+
 @dataclasses.dataclass(frozen=True)
-class InMemory:
+class InMemory(OneForm):
     """A split held as two arrays."""
 
     images: np.ndarray
@@ -48,14 +75,6 @@ class InMemory:
 
     def take(self, indices: np.ndarray) -> Batch:
         return {"image": self.images[indices], "label": self.labels[indices]}
-
-    def take_training(
-        self,
-        indices: np.ndarray,
-        crops: np.ndarray | None = None,
-        among: np.ndarray | None = None,
-    ) -> Batch:
-        return self.take(indices)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +105,7 @@ class View:
 
 
 def part_of(split: Split, indices: np.ndarray) -> View:
-    """Some of a split's examples; of a view, a view of what that is a view of."""
+    """A view of the examples at `indices`; a view of a view shares its split."""
     if isinstance(split, View):
         return View(split.split, split.indices[indices])
     return View(split, indices)
@@ -94,16 +113,16 @@ def part_of(split: Split, indices: np.ndarray) -> View:
 
 @dataclasses.dataclass(frozen=True)
 class DataSet:
-    """What a run trains and is evaluated on.
+    """What a run trains on and what it is evaluated on.
 
     Attributes:
       train: the training part.
       test: the part to evaluate on.
       num_classes: C.
       image_shape: (H, W, K) of all images.
-      class_names: C names in the order of the labels, if the source has them.
-      replaced: which training images did not decode, of sources that decode them.
-      synthetic: what the training part is mixed with, if anything.
+      class_names: C names in the order of the labels, or None if the source has none.
+      replaced: the undecodable training images, or None if the source decodes none.
+      synthetic: the images that training batches mix in, or None.
     """
 
     train: Split
@@ -111,50 +130,5 @@ class DataSet:
     num_classes: int
     image_shape: tuple[int, int, int]
     class_names: tuple[str, ...] | None = None
-    replaced: Replaced | None = None
+    replaced: ReplacedImages | None = None
     synthetic: Synthetic | None = None
-
-
-def in_memory(
-    train: tuple[np.ndarray, np.ndarray],
-    test: tuple[np.ndarray, np.ndarray],
-    name: str,
-    class_names: tuple[str, ...] | None = None,
-) -> DataSet:
-    """A data set of arrays: images uint8 `[N, H, W, K]` or `[N, H, W]`, labels `[N]`.
-
-    Raises:
-      UserError: they are not that; `name` says in the message which they are.
-    """
-    parts = {"train": train, "test": test}
-    splits = {
-        part: _checked(*arrays, f"{name} ({part})") for part, arrays in parts.items()
-    }
-    shapes = {split.images.shape[1:] for split in splits.values()}
-    if len(shapes) > 1:
-        raise UserError(f"{name}: images differ in shape between the parts: {shapes}")
-    num_classes = 1 + max(int(split.labels.max()) for split in splits.values())
-    shape = shapes.pop()
-    return DataSet(splits["train"], splits["test"], num_classes, shape, class_names)
-
-
-def _checked(images: np.ndarray, labels: np.ndarray, name: str) -> InMemory:
-    if images.ndim == 3:
-        images = images[..., None]
-    for problem in problems(images, labels):
-        raise UserError(f"{name}: {problem}")
-    return InMemory(images, labels.astype(np.int32))
-
-
-def problems(images: np.ndarray, labels: np.ndarray) -> Iterator[str]:
-    """What is wrong with the arrays of a split, if anything is."""
-    if images.dtype != np.uint8 or images.ndim != 4:
-        yield f"images must be uint8 [N, H, W, K], got {images.dtype} {images.shape}"
-    elif not np.issubdtype(labels.dtype, np.integer) or labels.ndim != 1:
-        yield f"labels must be integers [N], got {labels.dtype} {labels.shape}"
-    elif len(images) != len(labels):
-        yield f"{len(images)} images but {len(labels)} labels"
-    elif not len(labels):
-        yield "there are no examples"
-    elif labels.min() < 0:
-        yield f"labels must be >= 0, got {labels.min()}"

@@ -79,9 +79,11 @@ def build(config: Config) -> Run:
     validation.validate(config)
     mesh = sharding.create_mesh(config.mesh)
     sharding.check_batch("evaluation.batch_size", config.evaluation.batch_size, mesh)
-    data = mixture.joined(sources.open_source(config.data), config)
+    data = mixture.joined(
+        sources.open_source(config.data), config.data, config.batch_size
+    )
     views.check(config.data, data.image_shape)
-    sizes = pipeline.batch_sizes(data.train, config)
+    sizes = pipeline.batch_sizes(data.train, config.data, config.batch_size)
     _check_batches(config, sizes, mesh)
     width = classes.padded_width(data.num_classes, config.model.classes_multiple_of)
     sharding.check_classes(width, mesh)

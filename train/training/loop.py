@@ -298,7 +298,7 @@ def _steps(
     """The rest of an epoch's steps; returns the means of the last line of the log."""
     run, means = parts.run, {}
     end = epoch * run.steps_per_epoch
-    sizes = pipeline.batch_sizes(run.data.train, run.config)
+    sizes = pipeline.batch_sizes(run.data.train, run.config.data, run.config.batch_size)
     for step in range(int(state.step) + 1, end + 1):
         if parts.watch.requested(step):
             _save_and_stop(state, pending, best, parts)

@@ -183,7 +183,7 @@ def _a_batch(run: Run) -> dict[str, jax.Array | jax.ShapeDtypeStruct]:
         run.data.train, config.data, batch_size=config.batch_size, seed=config.seed,
         rows=run.local_rows, synthetic=run.data.synthetic,
     )  # fmt: skip
-    size = pipeline.batch_sizes(run.data.train, config)[0]
+    size = pipeline.batch_sizes(run.data.train, config.data, config.batch_size)[0]
     batch = sharding.put(next(batches), run.mesh, size)
     if config.teacher.path:
         place = sharding.over_batch(run.mesh)

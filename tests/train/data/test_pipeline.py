@@ -74,18 +74,16 @@ def test_the_last_batch_of_an_epoch_may_stay():
     read = labels(take(batches(drop_remainder=False), 14))
     assert [len(batch) for batch in read] == [8, 8, 8, 8, 8, 8, 2] * 2
     assert set(np.concatenate(read[:7])) == set(range(COUNT))
-    config = base.get_config()
-    config.batch_size = 8
-    assert pipeline.batch_sizes(numbered(), config) == [8] * 6
-    config.data.drop_remainder = False
-    assert pipeline.batch_sizes(numbered(), config) == [8] * 6 + [2]
+    config = base.get_config().data
+    assert pipeline.batch_sizes(numbered(), config, 8) == [8] * 6
+    config.drop_remainder = False
+    assert pipeline.batch_sizes(numbered(), config, 8) == [8] * 6 + [2]
 
 
 def test_a_batch_larger_than_the_data():
-    config = base.get_config()
-    config.batch_size = 51
+    config = base.get_config().data
     with pytest.raises(UserError, match="at most the 50 training examples, got 51"):
-        pipeline.batch_sizes(numbered(), config)
+        pipeline.batch_sizes(numbered(), config, 51)
 
 
 def test_pad_crop_shifts_and_fills_with_black():

@@ -11,8 +11,9 @@ from tests.support.commands import metrics_of, result_of, run, train
 from tests.support.parts import convert, converted, examples, write_part
 from train import cli, evaluate
 from train.base.errors import UserError
-from train.data import mixture, pipeline, synthetic
+from train.data import mixture, pipeline
 from train.data.fingerprint import fingerprint
+from train.data.formats import shards
 from train.data.splits import DataSet, InMemory
 
 CONFIG = "configs/digits_ikl_at.py:natural,quick"
@@ -27,7 +28,7 @@ def generated(tmp_path_factory):
     write_part(folder / "part.npz", images_of(SYNTHETIC, 1), labels)
     output = folder / "shards"
     assert convert(folder / "part.npz", output, examples_per_shard=300) == 0
-    return synthetic.open_folder(str(output))
+    return shards.open_shards(str(output))
 
 
 def numbered():
@@ -175,9 +176,9 @@ def test_synthetic_rows_are_augmented(generated, augmented, expected):
 )
 def test_an_epoch_is_as_long_as_that_of_the_real_examples(drop_remainder, sizes):
     config = base.get_config()
-    config.batch_size, config.data.drop_remainder = 16, drop_remainder
+    config.data.drop_remainder = drop_remainder
     config.data.synthetic = "somewhere"
-    assert pipeline.batch_sizes(numbered(), config) == sizes
+    assert pipeline.batch_sizes(numbered(), config.data, 16) == sizes
 
 
 def data_set(**changed):
@@ -195,7 +196,7 @@ def test_the_fingerprint_is_of_the_content(generated, tmp_path):
         part = tmp_path / f"{name}.npz"
         write_part(part, images, labels, compressed=True)
         assert convert(part, tmp_path / name, examples_per_shard=700) == 0
-        found = synthetic.open_folder(str(tmp_path / name))
+        found = shards.open_shards(str(tmp_path / name))
         return fingerprint(data_set(synthetic=found))
 
     assert of("same", labels) == mixed
@@ -207,7 +208,7 @@ def joined(folder, **changed):
     config = base.get_config()
     config.data.synthetic = str(folder)
     config.update(changed)
-    return mixture.joined(data_set(), config)
+    return mixture.joined(data_set(), config.data, config.batch_size)
 
 
 def test_folders_that_do_not_fit(tmp_path):
@@ -250,7 +251,7 @@ def test_folders_that_are_none_or_damaged(tmp_path):
         joined(folder)
     content[content.index(examples(100, shape=SHAPE)[0][0].tobytes())] ^= 1
     shard.write_bytes(content)
-    found = synthetic.open_folder(str(folder))
+    found = shards.open_shards(str(folder))
     with pytest.raises(UserError, match=r"array_record is damaged: .*hash mismatch"):
         found.take(np.arange(100))
     shard.unlink()

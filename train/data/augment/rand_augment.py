@@ -94,7 +94,7 @@ def random_fixmatch_steps(
       UserError: `num_ops` is below 1.
 
     Example:
-      >>> from train.data import cutout
+      >>> from train.data.augment import cutout
       >>> rng = np.random.default_rng(0)
       >>> images = np.zeros((8, 32, 32, 3), np.uint8)
       >>> images = policy.transform(images, random_fixmatch_steps(8, rng, num_ops=3))

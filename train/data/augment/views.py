@@ -30,31 +30,31 @@ class Drawn(NamedTuple):
         return Drawn(self.steps[rows], self.centres[rows])
 
 
-def check(config: DataConfig, image_shape: tuple[int, int, int]) -> None:
+def check(data_config: DataConfig, image_shape: tuple[int, int, int]) -> None:
     """Raises `UserError` unless the config's second view can be had of such images."""
-    if config.second_view in (NONE, "plain"):
+    if data_config.second_view in (NONE, "plain"):
         return
     try:
         policy.check(np.zeros((1, *image_shape), np.uint8))
     except UserError as error:
         raise UserError(
-            f"data.second_view={config.second_view} cannot be had of the images of "
-            f"{config.source}: {error}"
+            f"data.second_view={data_config.second_view} cannot be had of the images "
+            f"of {data_config.source}: {error}"
         ) from error
 
 
-def draw(config: DataConfig, count: int, rng: np.random.Generator) -> Drawn:
-    """For a batch of `count` images; `config` is that of the data."""
+def draw(data_config: DataConfig, count: int, rng: np.random.Generator) -> Drawn:
+    """For a batch of `count` images."""
     return Drawn(
-        VIEWS[config.second_view](count, rng), cutout.random_centres(count, rng)
+        VIEWS[data_config.second_view](count, rng), cutout.random_centres(count, rng)
     )
 
 
-def apply(config: DataConfig, images: np.ndarray, drawn: Drawn) -> np.ndarray:
+def apply(data_config: DataConfig, images: np.ndarray, drawn: Drawn) -> np.ndarray:
     """The images `[B, H, W, K]`, uint8, after what was drawn for them."""
     images = policy.transform(images, drawn.steps) if drawn.steps.size else images
-    if config.second_view_cutout:
-        images = cutout.cutout(images, drawn.centres, config.second_view_cutout)
+    if data_config.second_view_cutout:
+        images = cutout.cutout(images, drawn.centres, data_config.second_view_cutout)
     return images
 
 

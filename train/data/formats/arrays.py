@@ -10,15 +10,14 @@ import numpy as np
 
 from train.base.config import DataConfig
 from train.base.errors import UserError
-from train.data.splits import DataSet, in_memory
+from train.data.formats import in_memory
+from train.data.splits import DataSet
 
 DAMAGED = (zipfile.BadZipFile, zlib.error)
 
 
-def open_digits(argument: str, _: DataConfig) -> DataSet:
+def open_digits(_: str, __: DataConfig) -> DataSet:
     """scikit-learn's 1,797 images of 8 x 8: 1,437 to train, 360 to test."""
-    if argument:
-        raise UserError(f"the source digits takes no argument, got {argument!r}")
     from sklearn.datasets import load_digits
 
     pixels, labels = load_digits(return_X_y=True)
@@ -27,7 +26,7 @@ def open_digits(argument: str, _: DataConfig) -> DataSet:
     labels = np.asarray(labels, np.int32)
     order = np.random.default_rng(0).permutation(len(labels))
     train, test = order[:1437], order[1437:]
-    return in_memory(
+    return in_memory.data_set(
         (images[train], labels[train]), (images[test], labels[test]), "digits"
     )
 
@@ -44,7 +43,7 @@ def open_idx(argument: str, _: DataConfig) -> DataSet:
         )
         for part in ("train", "t10k")
     )
-    return in_memory(train, test, argument)
+    return in_memory.data_set(train, test, argument)
 
 
 def _one_of_files(folder: pathlib.Path, name: str) -> pathlib.Path:
@@ -94,4 +93,4 @@ def open_npz(argument: str, _: DataConfig) -> DataSet:
             x_train, y_train, x_test, y_test = (arrays[name] for name in names)
     except (EOFError, OSError, TypeError, ValueError, *DAMAGED) as error:
         raise UserError(f"npz: {str(path)!r} cannot be read: {error}") from error
-    return in_memory((x_train, y_train), (x_test, y_test), argument)
+    return in_memory.data_set((x_train, y_train), (x_test, y_test), argument)

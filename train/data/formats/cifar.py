@@ -15,7 +15,8 @@ import numpy as np
 
 from train.base.config import DataConfig
 from train.base.errors import UserError
-from train.data.splits import DataSet, in_memory
+from train.data.formats import in_memory
+from train.data.splits import DataSet
 
 # MD5, as the authors' page and torchvision give them.
 CIFAR10 = {
@@ -52,7 +53,9 @@ def open_cifar10(argument: str, _: DataConfig) -> DataSet:
     *train, test = (_batch(folder / name, CIFAR10[name], "labels") for name in CIFAR10)
     images, labels = zip(*train, strict=True)
     whole = np.concatenate(images), np.concatenate(labels)
-    return in_memory(whole, test, "cifar10", _class_names(folder / "batches.meta"))
+    return in_memory.data_set(
+        whole, test, "cifar10", _class_names(folder / "batches.meta")
+    )
 
 
 def open_cifar100(argument: str, _: DataConfig) -> DataSet:
@@ -61,7 +64,7 @@ def open_cifar100(argument: str, _: DataConfig) -> DataSet:
     train, test = (
         _batch(folder / name, md5, "fine_labels") for name, md5 in CIFAR100.items()
     )
-    return in_memory(train, test, "cifar100", _class_names(folder / "meta"))
+    return in_memory.data_set(train, test, "cifar100", _class_names(folder / "meta"))
 
 
 def _folder(source: str, argument: str, unpacked: str) -> pathlib.Path:

@@ -12,7 +12,7 @@ from train.base.config import DataConfig
 from train.base.errors import UserError
 from train.base.types import Batch
 from train.data.formats import images
-from train.data.formats.undecodable import Replaced
+from train.data.replaced import ReplacedImages
 from train.data.splits import DataSet
 
 
@@ -50,16 +50,16 @@ class Encoded:
 
     Attributes:
       records: what is decoded.
-      config: the `data` section.
+      data_config: the `data` section.
       pool: of the threads that decode.
       replaced: the training part's undecodable images.
-      shape: (H, W, 3) that all must have where `config.image_size` is 0.
+      shape: (H, W, 3) that all must have where `data.image_size` is 0.
     """
 
     records: Records
-    config: DataConfig
+    data_config: DataConfig
     pool: Executor
-    replaced: Replaced
+    replaced: ReplacedImages
     shape: tuple[int, int, int]
 
     def __len__(self) -> int:
@@ -135,11 +135,11 @@ class Encoded:
 
     def _formed(self, index: int, crop: np.ndarray | None) -> tuple[Image.Image, int]:
         encoded, label = self.records.read(index)
-        image, size = images.decode(encoded), self.config.image_size
+        image, size = images.decode(encoded), self.data_config.image_size
         if crop is not None:
             return images.training_form(image, crop, size=size), label
         if size:
-            shorter = self.config.resize_shorter
+            shorter = self.data_config.resize_shorter
             return images.evaluation_form(
                 image, resize_shorter=shorter, size=size
             ), label
@@ -161,31 +161,31 @@ class Encoded:
 
     def _tell(self, index: int, error: images.Undecodable) -> None:
         name = self.records.name(index)
-        if self.config.undecodable != "skip":
+        if self.data_config.undecodable != "skip":
             raise UserError(
                 f"{name} cannot be decoded: {error}; mend it, remove it, or replace "
                 "it in training with data.undecodable=skip"
             ) from error
-        self.replaced.note(index, name, error)
+        self.replaced.add(index, name, error)
 
 
 def data_set(
     train: Records, test: Records, class_names: tuple[str, ...] | None, *,
-    num_classes: int, config: DataConfig,
+    num_classes: int, data_config: DataConfig,
 ) -> DataSet:  # fmt: skip
-    """Both parts, read by the same `config.threads` threads.
+    """Both parts, read by the same `data.threads` threads.
 
     Raises:
-      UserError: with `config.image_size` 0, no image of the training part can be
+      UserError: with `data.image_size` 0, no image of the training part can be
         decoded, which the size would be known by.
     """
-    pool = ThreadPoolExecutor(config.threads, thread_name_prefix="decode")
-    replaced = Replaced(len(train))
-    size = config.image_size
+    pool = ThreadPoolExecutor(data_config.threads, thread_name_prefix="decode")
+    replaced = ReplacedImages(len(train))
+    size = data_config.image_size
     shape = (size, size, 3) if size else _first_shape(train)
     return DataSet(
-        Encoded(train, config, pool, replaced, shape),
-        Encoded(test, config, pool, replaced, shape),
+        Encoded(train, data_config, pool, replaced, shape),
+        Encoded(test, data_config, pool, replaced, shape),
         num_classes, shape, class_names, replaced,
     )  # fmt: skip
 

@@ -54,7 +54,7 @@ class Files:
         return zlib.crc32(self.sizes[indices].tobytes(), zlib.crc32(os.fsencode(names)))
 
 
-def open_folder(argument: str, config: DataConfig) -> DataSet:
+def open_folder(argument: str, data_config: DataConfig) -> DataSet:
     """`DIR/TRAIN_SPLIT/CLASS/FILE` and `DIR/TEST_SPLIT/CLASS/FILE`.
 
     Classes are numbered in the order of their directories' names.
@@ -66,13 +66,15 @@ def open_folder(argument: str, config: DataConfig) -> DataSet:
     if not root.is_dir():
         raise UserError(f"folder: there is no folder {str(root)!r}")
     parts = {
-        field: _part(root, field, getattr(config, field))
+        field: _part(root, field, getattr(data_config, field))
         for field in ("train_split", "test_split")
     }
     names, others = (_directories(part) for part in parts.values())
-    _check_equal(names, others, config)
+    _check_equal(names, others, data_config)
     train, test = (_files(part, names) for part in parts.values())
-    return data_set(train, test, tuple(names), num_classes=len(names), config=config)
+    return data_set(
+        train, test, tuple(names), num_classes=len(names), data_config=data_config
+    )
 
 
 def _part(root: pathlib.Path, field: str, name: str) -> pathlib.Path:
@@ -98,13 +100,13 @@ def _directories(folder: pathlib.Path) -> list[str]:
         ) from error
 
 
-def _check_equal(train: list[str], test: list[str], config: DataConfig) -> None:
+def _check_equal(train: list[str], test: list[str], data_config: DataConfig) -> None:
     """Raises `UserError` unless both parts have the same classes."""
     only = [
         f"{_shown(sorted(missing))} only in {part!r}"
         for missing, part in (
-            (set(train) - set(test), config.train_split),
-            (set(test) - set(train), config.test_split),
+            (set(train) - set(test), data_config.train_split),
+            (set(test) - set(train), data_config.test_split),
         )
         if missing
     ]

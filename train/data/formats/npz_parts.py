@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from train.base.errors import UserError
+from train.data.formats import in_memory
+from train.data.formats.shards import LABEL_TYPE
 
 IMAGE, LABEL = "image", "label"
-LABEL_TYPE = np.dtype("<i4")  # in a record, after the image's bytes
 BLOCK = 1024  # rows
 UNREADABLE = (
     EOFError, OSError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile,
@@ -158,18 +159,11 @@ def _header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
 
 
 def _problems(images: Member, labels: Member) -> Iterator[str]:
-    """What is wrong with the arrays, if anything is, but for the labels' values."""
-    if images.dtype != np.uint8 or len(images.shape) != 4 or 0 in images.shape[1:]:
-        yield f"image must be uint8 [N, H, W, K], got {images.dtype} {images.shape}"
-    elif not np.issubdtype(labels.dtype, np.integer) or len(labels.shape) != 1:
-        yield f"label must be integers [N], got {labels.dtype} {labels.shape}"
-    elif images.fortran:
-        yield "image must lie in C's order, got Fortran's"
-    elif images.shape[0] != labels.shape[0]:
-        yield f"{images.shape[0]} images but {labels.shape[0]} labels"
-    elif not labels.shape[0]:
-        yield "there are no images"
-    elif images.excess or labels.excess:
+    """What is wrong with the arrays, except for the labels' values."""
+    yield from in_memory.problems(images, labels, (IMAGE, LABEL))
+    if images.fortran:
+        yield "image must be in C order, got Fortran order"
+    if images.excess or labels.excess:
         yield (
             f"image has {images.excess} and label {labels.excess} bytes more than "
             "their headers say"

@@ -10,14 +10,28 @@ import numpy as np
 from train.base.config import DataConfig
 from train.base.errors import UserError
 from train.base.types import Batch
-from train.data.formats import encoded
-from train.data.splits import DataSet, Split, problems
+from train.data.formats import encoded, in_memory
+from train.data.splits import DataSet, OneForm, Split
 
 CHUNK = 4096  # examples whose labels are read at a time
 
 
+class _Labelled:
+    """Examples whose labels are read from their records, once, without decoding."""
+
+    undecoded: Any
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self._labels
+
+    @cached_property
+    def _labels(self) -> np.ndarray:
+        return _read_labels(self.undecoded)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
-class OnDisk:
+class OnDisk(_Labelled, OneForm):
     """A split of images of one size, which TFDS decodes as they are read.
 
     Attributes:
@@ -41,25 +55,9 @@ class OnDisk:
             "label": np.asarray([example["label"] for example in examples], np.int32),
         }
 
-    def take_training(
-        self,
-        indices: np.ndarray,
-        crops: np.ndarray | None = None,
-        among: np.ndarray | None = None,
-    ) -> Batch:
-        return self.take(indices)
-
-    @property
-    def labels(self) -> np.ndarray:
-        return self._labels
-
-    @cached_property
-    def _labels(self) -> np.ndarray:
-        return _read_labels(self.undecoded)
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class EncodedOnDisk:
+class EncodedOnDisk(_Labelled):
     """A split of images of many sizes, to be decoded by us.
 
     Attributes:
@@ -90,19 +88,11 @@ class EncodedOnDisk:
             return repr(example["file_name"].decode(errors="replace"))
         return f"example {index} of split {self.split!r}"
 
-    @property
-    def labels(self) -> np.ndarray:
-        return self._labels
-
-    @cached_property
-    def _labels(self) -> np.ndarray:
-        return _read_labels(self.undecoded)
-
     def checksum(self, indices: np.ndarray) -> int:
         return zlib.crc32(indices.astype(np.int64).tobytes())
 
 
-def open_tfds(argument: str, config: DataConfig) -> DataSet:
+def open_tfds(argument: str, data_config: DataConfig) -> DataSet:
     """A prepared data set of TFDS in a format that can be read at random."""
     try:
         import tensorflow_datasets as tfds
@@ -111,7 +101,7 @@ def open_tfds(argument: str, config: DataConfig) -> DataSet:
             f"tfds: pip install tensorflow-datasets importlib_resources ({error})"
         ) from error
 
-    builder = _builder(argument, config)
+    builder = _builder(argument, data_config)
     features: Any = builder.info.features
     if not {"image", "label"} <= features.keys():
         known = ", ".join(features)
@@ -119,24 +109,28 @@ def open_tfds(argument: str, config: DataConfig) -> DataSet:
     if not isinstance(features["label"], tfds.features.ClassLabel):
         raise UserError(f"tfds: the label of {argument} is not a class")
     label, image = features["label"], features["image"]
-    names = [config.train_split, config.test_split]
+    names = [data_config.train_split, data_config.test_split]
     undecoded = [
         _source(builder, name, {"image": tfds.decode.SkipDecoding()}) for name in names
     ]
     if isinstance(features["image"], tfds.features.Image) and None in image.shape[:2]:
         train, test = map(EncodedOnDisk, undecoded, names)
         return encoded.data_set(
-            train, test, _names(label), num_classes=label.num_classes, config=config
+            train,
+            test,
+            _names(label),
+            num_classes=label.num_classes,
+            data_config=data_config,
         )
     whole = [_source(builder, name, None) for name in names]
     train, test = map(OnDisk, whole, undecoded)
     first = _first_image(train, argument)
-    for problem in problems(first[None], np.zeros(1, np.int32)):
+    for problem in in_memory.problems(first[None], np.zeros(1, np.int32)):
         raise UserError(f"tfds: {argument}: {problem}")
     return DataSet(train, test, label.num_classes, first.shape, _names(label))
 
 
-def _builder(name: str, config: DataConfig) -> Any:
+def _builder(name: str, data_config: DataConfig) -> Any:
     """Of a data set that is prepared, in a format that can be read at random."""
     import tensorflow_datasets as tfds
 
@@ -145,7 +139,7 @@ def _builder(name: str, config: DataConfig) -> Any:
         "--file_format=array_record"
     )
     try:
-        builder: Any = tfds.builder(name, data_dir=config.data_dir or None)
+        builder: Any = tfds.builder(name, data_dir=data_config.data_dir or None)
     except tfds.core.DatasetNotFoundError as error:
         raise UserError(f"tfds: there is no data set named {name!r}") from error
     except (AssertionError, ValueError) as error:

@@ -17,10 +17,10 @@ import numpy as np
 from train.base import files
 from train.base.errors import UserError
 from train.base.types import Batch
-from train.data.formats.npz_parts import LABEL_TYPE
 
 METADATA = "metadata.json"
 FORMAT = 1
+LABEL_TYPE = np.dtype("<i4")  # in a record, after the image's bytes
 # One record is read at a time, from anywhere: nothing is read ahead.
 READING = "readahead_buffer_size:0,max_parallelism:0"
 BUFFER = 4096  # bytes
@@ -82,7 +82,7 @@ def read_layout(folder: pathlib.Path) -> Layout:
     return layout
 
 
-class Synthetic:
+class Shards:
     """Examples on disk that threads can read in any order."""
 
     def __init__(self, layout: Layout, folder: pathlib.Path) -> None:
@@ -148,7 +148,7 @@ class Synthetic:
         )
 
 
-def open_folder(name: str) -> Synthetic:
+def open_shards(name: str) -> Shards:
     """The images that `train.convert_synthetic` has written to a folder.
 
     Raises:
@@ -160,7 +160,7 @@ def open_folder(name: str) -> Synthetic:
             "data.synthetic must be a folder that train.convert_synthetic has written, "
             f"got {name!r}, which holds no {METADATA}"
         )
-    return Synthetic(read_layout(folder), folder)
+    return Shards(read_layout(folder), folder)
 
 
 def _reader(path: pathlib.Path) -> Any:

@@ -16,7 +16,7 @@ from train.data.formats.encoded import Encoded
 from train.data.splits import Split, View, part_of
 
 
-def listed(split: Split, path: str, class_names: tuple[str, ...] | None) -> View:
+def select(split: Split, path: str, class_names: tuple[str, ...] | None) -> View:
     """The view of the examples that the file `path` lists.
 
     Args:

@@ -1,4 +1,4 @@
-"""Which images of the training part were found undecodable, and replaced."""
+"""A record of the training images that could not be decoded and were replaced."""
 
 import sys
 import threading
@@ -6,16 +6,16 @@ import threading
 import numpy as np
 
 
-class Replaced:
-    """Indices within a split; told of by threads that read at the same time."""
+class ReplacedImages:
+    """Indices of the replaced images; several threads may add to it at once."""
 
     def __init__(self, size: int) -> None:
-        """`size`: examples of the split."""
+        """`size`: the number of examples of the split."""
         self._mask = np.zeros(size, bool)
         self._lock = threading.Lock()
 
-    def note(self, index: int, name: str, reason: object) -> None:
-        """Warns on stderr the first time that this one is met."""
+    def add(self, index: int, name: str, reason: object) -> None:
+        """Records one image, and prints a warning the first time that it is met."""
         with self._lock:
             first = not self._mask[index]
             self._mask[index] = True
@@ -27,6 +27,6 @@ class Replaced:
             )
 
     def mask(self) -> np.ndarray:
-        """`[size]`, True for those met so far."""
+        """`[size]`, True for the images that have been replaced so far."""
         with self._lock:
             return self._mask.copy()
