@@ -172,7 +172,7 @@ def broken(name, path):
         return "image has 3 and label 0 bytes more than their headers say"
     if name == "fortran":
         write_part(path, np.asfortranarray(images), labels)
-        return "must lie in C's order"
+        return "must be in C order"
     wrong = {
         "flat": (images.reshape(40, -1), labels, "uint8 [N, H, W, K], got uint8 (40, 3072)"),
         "floats": (images / 255, labels, "uint8 [N, H, W, K], got float64 (40, 32, 32, 3)"),

@@ -1,4 +1,4 @@
-"""A short text that changes when a data set does."""
+"""A short text that changes when the content of a data set does."""
 
 import zlib
 
@@ -7,15 +7,18 @@ import numpy as np
 from train.data.formats.encoded import Encoded
 from train.data.splits import DataSet, InMemory, Split, Synthetic, View
 
-SAMPLE = 256  # examples of a part on disk that are read for it, spread evenly
-CHUNK = 4096
+SAMPLE = 256  # examples that are read of a part on disk, spread evenly over it
+CHUNK = 4096  # examples that are read at a time
 
 
 def fingerprint(data: DataSet) -> str:
-    """Sizes, classes, and a checksum of both parts.
+    """The number of classes, and the size, shape and checksum of each part.
 
-    Of what is held in memory all examples count, of what is on disk some; of a folder
-    the names and sizes of all files too, of synthetic images what their parts were.
+    The checksum of a part covers:
+    - all examples, if it is held in memory;
+    - `SAMPLE` examples, if it lies on disk;
+    - and the names and sizes of all files, if it is a folder of images;
+    - or the checksums of the files that synthetic images were converted from.
     """
     parts = [of_split(split) for split in (data.train, data.test)]
     if data.synthetic is not None:
@@ -24,7 +27,7 @@ def fingerprint(data: DataSet) -> str:
 
 
 def of_split(split: Split) -> str:
-    """Size, shape, and a checksum of one part."""
+    """The size, shape and checksum of one part."""
     whole, all_indices = split, np.arange(len(split))
     while isinstance(whole, View):
         whole, all_indices = whole.split, whole.indices[all_indices]
@@ -51,7 +54,7 @@ def _synthetic(images: Synthetic) -> str:
 
 
 def _encoded(split: Encoded, indices: np.ndarray) -> int:
-    """A checksum of the bytes as they are, which need not be decodable."""
+    """A checksum of the encoded bytes, which need not be decodable."""
     crc = split.records.checksum(indices)
     for index in indices[_sample(len(indices))]:
         encoded, label = split.records.read(int(index))
@@ -60,4 +63,5 @@ def _encoded(split: Encoded, indices: np.ndarray) -> int:
 
 
 def _sample(size: int) -> np.ndarray:
+    """Up to `SAMPLE` indices below `size`, spread evenly."""
     return np.unique(np.linspace(0, size - 1, SAMPLE).astype(np.int64))

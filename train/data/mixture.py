@@ -1,9 +1,8 @@
 """Batches that mix real and synthetic examples, always in the same numbers.
 
-Real and synthetic examples are two endless streams, each a permutation of all its
-examples after another (Grain's, of indices). Batch number p has the p-th run of each,
-its rows then shuffled, so that the devices, groups and parts that divide a batch get a
-share of both.
+The real examples are read in one permutation after another, and so are the synthetic
+ones. Each batch takes the next examples of both, in the numbers of `Counts`, and
+shuffles its rows, so that each device, group and part of a batch gets examples of both.
 """
 
 import dataclasses
@@ -21,7 +20,7 @@ from train.data.splits import DataSet, Split, Synthetic
 
 
 class Counts(NamedTuple):
-    """Rows of each batch."""
+    """The rows of each batch that are real, and those that are synthetic."""
 
     real: int
     synthetic: int
@@ -62,7 +61,7 @@ def joined(data: DataSet, data_config: DataConfig, batch_size: int) -> DataSet:
 
 @dataclasses.dataclass(frozen=True)
 class Mixture:
-    """Real examples and, with the indices after theirs, synthetic ones."""
+    """Real examples followed by synthetic ones, whose indices continue theirs."""
 
     real: Split
     synthetic: Synthetic
@@ -94,7 +93,7 @@ def _together(name: str, taken: list[tuple[np.ndarray, Batch]]) -> np.ndarray:
 def index_batches(
     mixture: Mixture, counts: Counts, seed: int
 ) -> grain.MapDataset[np.ndarray]:
-    """Indices `[batch_size]` into the mixture, for each position of an endless run."""
+    """Batches of indices into the mixture, `[batch_size]` each, without end."""
     real_seed, synthetic_seed = np.random.SeedSequence(seed).generate_state(2)
     real = order.permutations(len(mixture.real), int(real_seed))
     generated = order.permutations(len(mixture.synthetic), int(synthetic_seed))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ikl_jax import checks
 from train.base.config import DataConfig
 from train.base.errors import UserError, explained
-from train.data.formats import arrays, cifar, folder, tfds
+from train.data.formats import cifar, digits, folder, idx, npz, tfds
 from train.data.formats.encoded import Encoded
 from train.data.splits import DataSet
 from train.data.subsets import held_out, long_tail, train_list
@@ -73,9 +73,9 @@ def _opened(data_config: DataConfig) -> DataSet:
 SOURCES = {
     "cifar10": Source(cifar.open_cifar10, "DIR"),
     "cifar100": Source(cifar.open_cifar100, "DIR"),
-    "digits": Source(arrays.open_digits, ""),
+    "digits": Source(digits.open_digits, ""),
     "folder": Source(folder.open_folder, "DIR"),
-    "idx": Source(arrays.open_idx, "DIR"),
-    "npz": Source(arrays.open_npz, "FILE"),
+    "idx": Source(idx.open_idx, "DIR"),
+    "npz": Source(npz.open_npz, "FILE"),
     "tfds": Source(tfds.open_tfds, "NAME"),
 }

@@ -15,7 +15,7 @@ import numpy as np
 
 from train.base.config import DataConfig
 from train.base.errors import UserError
-from train.data.formats import in_memory
+from train.data.formats import in_memory, paths
 from train.data.splits import DataSet
 
 # MD5, as the authors' page and torchvision give them.
@@ -71,12 +71,8 @@ def _folder(source: str, argument: str, unpacked: str) -> pathlib.Path:
     """The folder of the batches, given itself or the one that holds it."""
     given = pathlib.Path(argument).expanduser()
     folder = given / unpacked if (given / unpacked).is_dir() else given
-    if not folder.is_dir():
-        raise UserError(
-            f"{source}: there is no folder {str(given)!r}; it must be the unpacked "
-            f"{unpacked}, or hold it"
-        )
-    return folder
+    hint = f"; it must be the unpacked {unpacked}, or hold it"
+    return paths.existing_folder(source, str(folder), hint)
 
 
 def _batch(path: pathlib.Path, md5: str, labels: str) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Splits of encoded images of any size, decoded side by side as they are read."""
+"""Splits of encoded images of any size, decoded by several threads as they are read."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from train.data.splits import DataSet
 
 
 class Records(Protocol):
-    """Encoded images and labels that threads can read in any order."""
+    """Encoded images and labels that several threads can read in any order."""
 
     def __len__(self) -> int: ...
 
@@ -26,7 +26,7 @@ class Records(Protocol):
         ...
 
     def name(self, index: int) -> str:
-        """What messages call the image: its file, or its place in the split."""
+        """How messages name the image: its file, or its place in the split."""
         ...
 
     @property
@@ -36,11 +36,14 @@ class Records(Protocol):
 
     @property
     def files(self) -> list[str] | None:
-        """CLASS/FILE of all images, if they are files."""
+        """CLASS/FILE of all images, or None if they are not files of their own."""
         ...
 
     def checksum(self, indices: np.ndarray) -> int:
-        """Changes when what tells these examples apart without reading them does."""
+        """A checksum of which examples these are, which reads no image.
+
+        Of files it covers the names and sizes, of others the indices.
+        """
         ...
 
 
@@ -49,11 +52,12 @@ class Encoded:
     """A split of encoded images.
 
     Attributes:
-      records: what is decoded.
+      records: the encoded images and their labels.
       data_config: the `data` section.
-      pool: of the threads that decode.
-      replaced: the training part's undecodable images.
-      shape: (H, W, 3) that all must have where `data.image_size` is 0.
+      pool: the threads that decode.
+      replaced: collects the training part's undecodable images.
+      shape: (H, W, 3) of what is returned. With `data.image_size` 0 all images must
+        have this shape already.
     """
 
     records: Records
@@ -73,19 +77,19 @@ class Encoded:
         """The examples in their evaluation form.
 
         Raises:
-          UserError: one cannot be decoded, whatever `undecodable` is.
+          UserError: one cannot be decoded, whatever `data.undecodable` is.
         """
 
         def read(row: int) -> tuple[Image.Image, int]:
             index = int(indices[row])
             try:
-                return self._formed(index, None)
+                return self._decoded(index, None)
             except images.Undecodable as error:
                 raise UserError(
                     f"{self.records.name(index)} cannot be decoded: {error}; no image "
-                    "is left out where a model is evaluated, since scores on others "
-                    "do not compare (data.undecodable is for training): mend it, or "
-                    "remove it"
+                    "is left out where a model is evaluated, since scores on different "
+                    "images do not compare (data.undecodable is for training): repair "
+                    "the file, or remove it"
                 ) from error
 
         return self._batch(read, len(indices))
@@ -98,23 +102,27 @@ class Encoded:
     ) -> Batch:
         """The examples in their training form.
 
+        With `data.undecodable=skip` the next example that decodes, in the order of
+        `among`, replaces one that does not.
+
         Args:
           indices: `[B]`.
-          crops: `[B, ATTEMPTS, 4]` uniform numbers; None: the evaluation form.
-          among: the training part, of which the next that decodes comes in the place
-            of one that does not, with `undecodable=skip`; None: the whole split.
+          crops: `[B, ATTEMPTS, 4]` uniform numbers for random crops; None: the
+            examples come in their evaluation form.
+          among: indices of the training part; None: it is the whole split.
 
         Raises:
-          UserError: one cannot be decoded, and `undecodable` is "error".
+          UserError: one cannot be decoded, and `data.undecodable` is "error"; or none
+            of the training part can be.
         """
 
         def read(row: int) -> tuple[Image.Image, int]:
             crop = None if crops is None else crops[row]
-            for index in self._from(int(indices[row]), among):
+            for index in self._candidates(int(indices[row]), among):
                 try:
-                    return self._formed(index, crop)
+                    return self._decoded(index, crop)
                 except images.Undecodable as error:
-                    self._tell(index, error)
+                    self._replace(index, error)
             raise UserError("no image of the training part can be decoded")
 
         return self._batch(read, len(indices))
@@ -122,6 +130,7 @@ class Encoded:
     def _batch(
         self, read: Callable[[int], tuple[Image.Image, int]], count: int
     ) -> Batch:
+        """The images and labels that `read` returns for the rows 0 to `count` - 1."""
         pixels = np.empty((count, *self.shape), np.uint8)
         labels = np.empty(count, np.int32)
 
@@ -133,16 +142,16 @@ class Encoded:
             pass
         return {"image": pixels, "label": labels}
 
-    def _formed(self, index: int, crop: np.ndarray | None) -> tuple[Image.Image, int]:
+    def _decoded(self, index: int, crop: np.ndarray | None) -> tuple[Image.Image, int]:
+        """The image, cropped or in its evaluation form, and its label."""
         encoded, label = self.records.read(index)
         image, size = images.decode(encoded), self.data_config.image_size
         if crop is not None:
             return images.training_form(image, crop, size=size), label
         if size:
             shorter = self.data_config.resize_shorter
-            return images.evaluation_form(
-                image, resize_shorter=shorter, size=size
-            ), label
+            form = images.evaluation_form(image, resize_shorter=shorter, size=size)
+            return form, label
         height, width, _ = self.shape
         if image.size != (width, height):
             raise UserError(
@@ -152,18 +161,19 @@ class Encoded:
             )
         return image, label
 
-    def _from(self, index: int, among: np.ndarray | None) -> Iterator[int]:
-        """This one, then those after it, around the end."""
+    def _candidates(self, index: int, among: np.ndarray | None) -> Iterator[int]:
+        """`index`, then the indices after it, and after the last one the first."""
         yield index
         order = np.arange(len(self)) if among is None else among
         start = int(np.flatnonzero(order == index)[0])
         yield from map(int, np.roll(order, -start)[1:])
 
-    def _tell(self, index: int, error: images.Undecodable) -> None:
+    def _replace(self, index: int, error: images.Undecodable) -> None:
+        """Records the undecodable image; raises unless `data.undecodable` is "skip"."""
         name = self.records.name(index)
         if self.data_config.undecodable != "skip":
             raise UserError(
-                f"{name} cannot be decoded: {error}; mend it, remove it, or replace "
+                f"{name} cannot be decoded: {error}; repair it, remove it, or replace "
                 "it in training with data.undecodable=skip"
             ) from error
         self.replaced.add(index, name, error)
@@ -173,11 +183,11 @@ def data_set(
     train: Records, test: Records, class_names: tuple[str, ...] | None, *,
     num_classes: int, data_config: DataConfig,
 ) -> DataSet:  # fmt: skip
-    """Both parts, read by the same `data.threads` threads.
+    """A data set whose two parts the same `data.threads` threads decode.
 
     Raises:
-      UserError: with `data.image_size` 0, no image of the training part can be
-        decoded, which the size would be known by.
+      UserError: `data.image_size` is 0, so the first image that decodes gives the
+        size, and no image of the training part decodes.
     """
     pool = ThreadPoolExecutor(data_config.threads, thread_name_prefix="decode")
     replaced = ReplacedImages(len(train))
@@ -191,10 +201,11 @@ def data_set(
 
 
 def _first_shape(records: Records) -> tuple[int, int, int]:
+    """The shape of the first image that decodes."""
     for index in range(len(records)):
         try:
             image = images.decode(records.read(index)[0])
         except images.Undecodable:
-            continue  # whether that is an error is for who reads the example to say
+            continue  # an error or a replacement later, when the example is read
         return image.height, image.width, 3
     raise UserError("no image of the training part can be decoded")

@@ -1,4 +1,4 @@
-"""`folder:DIR`: image files in a directory a class, numbered as torchvision does."""
+"""`folder:DIR`: image files in one directory a class, as torchvision reads them."""
 
 import dataclasses
 import os
@@ -9,21 +9,22 @@ import numpy as np
 
 from train.base.config import DataConfig
 from train.base.errors import UserError
+from train.data.formats import paths
 from train.data.formats.encoded import data_set
 from train.data.splits import DataSet
 
 EXTENSIONS = (
     ".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"
 )  # fmt: skip
-SHOWN = 3  # names in a message
+SHOWN = 3  # names that a message lists
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Files:
-    """The image files of one part, class after class, in the order of their names.
+    """The image files of one part, ordered by class and then by name.
 
     Attributes:
-      folder: of the part.
+      folder: the part's own.
       files: CLASS/FILE of each.
       labels: `[N]` int32.
       sizes: `[N]` in bytes.
@@ -38,13 +39,9 @@ class Files:
         return len(self.files)
 
     def read(self, index: int) -> tuple[bytes, int]:
-        try:
-            content = (self.folder / self.files[index]).read_bytes()
-        except OSError as error:
-            raise UserError(
-                f"folder: {self.name(index)} cannot be read: {error.strerror}"
-            ) from error
-        return content, int(self.labels[index])
+        path = self.folder / self.files[index]
+        with paths.reading("folder", path):
+            return path.read_bytes(), int(self.labels[index])
 
     def name(self, index: int) -> str:
         return repr(str(self.folder / self.files[index]))
@@ -55,16 +52,14 @@ class Files:
 
 
 def open_folder(argument: str, data_config: DataConfig) -> DataSet:
-    """`DIR/TRAIN_SPLIT/CLASS/FILE` and `DIR/TEST_SPLIT/CLASS/FILE`.
+    """The files `DIR/TRAIN_SPLIT/CLASS/FILE` and `DIR/TEST_SPLIT/CLASS/FILE`.
 
-    Classes are numbered in the order of their directories' names.
+    Classes are numbered in the alphabetical order of their directories.
 
     Raises:
       UserError: a part is missing, a class is empty, or the parts' classes differ.
     """
-    root = pathlib.Path(argument).expanduser()
-    if not root.is_dir():
-        raise UserError(f"folder: there is no folder {str(root)!r}")
+    root = paths.existing_folder("folder", argument)
     parts = {
         field: _part(root, field, getattr(data_config, field))
         for field in ("train_split", "test_split")
@@ -78,6 +73,7 @@ def open_folder(argument: str, data_config: DataConfig) -> DataSet:
 
 
 def _part(root: pathlib.Path, field: str, name: str) -> pathlib.Path:
+    """The folder of the part that the field `data.FIELD` names."""
     part = root / name
     if not name or not part.is_dir():
         known = ", ".join(_directories(root)) or "no folder"
@@ -86,18 +82,15 @@ def _part(root: pathlib.Path, field: str, name: str) -> pathlib.Path:
             f"it has {known}"
         )
     if not _directories(part):
-        raise UserError(f"folder: {str(part)!r} holds no folders, one a class")
+        raise UserError(
+            f"folder: {str(part)!r} holds no folders: it must hold one for each class"
+        )
     return part
 
 
 def _directories(folder: pathlib.Path) -> list[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir())
-    except OSError as error:
-        raise UserError(
-            f"folder: {str(folder)!r} cannot be read: {error.strerror}"
-        ) from error
+    with paths.reading("folder", folder), os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if entry.is_dir())
 
 
 def _check_equal(train: list[str], test: list[str], data_config: DataConfig) -> None:
@@ -115,6 +108,7 @@ def _check_equal(train: list[str], test: list[str], data_config: DataConfig) -> 
 
 
 def _shown(names: list[str]) -> str:
+    """The first names, and how many more there are."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
 
@@ -135,15 +129,10 @@ def _files(part: pathlib.Path, classes: list[str]) -> Files:
 
 
 def _images(folder: pathlib.Path) -> list[tuple[str, int]]:
-    """Names and sizes in bytes of a class's images, sorted."""
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(
-                (entry.name, entry.stat().st_size)
-                for entry in entries
-                if entry.name.lower().endswith(EXTENSIONS) and entry.is_file()
-            )
-    except OSError as error:
-        raise UserError(
-            f"folder: {str(folder)!r} cannot be read: {error.strerror}"
-        ) from error
+    """The name and the size in bytes of each image of a class, sorted by name."""
+    with paths.reading("folder", folder), os.scandir(folder) as entries:
+        return sorted(
+            (entry.name, entry.stat().st_size)
+            for entry in entries
+            if entry.name.lower().endswith(EXTENSIONS) and entry.is_file()
+        )

@@ -1,7 +1,7 @@
-"""One encoded image, as torchvision's Resize, CenterCrop and RandomResizedCrop form it.
+"""Decodes an image and brings it to a size as torchvision does.
 
-What is random comes in as uniform numbers, because they are drawn before the size of
-the image is known.
+The rules are those of its Resize, CenterCrop and RandomResizedCrop. Random crops are
+given as uniform numbers, which are drawn before the size of the image is known.
 """
 
 import io
@@ -10,22 +10,22 @@ import math
 import numpy as np
 from PIL import Image
 
-ATTEMPTS = 10  # at a crop that fits, before the central one is taken
-AREA = (0.08, 1.0)  # share of the image's
-RATIO = (3 / 4, 4 / 3)  # width to height
+ATTEMPTS = 10  # random crops that are tried before a central one is taken
+AREA = (0.08, 1.0)  # of a crop, as a share of the image's area
+RATIO = (3 / 4, 4 / 3)  # of a crop's width to its height
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 
 class Undecodable(Exception):
-    """The bytes are not those of a whole image."""
+    """The bytes are no image, or only a part of one."""
 
 
 def decode(encoded: bytes) -> Image.Image:
-    """The RGB image, as its file has it: a rotation in EXIF is not applied.
+    """The image in RGB; a rotation that its EXIF data asks for is not applied.
 
     Raises:
-      Undecodable: why.
+      Undecodable: Pillow cannot decode it; the message says why.
     """
     try:
         with Image.open(io.BytesIO(encoded)) as image:
@@ -33,7 +33,7 @@ def decode(encoded: bytes) -> Image.Image:
     except MemoryError:
         raise
     except Exception as error:  # Pillow's readers of formats raise many kinds
-        # Its messages name the object in memory that was read, whose address differs.
+        # Pillow's messages end with the address of an object in memory.
         reason = str(error).partition(" <_io")[0] or type(error).__name__
         raise Undecodable(reason) from error
 
@@ -41,12 +41,12 @@ def decode(encoded: bytes) -> Image.Image:
 def evaluation_form(
     image: Image.Image, *, resize_shorter: int, size: int
 ) -> Image.Image:
-    """The central `size` x `size` of the image, its shorter side resized.
+    """The image with its shorter side resized, and the centre cut out of that.
 
     Args:
       image: of any size.
       resize_shorter: pixels of the shorter side before the crop, >= `size`.
-      size: pixels of both sides of what is returned.
+      size: pixels of both sides of the result.
     """
     shorter, longer = sorted(image.size)
     resized_longer = int(resize_shorter * longer / shorter)
@@ -70,8 +70,9 @@ def crop_box(crop: np.ndarray, width: int, height: int) -> Box:
     """The first attempt that fits into the image, else a central box.
 
     Args:
-      crop: `[ATTEMPTS, 4]`, uniform in [0, 1): of each attempt the area (uniform in
-        `AREA`), the ratio (uniform in the logarithm of `RATIO`), left and top.
+      crop: `[ATTEMPTS, 4]`, uniform in [0, 1). The four numbers of an attempt choose
+        its area (uniform in `AREA`), its ratio (log-uniform in `RATIO`), its left and
+        its top.
       width: of the image in pixels.
       height: of the image in pixels.
     """
@@ -86,7 +87,7 @@ def crop_box(crop: np.ndarray, width: int, height: int) -> Box:
 
 
 def _central_box(width: int, height: int) -> Box:
-    """As much of the image as has an allowed ratio, from the middle."""
+    """The largest box in the middle of the image whose ratio is allowed."""
     w, h = width, height
     if width / height < RATIO[0]:
         h = round(width / RATIO[0])

@@ -1,9 +1,9 @@
-"""Parts of a synthetic set, `.npz` files, read in blocks of rows.
+"""Reads the `.npz` files of synthetic images, "parts", in blocks of rows.
 
-The format is that of Wang et al., "Better Diffusion Models Further Improve Adversarial
-Training", https://arxiv.org/abs/2302.04638, 2023: `image` uint8 `[N, H, W, K]` and
-`label` integer `[N]`. A part may be larger than memory: its arrays are streams within
-the zip file, compressed or not, of which no more than a block is held.
+A part holds `image` uint8 `[N, H, W, K]` and `label` integer `[N]`, as those of Wang et
+al., "Better Diffusion Models Further Improve Adversarial Training",
+https://arxiv.org/abs/2302.04638, 2023. It may be larger than memory: both arrays are
+read as streams from the zip file, compressed or not, one block at a time.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from train.data.formats import in_memory
 from train.data.formats.shards import LABEL_TYPE
 
 IMAGE, LABEL = "image", "label"
-BLOCK = 1024  # rows
+BLOCK = 1024  # rows that are read at a time
 UNREADABLE = (
     EOFError, OSError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile,
     zlib.error,
@@ -29,7 +29,7 @@ UNREADABLE = (
 
 
 class Damaged(UserError):
-    """What a part holds is not what it held when it was written."""
+    """A part cannot be read to its end, or a checksum in it does not match."""
 
     def __init__(self, part: "Part", problem: object) -> None:
         super().__init__(f"--parts: {str(part.path)!r} is damaged: {problem}")
@@ -38,13 +38,14 @@ class Damaged(UserError):
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """One file of a set.
+    """One `.npz` file.
 
     Attributes:
       path: of the file.
       count: N.
       image_shape: (H, W, K).
-      identity: what changes when its content does, as the zip file tells it.
+      identity: name, size, N and the checksums that the zip file states, by which
+        another content is recognised.
     """
 
     path: pathlib.Path
@@ -54,16 +55,23 @@ class Part:
 
 
 class Member:
-    """An array in a zip file, read from its first row to its last."""
+    """An array in a zip file, whose rows are read in order.
+
+    Attributes:
+      shape: as the array's header states it.
+      fortran: whether the array is in Fortran order.
+      dtype: as the header states it.
+      excess: bytes that the file has beyond those that the header states.
+    """
 
     def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
         self._stream = archive.open(f"{name}.npy")
         self.shape, self.fortran, self.dtype = _header(self._stream)
-        told = self._stream.tell() + math.prod(self.shape) * self.dtype.itemsize
-        self.excess = archive.getinfo(f"{name}.npy").file_size - told
+        stated = self._stream.tell() + math.prod(self.shape) * self.dtype.itemsize
+        self.excess = archive.getinfo(f"{name}.npy").file_size - stated
 
     def rows(self, count: int) -> np.ndarray:
-        """The next `count`; `EOFError` where there are fewer."""
+        """The next `count` rows; `EOFError` if there are fewer."""
         expected = count * math.prod(self.shape[1:]) * self.dtype.itemsize
         content = self._stream.read(expected)
         if len(content) != expected:
@@ -71,17 +79,17 @@ class Member:
         return np.frombuffer(content, self.dtype).reshape(count, *self.shape[1:])
 
     def finish(self) -> None:
-        """After the last row; raises unless the content has the zip file's CRC."""
+        """Raises unless all rows have been read and the zip file's checksum matches."""
         if self._stream.read(1):
             raise EOFError("there are bytes after the last row")
 
 
 def inspect(path: pathlib.Path, num_classes: int) -> Part:
-    """What a part holds, once all its labels have been read.
+    """Describes a part, after reading all its labels.
 
     Raises:
-      UserError: it is no `.npz` file, or not of this format, or a label is not in
-        [0, num_classes).
+      UserError: it is no `.npz` file, lacks an array, or has one of another dtype or
+        shape; or a label is outside [0, num_classes).
     """
     name = f"--parts: {str(path)!r}"
     try:
@@ -111,9 +119,10 @@ def inspect(path: pathlib.Path, num_classes: int) -> Part:
 
 
 def records(parts: Sequence[Part], start: int) -> Iterator[bytes]:
-    """An image's bytes and its label, of all rows of all parts from row `start` on.
+    """Records of the examples of all parts in order, from example `start` on.
 
-    The last block of a part comes after all its content has been verified.
+    A record is an image's bytes and its label. The last block of a part is yielded
+    after its checksum has been verified.
 
     Raises:
       Damaged: a part cannot be read to its end, or its checksum does not match.
@@ -143,13 +152,14 @@ def _records_of(part: Part, start: int) -> Iterator[bytes]:
 
 
 def _packed(images: np.ndarray, labels: np.ndarray) -> list[bytes]:
+    """One record for each row."""
     last = labels.astype(LABEL_TYPE)[:, None].view(np.uint8)
     rows = np.concatenate([images.reshape(len(images), -1), last], axis=1)
     return [row.tobytes() for row in rows]
 
 
 def _header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, whether in Fortran's order, and dtype, as a `.npy` file begins."""
+    """Shape, whether in Fortran order, and dtype, from the header of a `.npy` file."""
     version = np.lib.format.read_magic(stream)
     if version == (1, 0):
         return np.lib.format.read_array_header_1_0(stream)

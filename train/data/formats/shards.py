@@ -1,7 +1,8 @@
-"""Synthetic images that `train.convert_synthetic` has written, read at random.
+"""Reads the synthetic images that `train.convert_synthetic` has written, in any order.
 
-A folder holds shards, ArrayRecord files of one example a record (an image's bytes, then
-its label in four), and `metadata.json`, which says what they are made of.
+A folder holds shards and a description of them, `metadata.json`. A shard is an
+ArrayRecord file with one record for each example: the image's bytes, then the label in
+four bytes.
 """
 
 import dataclasses
@@ -20,22 +21,22 @@ from train.base.types import Batch
 
 METADATA = "metadata.json"
 FORMAT = 1
-LABEL_TYPE = np.dtype("<i4")  # in a record, after the image's bytes
-# One record is read at a time, from anywhere: nothing is read ahead.
+LABEL_TYPE = np.dtype("<i4")  # of the label in a record
+# Records are read one at a time and in any order, so nothing is read ahead.
 READING = "readahead_buffer_size:0,max_parallelism:0"
 BUFFER = 4096  # bytes
 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """What `metadata.json` says.
+    """The content of `metadata.json`.
 
     Attributes:
       image_shape: (H, W, K) of all images.
       num_classes: C.
-      count: N, of all shards.
-      examples_per_shard: of all but the last, which may have fewer.
-      parts: the identity of each file that they were made of, in order.
+      count: N, the examples of all shards.
+      examples_per_shard: the last shard may have fewer.
+      parts: the identity of each `.npz` file that was converted, in order.
     """
 
     image_shape: tuple[int, int, int]
@@ -56,7 +57,7 @@ class Layout:
         return [self.shard(folder, number) for number in range(self.num_shards)]
 
     def size(self, number: int) -> int:
-        """Examples of a shard."""
+        """The number of examples of a shard."""
         start = number * self.examples_per_shard
         return min(self.examples_per_shard, self.count - start)
 
@@ -65,7 +66,7 @@ class Layout:
 
 
 def read_layout(folder: pathlib.Path) -> Layout:
-    """What a folder's `metadata.json` says; `UserError` if it cannot be that."""
+    """Reads a folder's `metadata.json`; `UserError` if it is damaged or missing."""
     path = folder / METADATA
     content = files.read_json(path)
     try:
@@ -83,7 +84,7 @@ def read_layout(folder: pathlib.Path) -> Layout:
 
 
 class Shards:
-    """Examples on disk that threads can read in any order."""
+    """Examples on disk that several threads can read in any order."""
 
     def __init__(self, layout: Layout, folder: pathlib.Path) -> None:
         """Opens all shards.
@@ -110,7 +111,7 @@ class Shards:
 
     @property
     def checksum(self) -> int:
-        """Changes when an image, a label or their order does; read from no shard."""
+        """Changes when an image, a label or their order does. Reads no shard."""
         content = [part["crc32"] for part in self.layout.parts]
         return zlib.crc32(json.dumps(content).encode())
 
@@ -170,7 +171,7 @@ def _reader(path: pathlib.Path) -> Any:
 
 
 def array_record() -> Any:
-    """The package's only module, which is compiled, so no checker knows it."""
+    """The compiled module of the package array_record, which has no types."""
     try:
         return importlib.import_module("array_record.python.array_record_module")
     except ImportError as error:

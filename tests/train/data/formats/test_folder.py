@@ -271,7 +271,7 @@ REFUSED = {
         "n07714571 only in 'train'; n99999999 only in 'val'",
     ),
     "empty class": (empty_class, {}, "train/n02085620' holds no image; it must hold"),
-    "no classes": (only_files, {}, "val' holds no folders, one a class"),
+    "no classes": (only_files, {}, "val' holds no folders: it must hold one for each class"),
 }  # fmt: skip
 
 
