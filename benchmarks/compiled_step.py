@@ -28,7 +28,7 @@ from train.base.config import Config
 from train.base.errors import UserError
 from train.devices import sharding
 from train.networks import classes, model
-from train.recipes import RECIPES, Recipe, Task
+from train.recipes import RECIPES, BuiltRecipe, Task
 
 IMAGE_SHAPE, TRAINING_IMAGES = (32, 32, 3), 50_000
 # The authors', but for bn_groups: statistics here are those of the whole batch.
@@ -99,7 +99,7 @@ class Setting:
     def create_model(self) -> nn.Module:
         return model.create(self.create_config(), self.classes)
 
-    def create_recipe(self, mesh: Mesh) -> Recipe:
+    def create_recipe(self, mesh: Mesh) -> BuiltRecipe:
         network = self.create_model()
         if self.fsdp:
             network = sharding.GatheredModel(network, mesh, self.width)
@@ -108,7 +108,7 @@ class Setting:
             self.create_config(), network, self.classes, IMAGE_SHAPE, steps_per_epoch,
             mesh,
         )  # fmt: skip
-        return RECIPES["adversarial"](task)
+        return RECIPES["adversarial"].build(task)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -118,7 +118,7 @@ def main() -> None:
     jax.config.update("jax_enable_compilation_cache", False)
 
     task, batch = train_step.make_task(), train_step.make_batch()
-    built = RECIPES["adversarial"](task)
+    built = RECIPES["adversarial"].build(task)
     state = train_step.initial_state(built)
     counts = convolutions(jax.make_jaxpr(built.step)(state, batch).jaxpr)
     step, _ = train_step.compiled(built.step, state, batch)

@@ -38,7 +38,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 import ikl_jax
 from configs import base
 from ikl_jax.types import Array
-from train.recipes import RECIPES, Recipe, Task, adversarial, divergences, recipe
+from train.recipes import RECIPES, BuiltRecipe, Task, attack, recipe
+from train.recipes.losses import Coefficients, Target
 from train.recipes.state import TrainState
 
 MODEL = "wide_resnet_10_2"
@@ -115,7 +116,7 @@ def jax_forms(task: Task, batch: Batch) -> list[Form]:
 def in_one_program(
     name: str, task: Task, batch: Batch, *, unroll: int | None, every: int = 1
 ) -> Form:
-    built = RECIPES["adversarial"](task)
+    built = RECIPES["adversarial"].build(task)
     state = initial_state(built)
     with attack_replaced(partial(ikl_jax.attacks.pgd, unroll=unroll)):
         step, seconds = compiled(built.step, state, batch, donate=True)
@@ -124,8 +125,8 @@ def in_one_program(
 
 def driven_from_python(name: str, task: Task, batch: Batch) -> Form:
     """The attack outside of the training step: its start, then one call a PGD step."""
-    built = RECIPES["adversarial"](task)
-    start, attack = attack_parts(task)
+    built = RECIPES["adversarial"].build(task)
+    start, pgd_step = attack_parts(task)
 
     def train(state: TrainState, batch: Batch, x_adv: Array) -> Any:
         with attack_replaced(lambda *_, **__: x_adv):
@@ -134,13 +135,13 @@ def driven_from_python(name: str, task: Task, batch: Batch) -> Form:
     state = initial_state(built)
     start, start_seconds = compiled(start, state, batch)
     x_adv, natural = start(state, batch)
-    attack, attack_seconds = compiled(attack, state, batch, natural, x_adv)
+    pgd_step, attack_seconds = compiled(pgd_step, state, batch, natural, x_adv)
     train, train_seconds = compiled(train, state, batch, x_adv, donate=True)
 
     def step(state: TrainState, batch: Batch) -> Any:
         x_adv, natural = start(state, batch)
         for _ in range(task.config.attack.steps):
-            x_adv = attack(state, batch, natural, x_adv)
+            x_adv = pgd_step(state, batch, natural, x_adv)
         return train(state, batch, x_adv)
 
     seconds = start_seconds + attack_seconds + train_seconds
@@ -150,21 +151,24 @@ def driven_from_python(name: str, task: Task, batch: Batch) -> Form:
 def attack_parts(task: Task) -> tuple[Callable[..., Any], Callable[..., Array]]:
     """The recipe's attack as two functions: where it starts, and one PGD step."""
     config = task.config.attack
-    objective = divergences.create(config.loss, config)
+    objective, coefficients = attack.OBJECTIVES[config.loss], Coefficients.of(config)
 
     def start(state: TrainState, batch: Batch) -> tuple[Array, Array]:
         x = recipe.to_pixels(batch["image"])
-        x_init, _ = adversarial.STARTS[config.start](config, x, state.step_key())
+        x_init, _ = attack.STARTS[config.start](config, x, state.step_key())
         assert x_init is not None
         return x_init, recipe.evaluate_logits(task.model, state.weights, x)
 
-    def attack(state: TrainState, batch: Batch, natural: Array, x_adv: Array) -> Array:
+    def pgd_step(
+        state: TrainState, batch: Batch, natural: Array, x_adv: Array
+    ) -> Array:
         assert state.class_means is not None
         weights = state.class_means.weights_for(batch["label"])
+        target = Target(natural, batch["label"], weights)
 
         def loss(x: Array) -> Array:
             logits = recipe.evaluate_logits(task.model, state.weights, x)
-            return objective(logits, natural, weights)
+            return objective.loss(logits, target, coefficients)
 
         return ikl_jax.attacks.pgd(
             loss,
@@ -175,7 +179,7 @@ def attack_parts(task: Task) -> tuple[Callable[..., Any], Callable[..., Array]]:
             x_init=x_adv,
         )
 
-    return start, attack
+    return start, pgd_step
 
 
 def attack_replaced(pgd: Callable[..., Array]) -> AbstractContextManager:
@@ -187,7 +191,7 @@ def attack_replaced(pgd: Callable[..., Array]) -> AbstractContextManager:
     return mock.patch.object(ikl_jax.attacks, "pgd", pgd)
 
 
-def initial_state(built: Recipe) -> TrainState:
+def initial_state(built: BuiltRecipe) -> TrainState:
     return built.init(jax.random.key(0))
 
 
@@ -213,7 +217,7 @@ def torch_forms(task: Task, batch: Batch) -> list[Form]:
     import torch_step
 
     torch_step.set_threads(os.cpu_count() or 1)
-    weights = initial_state(RECIPES["adversarial"](task)).weights
+    weights = initial_state(RECIPES["adversarial"].build(task)).weights
     flat = traverse_util.flatten_dict(weights.params, sep=".")
     flat |= traverse_util.flatten_dict(weights.batch_stats, sep=".")
     arrays = {name: np.asarray(leaf) for name, leaf in flat.items()}

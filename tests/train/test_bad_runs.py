@@ -72,6 +72,10 @@ BAD = {
         ["--config.accumulate=2", "--config.loss.name=kl", "--config.attack.loss=gkl"], 1,
         "accumulate must be 1",
     ),
+    "class means of the attack": (
+        ["--config.loss.name=kl", "--config.attack.loss=class_wise_dkl"], 1,
+        "attack.loss=class_wise_dkl takes its weights from the class means",
+    ),
     "remainder": (
         ["--config.data.drop_remainder=False"], 1, "a multiple of the 8 devices, got 29",
     ),

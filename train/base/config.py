@@ -6,8 +6,8 @@ by its protocol here; only what reads several takes the whole `Config`. The fiel
 those of `configs/base.py`, which says what each means; a test compares the two.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol, get_type_hints
 
 
 class AttackConfig(Protocol):
@@ -151,3 +151,10 @@ class Config(Protocol):
     def to_json(self) -> str: ...
 
     def update_from_flattened_dict(self, changed: Mapping[str, Any], /) -> None: ...
+
+
+def names() -> Iterator[str]:
+    """All fields of a config, those of a section as `section.field`."""
+    for name, type_ in get_type_hints(Config).items():
+        section = get_type_hints(type_) if getattr(type_, "_is_protocol", False) else {}
+        yield from (f"{name}.{field}" for field in section) if section else (name,)

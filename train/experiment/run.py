@@ -20,7 +20,7 @@ from train.devices import sharding
 from train.experiment import settings, validation
 from train.experiment.checkpoint import Checkpoints, Report, Saved
 from train.networks import classes, model
-from train.recipes import RECIPES, Recipe, Task
+from train.recipes import RECIPES, BuiltRecipe, Task
 from train.recipes.recipe import Model
 from train.recipes.state import TrainState
 
@@ -35,7 +35,7 @@ class Run:
     config: Config
     data: DataSet
     model: Model
-    recipe: Recipe
+    recipe: BuiltRecipe
     mesh: Mesh
     num_logits: int
     steps_per_epoch: int
@@ -95,7 +95,7 @@ def build(config: Config) -> Run:
     task = Task(
         config, network, data.num_classes, data.image_shape, steps_per_epoch, mesh
     )
-    recipe = RECIPES[config.recipe](task)
+    recipe = RECIPES[config.recipe].build(task)
     return Run(config, data, network, recipe, mesh, width, steps_per_epoch)
 
 

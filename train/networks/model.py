@@ -9,18 +9,26 @@ import jax
 import jax.numpy as jnp
 
 from ikl_jax import models
-from train.base.config import Config
+from train.base import fields
+from train.base.config import Config, ModelConfig
 from train.base.errors import UserError, explained
 from train.networks import classes
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-# What `config.model` may ask of an architecture, and what one that cannot has not got.
+# Options of `config.model`: the default, and what an architecture needs for another.
 OPTIONS = {
     "bn_groups": (1, "BatchNorm"),
     "bn_momentum": (0.1, "BatchNorm"),
     "normalize": ((), "normalisation"),
     "remat": (False, "blocks to recompute"),
 }
+
+
+def check_config(model: ModelConfig) -> None:
+    """Raises `UserError` for values that no architecture can use."""
+    fields.one_of("model", model, dtype=DTYPES)
+    fields.positive("model", model, "bn_groups", "classes_multiple_of")
+    fields.shares("model", model, "bn_momentum")
 
 
 def create(config: Config, num_classes: int) -> nn.Module:
@@ -36,7 +44,7 @@ def create(config: Config, num_classes: int) -> nn.Module:
         model = models.create(name, width, dtype=dtype)
     options: dict[str, Any] = {}
     for option, (default, missing) in OPTIONS.items():
-        value = config.model[option]
+        value = getattr(config.model, option)
         if value in (default, []):  # what JSON makes of an empty tuple
             continue
         if not hasattr(model, option):

@@ -1,14 +1,16 @@
-"""Recipes: each builds the initial state, the step and what ends an epoch."""
+"""The registry of recipes: every one that is imported here.
 
-from collections.abc import Callable
+A new recipe is a file beside this one that defines a `Recipe`, and a line here that
+imports it.
+"""
+# ruff: noqa: F401
 
-from train.recipes import adversarial, distillation, supervised
-from train.recipes.recipe import Recipe, Task
+from train.recipes.adversarial import ADVERSARIAL
+from train.recipes.distillation import DISTILLATION
+from train.recipes.recipe import BuiltRecipe, Recipe, Task
+from train.recipes.supervised import SUPERVISED
 
-RECIPES: dict[str, Callable[[Task], Recipe]] = {
-    "adversarial": adversarial.build,
-    "distillation": distillation.build,
-    "supervised": supervised.build,
+# Names to recipes: `config.recipe`.
+RECIPES: dict[str, Recipe] = {
+    entry.name: entry for entry in tuple(globals().values()) if type(entry) is Recipe
 }
-
-__all__ = ["RECIPES", "Recipe", "Task"]

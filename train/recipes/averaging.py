@@ -6,13 +6,24 @@ import jax
 import jax.numpy as jnp
 
 from ikl_jax.types import Array
+from train.base import fields
 from train.base.config import AveragingConfig
 from train.recipes.state import TrainState
 
 Update = Callable[[TrainState], TrainState]
 
 
-def create(config: AveragingConfig, steps_per_epoch: int) -> tuple[Update, Update]:
+def check(averaging: AveragingConfig) -> None:
+    """Raises `UserError` for values that no run can use."""
+    fields.one_of(
+        "averaging", averaging, every=("none", "step", "epoch"),
+        batch_norm=("averaged", "copied"),
+    )  # fmt: skip
+    fields.non_negative("averaging", averaging, "start_epoch")
+    fields.shares("averaging", averaging, "decay")
+
+
+def create(averaging: AveragingConfig, steps_per_epoch: int) -> tuple[Update, Update]:
     """What to do after a step and after an epoch; one of them or both do nothing.
 
     A state's `step` counts the finished steps. Until `start_epoch`, and at the first
@@ -21,8 +32,8 @@ def create(config: AveragingConfig, steps_per_epoch: int) -> tuple[Update, Updat
 
     def update(state: TrainState, finished: Array, start: int) -> TrainState:
         updates = finished - start - 1  # earlier ones that this average holds
-        decay = jnp.asarray(config.decay, jnp.float32)
-        if config.warmup:
+        decay = jnp.asarray(averaging.decay, jnp.float32)
+        if averaging.warmup:
             decay = jnp.minimum(decay, (1 + updates) / (10 + updates))
         decay = jnp.where(updates > 0, decay, 0.0)
         averaged = jax.tree.map(
@@ -30,18 +41,18 @@ def create(config: AveragingConfig, steps_per_epoch: int) -> tuple[Update, Updat
             state.averaged,
             state.weights,
         )
-        if config.batch_norm == "copied":
+        if averaging.batch_norm == "copied":
             averaged = averaged.replace(batch_stats=state.batch_stats)
         return state.replace(averaged=averaged)
 
     def after_step(state: TrainState) -> TrainState:
         return update(
-            state, jnp.asarray(state.step), config.start_epoch * steps_per_epoch
+            state, jnp.asarray(state.step), averaging.start_epoch * steps_per_epoch
         )
 
     def after_epoch(state: TrainState) -> TrainState:
         finished = jnp.asarray(state.step) // steps_per_epoch
-        return update(state, finished, config.start_epoch)
+        return update(state, finished, averaging.start_epoch)
 
     def nothing(state: TrainState) -> TrainState:
         return state
@@ -50,4 +61,4 @@ def create(config: AveragingConfig, steps_per_epoch: int) -> tuple[Update, Updat
         "none": (nothing, nothing),
         "step": (after_step, nothing),
         "epoch": (nothing, after_epoch),
-    }[config.every]
+    }[averaging.every]

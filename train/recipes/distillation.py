@@ -1,7 +1,8 @@
-"""Distillation: cross-entropy, and KD, DKD, DKL, IKL or GKL towards a teacher.
+"""Distillation: cross-entropy, and any divergence towards a teacher.
 
 The teacher's logits are part of the batch (`train/teachers/teacher.py` adds them), so
-neither gradient nor donation nor checkpoint has anything to do with its weights.
+neither gradient nor donation nor checkpoint has anything to do with its weights. They
+receive no gradient.
 """
 
 from collections.abc import Callable
@@ -10,23 +11,23 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-import ikl_jax
 from ikl_jax import ClassMeans
 from ikl_jax.types import Array, PyTree
-from train.base.config import Config
-from train.recipes import divergences, recipe
+from train.base.config import LossConfig
+from train.recipes import recipe
 from train.recipes.accumulation import Accumulation, Outcome
+from train.recipes.losses import DIVERGENCES, Coefficients, Target
 from train.recipes.state import TrainState, Weights
 
 
-class Part(NamedTuple):
-    """Some examples of a step's batch.
+class TaughtExamples(NamedTuple):
+    """Examples of a step's batch.
 
     Attributes:
       image: uint8 `[B, H, W, K]`.
       label: `[B]`.
       teacher_logits: `[B, C]`.
-      weights: `[B, C]`, of the squared error; None: the loss has none.
+      weights: `[B, C]`, of the squared error; None: the divergence takes none.
     """
 
     image: Array
@@ -35,32 +36,31 @@ class Part(NamedTuple):
     weights: Array | None
 
 
-# `(logits, part, scale)` to one value per example; `scale` as in `divergences.scale`.
-Loss = Callable[[Array, Part, Array | None], Array]
-
-
-def build(task: recipe.Task) -> recipe.Recipe:
-    config = task.config.loss
+def build(task: recipe.Task) -> recipe.BuiltRecipe:
+    loss = task.config.loss
     loss_fn = _loss(task)
     accumulation = Accumulation.of(task)
+    divergence = DIVERGENCES[loss.name]
 
     def step(state: TrainState, batch: Any) -> tuple[TrainState, recipe.Metrics]:
         epoch = jnp.asarray(state.step) // task.steps_per_epoch
-        strength = config.strength * recipe.ramp(epoch, config.warmup_epochs)
-        weights = _weights(config, state.class_means, batch)
+        strength = loss.strength * recipe.ramp(epoch, loss.warmup_epochs)
+        weights = target_weights(loss, state.class_means, batch)
         split = accumulation.count > 1
-        scale = divergences.scale(config.name, config, weights) if split else None
+        scale = divergence.scale(weights, loss.gamma) if split else None
         parts = accumulation.split(
-            Part(batch["image"], batch["label"], batch["teacher_logits"], weights)
+            TaughtExamples(
+                batch["image"], batch["label"], batch["teacher_logits"], weights
+            )
         )
 
-        def loss(
-            params: PyTree, part: Part, sums: ClassMeans | None
+        def part_loss(
+            params: PyTree, part: TaughtExamples, sums: ClassMeans | None
         ) -> tuple[Array, Outcome]:
             return loss_fn(params, state, part, sums, strength, scale)
 
         grads, outcome = accumulation.gradient(
-            loss, state.params, parts, state.class_means
+            part_loss, state.params, parts, state.class_means
         )
         state = state.apply_gradients(
             grads=grads,
@@ -69,28 +69,38 @@ def build(task: recipe.Task) -> recipe.Recipe:
         )
         return state, outcome.metrics
 
-    return task.finish(step, uses_class_means=divergences.uses_class_means(config))
+    uses_class_means = divergence.uses_class_means(loss)
+    return task.finish(step, uses_class_means=uses_class_means)
 
 
-def create(config: Config) -> Loss:
-    """The distillation loss that `config.loss` names; the teacher gets no gradient."""
-    named = LOSSES[config.name]
+def divergence_from(
+    loss: LossConfig, logits: Array, part: TaughtExamples, scale: Array | None = None
+) -> Array:
+    """The divergence that `loss` names, `[B]`; the teacher receives no gradient."""
+    teacher_logits = jax.lax.stop_gradient(part.teacher_logits)
+    target = Target(teacher_logits, part.label, part.weights, scale)
+    coefficients = Coefficients.of(loss, loss.temperature)
+    return DIVERGENCES[loss.name].loss(logits, target, coefficients)
 
-    def loss(logits: Array, part: Part, scale: Array | None = None) -> Array:
-        target = jax.lax.stop_gradient(part.teacher_logits)
-        return named(config, logits, part._replace(teacher_logits=target), scale)
 
-    return loss
+def target_weights(
+    loss: LossConfig, means: ClassMeans | None, batch: Any
+) -> Array | None:
+    """Of the squared error: the class's mean of the teacher, or its own prediction."""
+    if means is not None:
+        return means.weights_for(batch["label"])
+    if DIVERGENCES[loss.name].weights == "none":
+        return None
+    return jax.nn.softmax(batch["teacher_logits"] / loss.weight_temperature)
 
 
 def _loss(task: recipe.Task) -> Callable[..., tuple[Array, Outcome]]:
-    config = task.config.loss
-    distance = create(config)
+    loss = task.config.loss
 
-    def loss(
+    def part_loss(
         params: PyTree,
         state: TrainState,
-        part: Part,
+        part: TaughtExamples,
         sums: ClassMeans | None,
         strength: Array,
         scale: Array | None,
@@ -99,10 +109,10 @@ def _loss(task: recipe.Task) -> Callable[..., tuple[Array, Outcome]]:
         x = recipe.to_pixels(part.image)
         logits, batch_stats = recipe.train_logits(task.model, weights, x)
         cross_entropy = recipe.cross_entropy(
-            logits, part.label, task.num_classes, config.label_smoothing
+            logits, part.label, task.num_classes, loss.label_smoothing
         )
-        distillation = jnp.mean(distance(logits, part, scale))
-        total = config.cross_entropy * cross_entropy + strength * distillation
+        distillation = jnp.mean(divergence_from(loss, logits, part, scale))
+        total = loss.cross_entropy * cross_entropy + strength * distillation
         metrics = {
             "loss": total,
             "cross_entropy": cross_entropy,
@@ -112,61 +122,16 @@ def _loss(task: recipe.Task) -> Callable[..., tuple[Array, Outcome]]:
         }
         if sums is not None:
             sums = sums.accumulate(
-                part.teacher_logits, part.label, temperature=config.weight_temperature
+                part.teacher_logits, part.label, temperature=loss.weight_temperature
             )
         return total, Outcome(metrics, batch_stats, sums)
 
-    return loss
+    return part_loss
 
 
-def _weights(config: Config, means: ClassMeans | None, batch: Any) -> Array | None:
-    """Of the squared error: the class's mean of the teacher, or its own prediction."""
-    if means is not None:
-        return means.weights_for(batch["label"])
-    if config.name not in ("ikl", "gkl"):
-        return None
-    return jax.nn.softmax(batch["teacher_logits"] / config.weight_temperature)
-
-
-def _kd(config: Config, logits: Array, part: Part, _: Array | None) -> Array:
-    return ikl_jax.kd_loss(logits, part.teacher_logits, temperature=config.temperature)
-
-
-def _dkd(config: Config, logits: Array, part: Part, _: Array | None) -> Array:
-    return ikl_jax.dkd_loss(
-        logits, part.teacher_logits, part.label, alpha=config.alpha,
-        beta=config.beta, temperature=config.temperature,
-    )  # fmt: skip
-
-
-def _dkl(config: Config, logits: Array, part: Part, _: Array | None) -> Array:
-    """Its squared error stops the student, who sees the soft cross-entropy alone."""
-    logits, target = (x / config.temperature for x in (logits, part.teacher_logits))
-    return ikl_jax.dkl_loss(logits, target, alpha=config.alpha, beta=config.beta)
-
-
-def _ikl(config: Config, logits: Array, part: Part, _: Array | None) -> Array:
-    return ikl_jax.ikl_loss(
-        logits, part.teacher_logits, part.weights, alpha=config.alpha,
-        beta=config.beta, temperature=config.temperature,
-    )  # fmt: skip
-
-
-def _gkl(config: Config, logits: Array, part: Part, scale: Array | None) -> Array:
-    if scale is None:
-        return ikl_jax.gkl_loss(
-            logits, part.teacher_logits, part.weights, alpha=config.alpha,
-            beta=config.beta, gamma=config.gamma, temperature=config.temperature,
-        )  # fmt: skip
-    assert part.weights is not None
-    weights = divergences.scaled(part.weights, config.gamma, scale)
-    return _ikl(config, logits, part._replace(weights=weights), None)
-
-
-LOSSES: dict[str, Callable[[Config, Array, Part, Array | None], Array]] = {
-    "kd": _kd,
-    "dkd": _dkd,
-    "dkl": _dkl,
-    "ikl": _ikl,
-    "gkl": _gkl,
-}
+DISTILLATION = recipe.Recipe(
+    "distillation",
+    build,
+    divergences=DIVERGENCES,
+    needs_teacher=True,
+)

@@ -7,7 +7,9 @@ import jax.numpy as jnp
 import optax
 
 from ikl_jax.types import PyTree
+from train.base import fields
 from train.base.config import OptimizerConfig
+from train.base.errors import UserError
 
 
 def create(
@@ -22,6 +24,25 @@ def create(
             schedule(optimizer, epochs=epochs, steps_per_epoch=steps_per_epoch)
         ),
     )
+
+
+def check(optimizer: OptimizerConfig) -> None:
+    """Raises `UserError` for values that no run can use."""
+    fields.one_of("optimizer", optimizer, schedule=SCHEDULES)
+    fields.non_negative(
+        "optimizer", optimizer, "learning_rate", "momentum", "weight_decay"
+    )
+    fields.shares("optimizer", optimizer, "warmup")
+    if not all(0 < share < 1 for share in optimizer.milestones):
+        raise UserError(
+            "optimizer.milestones must be shares of the epochs within (0, 1), "
+            f"got {optimizer.milestones}"
+        )
+    if optimizer.cycle_momentum and optimizer.schedule not in ONE_CYCLES:
+        raise UserError(
+            "optimizer.cycle_momentum is for the schedules "
+            f"{' and '.join(ONE_CYCLES)}, got {optimizer.schedule}"
+        )
 
 
 def schedule(

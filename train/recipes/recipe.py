@@ -1,7 +1,7 @@
-"""What recipes share: their form, the initial state, and a model's two modes."""
+"""What a recipe is, what it is built from, and the functions that recipes share."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, cast
 
 import jax
@@ -14,6 +14,7 @@ from ikl_jax.types import Array, PyTree
 from train.base.config import Config
 from train.networks import classes
 from train.recipes import averaging, optim
+from train.recipes.losses import Divergence
 from train.recipes.state import TrainState, Weights
 
 Metrics = dict[str, Array]
@@ -28,7 +29,7 @@ class Model(Protocol):
     def apply(self, variables: Any, /, *args: Any, **kwargs: Any) -> Any: ...
 
 
-class Recipe(NamedTuple):
+class BuiltRecipe(NamedTuple):
     """Three pure functions, to be compiled by the loop.
 
     Attributes:
@@ -46,9 +47,15 @@ class Recipe(NamedTuple):
 class Task:
     """What a recipe is built from.
 
-    `model` is as `train.networks.model.create` makes it: it may yield more logits than
-    there are classes, and where it has BatchNorm, its groups are those of one part of
-    an accumulated batch. `mesh` None: one device.
+    Attributes:
+      config: the whole config of the run.
+      model: as `train.networks.model.create` makes it. It may give more logits than
+        there are classes, and where it has BatchNorm, its groups are those of one
+        micro-batch.
+      num_classes: the number of classes of the data.
+      image_shape: height, width and channels.
+      steps_per_epoch: what ramps, schedules and averages count an epoch by.
+      mesh: the devices; None: one device.
     """
 
     config: Config
@@ -58,7 +65,7 @@ class Task:
     steps_per_epoch: int
     mesh: Mesh | None = None
 
-    def finish(self, step: Step, *, uses_class_means: bool) -> Recipe:
+    def finish(self, step: Step, *, uses_class_means: bool) -> BuiltRecipe:
         """The recipe around a step that updates parameters and statistics."""
         config = self.config
         average_step, average_epoch = averaging.create(
@@ -78,7 +85,7 @@ class Task:
         def init(key: Array) -> TrainState:
             return self._initial_state(key, uses_class_means)
 
-        return Recipe(init, averaged_step, end_epoch)
+        return BuiltRecipe(init, averaged_step, end_epoch)
 
     def _initial_state(self, key: Array, uses_class_means: bool) -> TrainState:
         init_key, run_key = jax.random.split(key)
@@ -107,6 +114,36 @@ class Task:
         multiple_of = self.config.model.classes_multiple_of
         width = classes.padded_width(self.num_classes, multiple_of)
         return classes.uniform_means(self.num_classes, width)
+
+
+def _accepts(config: Config) -> None:
+    """The check of a recipe that refuses nothing of its own."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """A recipe that `config.recipe` can name: what it needs, and how it is built.
+
+    Attributes:
+      name: as configs write it.
+      build: makes the three functions of a task.
+      divergences: those that `loss.name` may name, by name. Empty: the recipe has a
+        loss of its own and reads no `loss.name`.
+      attacks: whether it trains on adversarial examples, so that `config.attack`,
+        `config.awp` and `config.batch_norm` have a meaning.
+      needs_teacher: whether each batch comes with the logits of `teacher.path`. Other
+        recipes accept no teacher.
+      takes_second_view: whether it can train on a second view of each image.
+      check: raises `UserError` for values that no other recipe would refuse.
+    """
+
+    name: str
+    build: Callable[[Task], BuiltRecipe]
+    divergences: Mapping[str, Divergence] = dataclasses.field(default_factory=dict)
+    attacks: bool = False
+    needs_teacher: bool = False
+    takes_second_view: bool = False
+    check: Callable[[Config], None] = _accepts
 
 
 def ramp(epoch: Array, epochs: float) -> Array:

@@ -9,7 +9,7 @@ from train.recipes.accumulation import Accumulation, Outcome
 from train.recipes.state import TrainState, Weights
 
 
-def build(task: recipe.Task) -> recipe.Recipe:
+def build(task: recipe.Task) -> recipe.BuiltRecipe:
     smoothing = task.config.loss.label_smoothing
     accumulation = Accumulation.of(task)
 
@@ -31,3 +31,6 @@ def build(task: recipe.Task) -> recipe.Recipe:
         return state, outcome.metrics
 
     return task.finish(step, uses_class_means=False)
+
+
+SUPERVISED = recipe.Recipe("supervised", build)

@@ -88,7 +88,7 @@ def training_step(shape, num_classes, *, multiple_of=1):
     config.model.name, width = "cnn", classes.padded_width(num_classes, multiple_of)
     network = model.create(config, num_classes)
     task = Task(config, network, num_classes, (8, 8, 1), steps_per_epoch=2)
-    recipe, mesh = RECIPES["adversarial"](task), sharding.create_mesh(shape)
+    recipe, mesh = RECIPES["adversarial"].build(task), sharding.create_mesh(shape)
     places = sharding.state_shardings(
         mesh, jax.eval_shape(recipe.init, jax.random.key(0)),
         num_classes=width, fsdp=False,

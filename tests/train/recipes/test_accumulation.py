@@ -9,10 +9,11 @@ import pytest
 
 import ikl_jax
 from tests.conftest import case_rows
-from tests.train.recipes.test_recipes import batch, make
+from tests.support.recipes import batch, make
 from train.devices import sharding
-from train.recipes import accumulation, divergences
+from train.recipes import accumulation
 from train.recipes.accumulation import Accumulation
+from train.recipes.losses import DIVERGENCES, Coefficients, Target
 
 # Continuous and well-conditioned, so that rounding does not become another adversarial
 # example, and a step so long that subtracting the start from its end loses nothing.
@@ -179,13 +180,15 @@ def test_gkl_in_parts_is_gkl(gamma):
     expected = ikl_jax.gkl_loss(
         logits, target, weights, alpha=config.alpha, beta=config.beta, gamma=gamma
     )
-    divergence = divergences.create("gkl", config)
-    scale = divergences.scale("gkl", config, weights)
+    gkl, coefficients = DIVERGENCES["gkl"], Coefficients.of(config)
+    labels = jnp.zeros(8, int)
+    scale = gkl.scale(weights, gamma)
     for rows in (slice(0, 3), slice(3, 8)):
-        ours = divergence(logits[rows], target[rows], weights[rows], scale)
+        part = Target(target[rows], labels[rows], weights[rows], scale)
+        ours = gkl.loss(logits[rows], part, coefficients)
         np.testing.assert_allclose(ours, expected[rows], rtol=1e-5)
-    whole = divergence(logits, target, weights)
+    whole = gkl.loss(logits, Target(target, labels, weights), coefficients)
     np.testing.assert_allclose(whole, expected, rtol=1e-6)
-    assert divergences.scale("ikl", config, weights) is None
+    assert DIVERGENCES["ikl"].scale(weights, gamma) is None
     with pytest.raises(ValueError, match="the whole batch"):
-        divergences.scale("gkl", config, None)
+        gkl.scale(None, gamma)

@@ -24,7 +24,8 @@ import ikl_jax
 from configs import base
 from ikl_jax import ClassMeans, models
 from tests.conftest import GOLDEN, cases
-from train.recipes import RECIPES, Task, adversarial, optim, recipe
+from train.recipes import RECIPES, Task, optim, recipe
+from train.recipes.attack import STARTS
 from train.recipes.state import Weights
 
 STEPS, STEPS_PER_EPOCH, EPOCHS = 10, 4, 3
@@ -107,7 +108,7 @@ def given(monkeypatch, x64):
 
     pgd = ikl_jax.attacks.pgd
     monkeypatch.setattr(ikl_jax.attacks, "pgd", attack)
-    monkeypatch.setitem(adversarial.STARTS, "gaussian", start)
+    monkeypatch.setitem(STARTS, "gaussian", start)
     monkeypatch.setattr(recipe, "to_pixels", lambda image: image / 255.0)
     return Given
 
@@ -170,7 +171,7 @@ def steps(config, golden, given):
     """Yields what the reference records, after each step."""
     model = models.create("wide_resnet_10_1", CLASSES, dtype=jnp.float64)
     task = Task(config, model, CLASSES, (SIDE, SIDE, 3), STEPS_PER_EPOCH)
-    recipe_ = RECIPES["adversarial"](task)
+    recipe_ = RECIPES["adversarial"].build(task)
     schedule = optim.schedule(
         config.optimizer, epochs=config.epochs, steps_per_epoch=STEPS_PER_EPOCH
     )

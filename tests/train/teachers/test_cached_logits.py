@@ -8,7 +8,8 @@ import pytest
 
 from configs import digits_distill
 from tests.support.commands import metrics_of, result_of, run, train
-from tests.train.recipes.test_distillation import CONFIG, other_weights, teacher  # noqa: F401
+from tests.support.recipes import other_weights
+from tests.train.teachers.conftest import CONFIG
 from train.base.errors import UserError
 from train.experiment import run as runs
 from train.experiment import validation
@@ -129,7 +130,7 @@ def test_augmented_images_have_no_logits_to_keep(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_that_looks_up_is_the_run_that_computes(teacher, tmp_path):  # noqa: F811
+def test_a_run_that_looks_up_is_the_run_that_computes(teacher, tmp_path):
     """Through the command line, and killed in the middle of it."""
     config, cache = f"{CONFIG}:quick", tmp_path / "cache"
     taught = f"--config.teacher.path={teacher}"
