@@ -74,11 +74,22 @@ def get_config(argument: str = "") -> Config:
     config.data.threads = 2  # that read ahead, and as many that decode
 
     config.optimizer = section()
+    # sgd | adamw | lamb | lion | lars | others that docs/configs.md lists
+    config.optimizer.name = "sgd"
     config.optimizer.learning_rate = 0.1
-    config.optimizer.momentum = 0.9
-    config.optimizer.nesterov = False
+    config.optimizer.momentum = 0.9  # of sgd and lars; the others do not read it
+    config.optimizer.nesterov = False  # of sgd and lars
+    # Decay rates of the averages of gradients and of their squares, and what is added
+    # to the denominator, for the optimisers that have them; -1: Optax's default.
+    config.optimizer.b1 = -1.0
+    config.optimizer.b2 = -1.0
+    config.optimizer.eps = -1.0
+    config.optimizer.clip_norm = 0.0  # largest norm of the whole gradient; 0: any
+    # Learning rate of each layer as a share of the next layer's; 1: all have the same.
+    config.optimizer.layer_decay = 1.0
     # With a one-cycle: momentum from 0.95 to 0.85 at its peak and back, as torch's.
     config.optimizer.cycle_momentum = False
+    # sgd adds it to the gradient; the others take it off the weights, times the rate.
     config.optimizer.weight_decay = 5e-4
     # The authors decay everything; False spares biases and BatchNorm.
     config.optimizer.decay_vectors = False

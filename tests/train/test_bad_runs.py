@@ -123,6 +123,28 @@ BAD = {
         ["--config.optimizer.cycle_momentum=True"], 1,
         "optimizer.cycle_momentum is for the schedules one_cycle and one_cycle_per_epoch",
     ),
+    "optimiser": (
+        ["--config.optimizer.name=adam"], 1, "did you mean 'adamw'",
+    ),
+    "unused beta": (
+        ["--config.optimizer.b1=0.8"], 1,
+        "optimizer.b1 must be -1.0 for sgd, which has no use for it, got 0.8",
+    ),
+    "unused nesterov": (
+        ["--config.optimizer.name=lion", "--config.optimizer.nesterov=True"], 1,
+        "optimizer.nesterov must be False for lion",
+    ),
+    "beta": (
+        ["--config.optimizer.name=adamw", "--config.optimizer.b2=1.0"], 1,
+        "optimizer.b2 must lie in [0, 1), or be -1 for Optax's default, got 1",
+    ),
+    "layer decay": (
+        ["--config.optimizer.layer_decay=1.5"], 1,
+        "optimizer.layer_decay must lie in [0, 1], got 1.5",
+    ),
+    "clipping": (
+        ["--config.optimizer.clip_norm=-1.0"], 1, "optimizer.clip_norm must be >= 0",
+    ),
     "ramp": (
         ["--config.attack.epsilon_ramp=30.0"], 1, "attack.epsilon_ramp must lie in [0, 1]",
     ),

@@ -105,12 +105,18 @@ class ModelConfig(Protocol):
 
 
 class OptimizerConfig(Protocol):
+    b1: float
+    b2: float
+    clip_norm: float
     cycle_momentum: bool
     decay_factor: float
     decay_vectors: bool
+    eps: float
+    layer_decay: float
     learning_rate: float
     milestones: Sequence[float]
     momentum: float
+    name: str
     nesterov: bool
     schedule: str
     warmup: float

@@ -26,6 +26,12 @@ OF_EVALUATION = (
     "evaluation.",
 )  # fmt: skip
 
+# Fields that runs of earlier versions lack, with the value that does what those did.
+ADDED = {
+    "optimizer.name": "sgd", "optimizer.b1": -1.0, "optimizer.b2": -1.0,
+    "optimizer.eps": -1.0, "optimizer.clip_norm": 0.0, "optimizer.layer_decay": 1.0,
+}  # fmt: skip
+
 
 def is_among(field: str, names: Iterable[str]) -> bool:
     """Whether a field is named there, or its section is."""
@@ -52,7 +58,18 @@ def load(workdir: pathlib.Path) -> Config:
     path = workdir / "config.json"
     if not path.is_file():
         raise UserError(f"{workdir} holds no run: there is no {path.name} in it")
-    return cast(Config, ConfigDict(files.read_json(path)))
+    return cast(Config, ConfigDict(_read(workdir)))
+
+
+def _read(workdir: pathlib.Path) -> dict[str, Any]:
+    """What a run's config.json holds, with the fields that were added later."""
+    config = files.read_json(workdir / "config.json")
+    for field, value in ADDED.items():
+        section, _, name = field.rpartition(".")
+        fields = config.get(section) if section else config
+        if isinstance(fields, dict):
+            fields.setdefault(name, value)
+    return config
 
 
 def claim(workdir: pathlib.Path, config: Config) -> None:
@@ -67,7 +84,7 @@ def claim(workdir: pathlib.Path, config: Config) -> None:
         files.claim(workdir, "--workdir", [files.unfinished(path).name])
         record(workdir, config)
         return
-    changed = differences(files.read_json(path), json.loads(config.to_json()))
+    changed = differences(_read(workdir), json.loads(config.to_json()))
     fixed = [
         f"{field} is {before!r} there and {now!r} here"
         for field, (before, now) in changed.items()
@@ -87,8 +104,7 @@ def record(workdir: pathlib.Path, config: Config) -> None:
 
 def changed(workdir: pathlib.Path, config: Config, prefix: str) -> bool:
     """Whether a claimed workdir's config has other values of fields so named."""
-    before = files.read_json(workdir / "config.json")
-    fields = differences(before, json.loads(config.to_json()))
+    fields = differences(_read(workdir), json.loads(config.to_json()))
     return any(field.startswith(prefix) for field in fields)
 
 

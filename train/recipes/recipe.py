@@ -15,6 +15,7 @@ from train.base.config import Config
 from train.networks import classes
 from train.recipes import averaging, optim
 from train.recipes.losses import Divergence
+from train.recipes.optim import layers
 from train.recipes.state import TrainState, Weights
 
 Metrics = dict[str, Array]
@@ -98,17 +99,23 @@ class Task:
         state = TrainState.create(
             apply_fn=self.model.apply,
             params=weights.params,
-            tx=optim.create(
-                self.config.optimizer,
-                epochs=self.config.epochs,
-                steps_per_epoch=self.steps_per_epoch,
-            ),
+            tx=self._optimizer(),
             batch_stats=weights.batch_stats,
             key=run_key,
             class_means=means,
             averaged=None if self.config.averaging.every == "none" else copy,
         )
         return state.replace(step=jnp.zeros((), jnp.int32))
+
+    def _optimizer(self) -> optax.GradientTransformation:
+        optimizer = self.config.optimizer
+        by_layer = optimizer.layer_decay != 1
+        return optim.create(
+            optimizer,
+            epochs=self.config.epochs,
+            steps_per_epoch=self.steps_per_epoch,
+            depths=layers.depths(self.model, self.image_shape) if by_layer else None,
+        )
 
     def _class_means(self) -> ClassMeans:
         multiple_of = self.config.model.classes_multiple_of

@@ -4,6 +4,7 @@ import math
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from configs import base
@@ -35,6 +36,20 @@ def test_cosine_with_warmup():
     values = rates(schedule="cosine", warmup=0.25)
     np.testing.assert_allclose(values[:11], 0.02 * np.arange(11), atol=1e-6)
     assert (np.diff(values[10:]) < 0).all()
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.25, 1.0])
+def test_the_cosine_is_a_line_joined_to_half_a_cosine_to_the_last_bit(warmup):
+    steps = round(40 * warmup)
+    joined = optax.join_schedules(
+        [
+            optax.linear_schedule(0.0, 0.2, steps),
+            optax.cosine_decay_schedule(0.2, max(40 - steps, 1)),
+        ],
+        [steps],
+    )
+    expected = [float(joined(i)) for i in range(40)]
+    np.testing.assert_array_equal(rates(schedule="cosine", warmup=warmup), expected)
 
 
 def test_the_authors_cosine_is_past_its_peak_at_once():

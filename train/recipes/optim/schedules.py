@@ -1,4 +1,4 @@
-"""Optimiser and learning-rate schedule from the numbers of a optimizer."""
+"""Learning rates, and momentum, as functions of the step (from 0)."""
 
 from collections.abc import Callable
 
@@ -6,64 +6,21 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ikl_jax.types import PyTree
-from train.base import fields
 from train.base.config import OptimizerConfig
-from train.base.errors import UserError
 
 
 def create(
-    optimizer: OptimizerConfig, *, epochs: int, steps_per_epoch: int
-) -> optax.GradientTransformation:
-    """SGD with momentum; weight decay is added to the gradient, as in torch."""
-    decayed = None if optimizer.decay_vectors else _matrices
-    return optax.chain(
-        optax.add_decayed_weights(optimizer.weight_decay, decayed),
-        _momentum(optimizer, epochs, steps_per_epoch),
-        optax.scale_by_learning_rate(
-            schedule(optimizer, epochs=epochs, steps_per_epoch=steps_per_epoch)
-        ),
-    )
-
-
-def check(optimizer: OptimizerConfig) -> None:
-    """Raises `UserError` for values that no run can use."""
-    fields.one_of("optimizer", optimizer, schedule=SCHEDULES)
-    fields.non_negative(
-        "optimizer", optimizer, "learning_rate", "momentum", "weight_decay"
-    )
-    fields.shares("optimizer", optimizer, "warmup")
-    if not all(0 < share < 1 for share in optimizer.milestones):
-        raise UserError(
-            "optimizer.milestones must be shares of the epochs within (0, 1), "
-            f"got {optimizer.milestones}"
-        )
-    if optimizer.cycle_momentum and optimizer.schedule not in ONE_CYCLES:
-        raise UserError(
-            "optimizer.cycle_momentum is for the schedules "
-            f"{' and '.join(ONE_CYCLES)}, got {optimizer.schedule}"
-        )
-
-
-def schedule(
-    optimizer: OptimizerConfig, *, epochs: int, steps_per_epoch: int
+    optimizer: OptimizerConfig, epochs: int, steps_per_epoch: int
 ) -> optax.Schedule:
-    """The learning rate as a function of the step (from 0)."""
+    """The learning rate as a function of the step."""
     return SCHEDULES[optimizer.schedule](optimizer, epochs, steps_per_epoch)
 
 
-def _momentum(
+def momentum(
     optimizer: OptimizerConfig, epochs: int, steps_per_epoch: int
-) -> optax.GradientTransformation:
-    if not optimizer.cycle_momentum:
-        return optax.trace(optimizer.momentum, optimizer.nesterov)
-    trace = optax.inject_hyperparams(optax.trace, static_args="nesterov")
-    decay = _cycle(optimizer, epochs, steps_per_epoch, MOMENTA)
-    return trace(decay=decay, nesterov=optimizer.nesterov)
-
-
-def _matrices(params: PyTree) -> PyTree:
-    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+) -> optax.Schedule:
+    """The momentum of `optimizer.cycle_momentum` as a function of the step."""
+    return _cycle(optimizer, epochs, steps_per_epoch, MOMENTA)
 
 
 def _constant(
@@ -77,14 +34,11 @@ def _cosine(
 ) -> optax.Schedule:
     steps = epochs * steps_per_epoch
     warmup = round(optimizer.warmup * steps)
-    return optax.join_schedules(
-        [
-            optax.linear_schedule(0.0, optimizer.learning_rate, warmup),
-            optax.cosine_decay_schedule(
-                optimizer.learning_rate, max(steps - warmup, 1)
-            ),
-        ],
-        [warmup],
+    return optax.warmup_cosine_decay_schedule(
+        init_value=0.0,
+        peak_value=optimizer.learning_rate,
+        warmup_steps=warmup,
+        decay_steps=max(steps, warmup + 1),
     )
 
 
