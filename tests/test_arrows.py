@@ -27,7 +27,7 @@ RUNTIME = {"jax", "flax", "chex", "numpy"}
 DIVERGENCES = [{"decoupled"}, {"terms"}, {"closed_form", "inputs", "kullback_leibler"}]
 ATTACKS = [{"ensemble"}, {"apgd", "fab", "pgd", "square"}, {"common"}]
 DATA = [
-    {"pipeline", "sources"},
+    {"checks", "pipeline", "sources"},
     {"fingerprint", "mixture", "reader", "subsets"},
     {"augment"},
     {"formats"},
