@@ -44,6 +44,13 @@ def same_shape(**arrays: Array) -> None:
         raise ValueError(f"shapes must be equal, got {shapes}") from None
 
 
+def shaped(shape: tuple[int, ...], **arrays: Array) -> None:
+    """Raises `ValueError` unless every named array has the given shape."""
+    for name, array in arrays.items():
+        if array.shape != shape:
+            raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+
+
 def rank_at_least(rank: int, **arrays: Array) -> None:
     """Raises `ValueError` unless every named array has `rank` dimensions or more."""
     for name, array in arrays.items():

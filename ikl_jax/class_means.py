@@ -100,10 +100,7 @@ class ClassMeans(flax.struct.PyTreeNode):
             raise ValueError(
                 f"logits must have shape (B, {self.num_classes}), got {logits.shape}"
             )
-        if labels.shape != logits.shape[:1]:
-            raise ValueError(
-                f"labels must have shape {logits.shape[:1]}, got {labels.shape}"
-            )
+        checks.shaped(logits.shape[:1], labels=labels)
         checks.labels_in_range(labels, self.num_classes)
         checks.positive(temperature=temperature)
 
@@ -135,8 +132,7 @@ class ClassMeans(flax.struct.PyTreeNode):
         Raises:
           ValueError: momentum is outside [0, 1] (where it is known).
         """
-        if checks.is_concrete(momentum) and not 0 <= momentum <= 1:
-            raise ValueError(f"momentum must lie in [0, 1], got {momentum}")
+        checks.within(0, 1, momentum=momentum)
         seen = self.count[:, None] > 0
         row_sums = jnp.sum(self.total, axis=1, keepdims=True)
         observed = self.total / jnp.where(seen, row_sums, 1.0)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from ikl_jax import checks
 from ikl_jax.divergences import kl_divergence
+from ikl_jax.divergences.inputs import prepared
 from ikl_jax.types import Array, Scalar
 
 
@@ -85,30 +86,23 @@ def dkd_loss(
       >>> print(f"{ikl_jax.dkd_loss(n, m, jnp.array(0), temperature=1.0):.4f}")
       0.2754
     """
-    logits, labels = jnp.asarray(logits), jnp.asarray(labels)
-    target_logits = jax.lax.stop_gradient(jnp.asarray(target_logits))
-    checks.same_shape(logits=logits, target_logits=target_logits)
-    checks.floating(logits=logits, target_logits=target_logits)
-    checks.rank_at_least(1, logits=logits)
-    num_classes = logits.shape[-1]
+    n, m, dtype = prepared(logits, target_logits)
+    m = jax.lax.stop_gradient(m)
+    labels, num_classes = jnp.asarray(labels), n.shape[-1]
     if num_classes < 2:
-        raise ValueError(f"logits must have at least 2 classes, got {logits.shape}")
-    if labels.shape != logits.shape[:-1]:
-        raise ValueError(
-            f"labels must have shape {logits.shape[:-1]}, got {labels.shape}"
-        )
+        raise ValueError(f"logits must have at least 2 classes, got shape {n.shape}")
+    checks.shaped(n.shape[:-1], labels=labels)
     checks.labels_in_range(labels, num_classes)
     checks.positive(temperature=temperature)
 
-    dtype = jnp.promote_types(logits.dtype, jnp.float32)
     is_label = jax.nn.one_hot(labels, num_classes, dtype=bool)
-    n_two_way, n_others = _split(logits.astype(dtype) / temperature, is_label)
-    m_two_way, m_others = _split(target_logits.astype(dtype) / temperature, is_label)
+    n_two_way, n_others = _split(n / temperature, is_label)
+    m_two_way, m_others = _split(m / temperature, is_label)
     target_term = kl_divergence(n_two_way, m_two_way)
     other_term = kl_divergence(n_others, m_others)
     loss = jnp.square(temperature) * (alpha * target_term + beta * other_term)
     known = jnp.any(is_label, axis=-1)
-    return jnp.where(known, loss, jnp.nan).astype(logits.dtype)
+    return jnp.where(known, loss, jnp.nan).astype(dtype)
 
 
 def _split(logits: Array, is_label: Array) -> tuple[Array, Array]:

@@ -44,10 +44,10 @@ def dkl_loss(
       >>> bool(jnp.allclose(dkl, kl, atol=1e-6))
       True
     """
-    n, m = prepared(logits, target_logits)
+    n, m, dtype = prepared(logits, target_logits)
     squared_error = weighted_variance(jax.lax.stop_gradient(n), m, *sample_weights(m))
     loss = alpha * squared_error + beta * tempered_cross_entropy(n, m)
-    return loss.astype(logits.dtype)
+    return loss.astype(dtype)
 
 
 def ikl_loss(
@@ -94,14 +94,14 @@ def ikl_loss(
       >>> print(f"{ikl_jax.ikl_loss(n, m, w, alpha=20.0, beta=5.0):.4f}")
       13.4657
     """
-    n, m = prepared(logits, target_logits)
+    n, m, dtype = prepared(logits, target_logits)
     if weights is None:
         w, factor = sample_weights(m)
     else:
-        w, factor = prepared_weights(weights, logits), ONE
+        w, factor = prepared_weights(weights, n), ONE
     squared_error = weighted_variance(n, m, w, factor)
     cross_entropy = tempered_cross_entropy(n, m, temperature, target_temperature)
-    return (alpha * squared_error + beta * cross_entropy).astype(logits.dtype)
+    return (alpha * squared_error + beta * cross_entropy).astype(dtype)
 
 
 def gkl_loss(
@@ -147,16 +147,16 @@ def gkl_loss(
       >>> print(ikl_jax.gkl_loss(n, m, gamma=0.0, alpha=2.0, beta=0.0))
       [1.]
     """
-    n, m = prepared(logits, target_logits)
+    n, m, dtype = prepared(logits, target_logits)
     checks.non_negative(gamma=gamma)
     if weights is None:
         # In logarithms, because a small gamma brings back probabilities that would
         # underflow at gamma = 1.
         w = jnp.exp(gamma * jax.nn.log_softmax(jax.lax.stop_gradient(m)))
     else:
-        w = jnp.power(prepared_weights(weights, logits), gamma)
+        w = jnp.power(prepared_weights(weights, n), gamma)
     w = jax.lax.stop_gradient(w)  # with respect to gamma, too
     squared_total = jnp.mean(jnp.square(jnp.sum(w, axis=-1)))
     squared_error = weighted_variance(n, m, w, ONE) / or_one(squared_total)
     cross_entropy = tempered_cross_entropy(n, m, temperature, target_temperature)
-    return (alpha * squared_error + beta * cross_entropy).astype(logits.dtype)
+    return (alpha * squared_error + beta * cross_entropy).astype(dtype)

@@ -34,9 +34,9 @@ def kl_divergence(
       >>> print(f"{ikl_jax.kl_divergence(n, m):.4f}")
       0.1308
     """
-    n, m = prepared(logits, target_logits)
+    n, m, dtype = prepared(logits, target_logits)
     checks.positive(temperature=temperature)
-    return kl(n / temperature, m / temperature).astype(logits.dtype)
+    return kl(n / temperature, m / temperature).astype(dtype)
 
 
 def soft_cross_entropy(
@@ -69,9 +69,9 @@ def soft_cross_entropy(
       >>> print(f"{ikl_jax.soft_cross_entropy(jnp.zeros(4), jnp.arange(4.0)):.4f}")
       1.3863
     """
-    n, m = prepared(logits, target_logits)
+    n, m, dtype = prepared(logits, target_logits)
     loss = tempered_cross_entropy(n, m, temperature, target_temperature)
-    return loss.astype(logits.dtype)
+    return loss.astype(dtype)
 
 
 def tempered_cross_entropy(
@@ -113,7 +113,7 @@ def weighted_mse(logits: Array, target_logits: Array, weights: Array) -> Array:
       >>> print(ikl_jax.weighted_mse(n, m, w))
       0.5
     """
-    n, m = prepared(logits, target_logits)
-    w = prepared_weights(weights, logits)
+    n, m, dtype = prepared(logits, target_logits)
+    w = prepared_weights(weights, n)
     loss = closed_form.weighted_variance(n, m, w, closed_form.ONE)
-    return loss.astype(logits.dtype)
+    return loss.astype(dtype)

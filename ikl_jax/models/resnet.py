@@ -14,7 +14,7 @@ from ikl_jax.models.layers import POOL_PADDING, Architecture, ConvModule
 from ikl_jax.types import Array
 
 
-class Block(ConvModule, kw_only=True):
+class ResidualBlock(ConvModule, kw_only=True):
     """The base of the blocks, with the shortcut: a convolution if the shape changes."""
 
     features: int
@@ -31,7 +31,7 @@ class Block(ConvModule, kw_only=True):
         return self.norm(x, train, name="shortcut_norm")
 
 
-class BasicBlock(Block, kw_only=True):
+class BasicBlock(ResidualBlock, kw_only=True):
     """Two 3x3 convolutions."""
 
     @nn.compact
@@ -43,7 +43,7 @@ class BasicBlock(Block, kw_only=True):
         return nn.relu(out + self.shortcut(x, train))
 
 
-class Bottleneck(Block, kw_only=True):
+class Bottleneck(ResidualBlock, kw_only=True):
     """A 3x3 convolution between two 1x1 ones; the last has four times the channels."""
 
     expansion: ClassVar[int] = 4
@@ -84,7 +84,7 @@ class ResNet(Architecture, kw_only=True):
     stem_features: int
     features: tuple[int, ...]
     blocks: tuple[int, ...]
-    block_type: type[Block] = BasicBlock
+    block_type: type[ResidualBlock] = BasicBlock
 
     torch_names: ClassVar[tuple[tuple[str, str], ...]] = (
         (r"stem", "conv1"),

@@ -26,7 +26,7 @@ _TO_FLAX = {1: (0,), 2: (1, 0), 4: (2, 3, 1, 0)}
 _TO_TORCH = {1: (0,), 2: (1, 0), 4: (3, 2, 0, 1)}
 _IGNORED = "num_batches_tracked"
 
-Path = tuple[str, ...]
+ParameterPath = tuple[str, ...]
 
 
 def from_torch(model: str | nn.Module, state_dict: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def from_torch(model: str | nn.Module, state_dict: Mapping[str, Any]) -> dict[st
         floating-point type (the error names all of them), or the model is unknown.
     """
     given = {name: a for name, a in state_dict.items() if not name.endswith(_IGNORED)}
-    network, label = _network(model, given)
+    network, label = _architecture(model, given)
     expected = _expected(network, given)
     _check(label, expected, given)
     flat = {}
@@ -70,7 +70,7 @@ def to_torch(model: str | nn.Module, variables: Mapping[str, Any]) -> dict[str, 
       ValueError: an entry is neither a parameter nor a statistic, or the model is
         unknown.
     """
-    network, _ = _network(model, {})
+    network, _ = _architecture(model, {})
     arrays = {}
     for path, leaf in _flat(variables).items():
         if (path[0], path[-1]) not in _LEAVES:
@@ -84,11 +84,11 @@ def to_torch(model: str | nn.Module, variables: Mapping[str, Any]) -> dict[str, 
 
 
 class _Parameter(NamedTuple):
-    path: Path
+    path: ParameterPath
     shape: tuple[int, ...]
 
 
-def _network(
+def _architecture(
     model: str | nn.Module, given: Mapping[str, Any]
 ) -> tuple[Architecture, str]:
     """The module and its name for errors.
@@ -122,11 +122,11 @@ def _expected(network: Architecture, given: Mapping[str, Any]) -> dict[str, _Par
     return expected
 
 
-def _flat(variables: Any) -> dict[Path, Any]:
+def _flat(variables: Any) -> dict[ParameterPath, Any]:
     return dict(traverse_util.flatten_dict(variables))
 
 
-def _torch_name(network: Architecture, path: Path) -> str:
+def _torch_name(network: Architecture, path: ParameterPath) -> str:
     collection, *layers, leaf = path
     parts = [_translated(network, layer) for layer in layers]
     return ".".join([*parts, _LEAVES[collection, leaf]])

@@ -14,7 +14,7 @@ from ikl_jax.types import Array
 FEATURES = (64, 128, 256, 512, 512)
 
 
-class Block(ConvModule, kw_only=True):
+class ConvBlock(ConvModule, kw_only=True):
     """3x3 convolutions of one width, with biases although BatchNorm follows."""
 
     features: int
@@ -58,7 +58,7 @@ class VGG(Architecture, kw_only=True):
             zip(FEATURES, self.convolutions, strict=True)
         ):
             block = self.block(
-                Block,
+                ConvBlock,
                 features=features,
                 convolutions=convolutions,
                 name=f"block{index}",

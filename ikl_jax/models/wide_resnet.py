@@ -16,7 +16,7 @@ from ikl_jax.types import Array
 CIFAR10_NORMALIZE = ((0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616))
 
 
-class Block(ConvModule, kw_only=True):
+class PreActivationBlock(ConvModule, kw_only=True):
     """Twice BatchNorm, activation and convolution, with a shortcut around them."""
 
     features: int
@@ -83,7 +83,7 @@ class WideResNet(Architecture, kw_only=True):
             for index in range((self.depth - 4) // 6):
                 strided = index == 0 and stride == 2
                 block = self.block(
-                    Block,
+                    PreActivationBlock,
                     features=channels * self.width,
                     stride=stride if strided else 1,
                     activation=self.activation,

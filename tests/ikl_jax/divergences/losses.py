@@ -70,7 +70,10 @@ def rows(table, like):
     """The table's rows for a batch of any leading shape, in a matching container."""
     rows = table[: int(np.prod(like.shape[: like.ndim - (table.ndim - 1)], dtype=int))]
     rows = rows.reshape(like.shape)
-    return rows if isinstance(like, jax.Array) else np.asarray(rows, np.float64)
+    if isinstance(like, jax.Array):
+        return rows
+    integers = jnp.issubdtype(rows.dtype, jnp.integer)
+    return np.asarray(rows, None if integers else np.float64)
 
 
 def logits(scale=1.0, seed=0, shape=(6, 5), dtype=jnp.float32):

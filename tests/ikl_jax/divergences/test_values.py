@@ -87,6 +87,16 @@ def test_bfloat16_is_computed_in_float32(name):
         assert gradient.dtype == jnp.bfloat16
 
 
+@every_loss
+def test_numpy_arrays_are_computed_in_float32(name):
+    loss, _ = LOSSES[name]
+    n, m = logits()
+    arrays = [np.asarray(x, np.float64) for x in (n, m)]
+    losses = loss(*arrays)
+    assert losses.dtype == jnp.float32
+    np.testing.assert_allclose(losses, loss(n, m), rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["wmse", "ikl", "gkl"])
 def test_zero_weights_give_zero_wmse(name):
     n, m = logits()
