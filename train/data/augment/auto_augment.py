@@ -1,4 +1,4 @@
-"""AutoAugment's policy for CIFAR-10: of 25 sub-policies, one for each image.
+"""AutoAugment's policy for CIFAR-10: one of 25 sub-policies for each image.
 
 Reference: Cubuk et al., "AutoAugment: Learning Augmentation Strategies from Data",
 https://arxiv.org/abs/1805.09501, 2019, the appendix's table. The authors use it for
@@ -10,8 +10,8 @@ import numpy as np
 from train.data.augment import magnitudes, policy
 
 NUM_BINS = 10
-# Twice (operation, probability, magnitude's bin). The paper gives bins also to
-# operations that have no magnitude.
+# Each has two steps (operation, probability, bin of the magnitude). The paper gives a
+# bin also to operations that have no magnitude.
 CIFAR10 = (
     (("Invert", 0.1, 7), ("Contrast", 0.2, 6)),
     (("Rotate", 0.7, 2), ("TranslateX", 0.3, 9)),
@@ -45,12 +45,12 @@ SubPolicies = tuple[tuple[tuple[str, float, int], ...], ...]
 def random_steps(
     count: int, rng: np.random.Generator, sub_policies: SubPolicies = CIFAR10
 ) -> np.ndarray:
-    """Draws a sub-policy for each image, whether its steps are taken, and their signs.
+    """Draws a sub-policy for each image, which of its steps are taken, and their signs.
 
     Args:
       count: B, the images of the whole batch.
       rng: of the whole batch.
-      sub_policies: all of S steps, which are taken with their probability.
+      sub_policies: of S steps each, which are taken with the given probability.
 
     Returns:
       `[B, S]` of `policy.STEP` for `policy.transform`; Identity where not taken.

@@ -1,4 +1,4 @@
-"""Boxes in images, cut off where these end: what Cutout and CutMix share."""
+"""Boxes in images, clipped at the edges, for Cutout and CutMix."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ Shape = tuple[int, int]  # height, width
 
 
 def random_centres(count: int, rng: np.random.Generator) -> np.ndarray:
-    """`[count, 2]`, uniform in [0, 1): where centres lie, down and to the right.
+    """`[count, 2]`, uniform in [0, 1): how far down and right the centres lie.
 
     >>> random_centres(3, np.random.default_rng(0)).shape
     (3, 2)
@@ -17,10 +17,10 @@ def random_centres(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def shape_of(images: np.ndarray, **drawn: np.ndarray) -> Shape:
-    """Height and width of images `[B, H, W, K]`, for each of which something is drawn.
+    """Checks images `[B, H, W, K]` and what is drawn for them; their height and width.
 
     Raises:
-      UserError: they are of another rank, or what is drawn has not B rows.
+      UserError: the images have another rank, or an array in `drawn` has not B rows.
 
     Example:
       >>> shape_of(np.zeros((5, 28, 32, 1)), centres=np.zeros((5, 2)))
@@ -43,9 +43,9 @@ def edges(
 ) -> np.ndarray:
     """Top, bottom, left and right of each box, `[B, 4]`; the ends are exclusive.
 
-    A box of an even side has one pixel more above and left of its centre than after
-    it, as in the authors' code; one of an odd side lies evenly, where that code drops a
-    pixel.
+    A box with an even side has one pixel more above and left of its centre than below
+    and right of it, as in the authors' code. A box with an odd side lies evenly around
+    its centre; there the authors' code drops a pixel.
 
     Args:
       centres: `[B, 2]` in [0, 1), as `random_centres` draws them.

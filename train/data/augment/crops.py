@@ -1,7 +1,7 @@
-"""Augmentation of a batch of uint8 images, on the host.
+"""Crops and mirrors a batch of uint8 images, on the host.
 
-What is random is drawn apart from what is done with it: every process draws for the
-whole batch and applies its own rows.
+Functions that draw random numbers are apart from those that use them: every process
+draws for the whole batch and uses the numbers of its own rows.
 """
 
 import numpy as np
@@ -10,17 +10,23 @@ from train.data.formats import images
 
 
 def random_crops(count: int, rng: np.random.Generator) -> np.ndarray:
-    """`[count, ATTEMPTS, 4]`, what `images.crop_box` makes crops of."""
+    """`[count, ATTEMPTS, 4]`, uniform numbers for `images.crop_box`."""
     return rng.random((count, images.ATTEMPTS, 4))
 
 
 def random_shifts(count: int, padding: int, rng: np.random.Generator) -> np.ndarray:
-    """`[2, count]`, where crops begin in images padded on all sides."""
+    """`[2, count]`, the top and left of crops of padded images."""
     return rng.integers(0, 2 * padding + 1, (2, count))
 
 
 def pad_crop(images: np.ndarray, padding: int, shifts: np.ndarray) -> np.ndarray:
-    """Each image `[H, W, K]` shifted by up to `padding` pixels; black comes in."""
+    """Shifts each image by up to `padding` pixels, and fills the gap with black.
+
+    Args:
+      images: `[B, H, W, K]`.
+      padding: pixels that are added on each side before the crop.
+      shifts: `[2, B]`, as `random_shifts` draws them.
+    """
     count, height, width, _ = images.shape
     frame = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
     padded = np.pad(images, frame)
@@ -36,5 +42,5 @@ def random_mirrors(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def flip(images: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
-    """The images that are `mirrored`, left to right; the others as they are."""
+    """Mirrors the images for which `mirrored` `[B]` is True, left to right."""
     return np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)

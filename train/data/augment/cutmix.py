@@ -1,21 +1,21 @@
-"""CutMix: another image shows in a box of each, and its label gets that share.
+"""CutMix: a box of each image shows another image, whose label gets that share.
 
 Reference: Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with
 Localizable Features", https://arxiv.org/abs/1905.04899, 2019, equations 1 and 2.
 
-A partner may be any image of the batch, also one that another process reads. It must
-have gone through its own augmentation before.
+A partner can be any image of the batch, also one that another process reads. It must
+have been augmented before.
 """
 
 import numpy as np
 
 from train.base.errors import UserError
 from train.base.types import Batch
-from train.data.augment import boxes
+from train.data.augment import arguments, boxes
 
 
 def random_partners(count: int, rng: np.random.Generator) -> np.ndarray:
-    """`[count]`, the row of each image's partner: a permutation of the whole batch.
+    """`[count]`, a permutation of the whole batch: the row of each image's partner.
 
     >>> sorted(random_partners(4, np.random.default_rng(0)).tolist())
     [0, 1, 2, 3]
@@ -26,19 +26,19 @@ def random_partners(count: int, rng: np.random.Generator) -> np.ndarray:
 def random_boxes(
     count: int, rng: np.random.Generator, *, alpha: float = 1.0, probability: float = 1
 ) -> np.ndarray:
-    """Draws the boxes: `[count, 3]`, the share that is kept and the centre, in [0, 1].
+    """Draws a box for each image: `[count, 3]`, the share that is kept and the centre.
 
-    Each image has a box of its own. The authors' code draws one for all of a batch:
+    All three numbers lie in [0, 1]. The authors' code draws one box for a whole batch:
     `np.repeat(random_boxes(1, rng), count, axis=0)`.
 
     Args:
       count: B, the images of the whole batch.
       rng: of the whole batch.
       alpha: > 0; shares are Beta(alpha, alpha), uniform for 1.
-      probability: that an image is mixed at all; otherwise all of it is kept.
+      probability: of an image to be mixed; one that is not is kept whole.
 
     Raises:
-      UserError: there is no such distribution.
+      UserError: `alpha` or `probability` is outside of its range.
 
     Example:
       >>> kept = random_boxes(1000, np.random.default_rng(0), probability=0.25)[:, 0]
@@ -47,8 +47,7 @@ def random_boxes(
     """
     if not 0 < alpha < np.inf:
         raise UserError(f"alpha must be > 0 and finite, got {alpha}")
-    if not 0 <= probability <= 1:
-        raise UserError(f"probability must lie in [0, 1], got {probability}")
+    arguments.within(0, 1, probability=probability)
     kept = rng.beta(alpha, alpha, count)
     kept = np.where(rng.random(count) < probability, kept, 1.0)
     return np.column_stack([kept, boxes.random_centres(count, rng)])
@@ -57,19 +56,19 @@ def random_boxes(
 def mix(
     images: np.ndarray, others: np.ndarray, drawn: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The images, in whose boxes the others show.
+    """Replaces a box of each image by the same box of its partner.
 
     Args:
-      images: `[B, H, W, K]`; they are left as they are.
-      others: `[B, H, W, K]`, the partners, row by row.
+      images: `[B, H, W, K]`; not changed in place.
+      others: `[B, H, W, K]`, the partner of each.
       drawn: `[B, 3]`, as `random_boxes` draws them.
 
     Returns:
-      `[B, H, W, K]` and float32 `[B]`, the share of the pixels that are the image's
-      own: that of the box as it was cut off.
+      The mixed images `[B, H, W, K]`, and float32 `[B]`, the share of each one's pixels
+      that are its own, after the box was clipped at the edges.
 
     Raises:
-      UserError: the two do not have one shape, or there is not a box for each.
+      UserError: the two shapes differ, or there is not one box for each image.
 
     Example:
       >>> black, white = np.zeros((1, 4, 4, 1)), np.ones((1, 4, 4, 1))
@@ -97,11 +96,11 @@ def mix(
 
 
 def cutmix(batch: Batch, partners: Batch, drawn: np.ndarray) -> Batch:
-    """The batch mixed with its partners.
+    """Mixes a batch with its partners.
 
     Args:
-      batch: `image` `[B, H, W, K]` and `label` `[B]`, and what else it has.
-      partners: of each row its partner, with `image` and `label`.
+      batch: `image` `[B, H, W, K]`, `label` `[B]`, and any other columns.
+      partners: `image` and `label` of each row's partner.
       drawn: `[B, 3]`, as `random_boxes` draws them.
 
     Returns:

@@ -1,9 +1,8 @@
-"""From a magnitude's bin to an operation's value, as torchvision has them.
+"""From the bin of a magnitude to the value of an operation, as torchvision has it.
 
-The two ends of an operation's span are those of bin 0, where it changes little or
-nothing, and of the last bin. A signed operation may go the same way on the other side
-of the first end. AutoAugment has 10 bins; RandAugment has 31 unless others are asked
-for.
+Values are spaced evenly from bin 0, where an operation changes little or nothing, to
+the last bin. For a signed operation the distance from the value of bin 0 can be
+negative. AutoAugment has 10 bins, RandAugment by default 31.
 """
 
 from typing import NamedTuple
@@ -42,12 +41,13 @@ _FIRST, _LAST, _SIGNED = np.array([SPANS[name] for name in policy.NAMES]).T
 def values_of(
     operations: np.ndarray, bins: np.ndarray, negative: np.ndarray, *, num_bins: int
 ) -> np.ndarray:
-    """The values that operations have in those bins.
+    """The values of operations for the given bins.
 
     Args:
-      operations: places in `policy.NAMES`, any shape.
-      bins: integers from 0 to `num_bins` - 1, of that shape or one for all.
-      negative: of that shape, True for the other side; only signed ones look at it.
+      operations: positions in `policy.NAMES`, any shape.
+      bins: integers from 0 to `num_bins` - 1, of the same shape or a scalar.
+      negative: of the same shape; True for a negative distance, which only signed
+        operations have.
       num_bins: at least 2.
 
     Example:
@@ -56,7 +56,7 @@ def values_of(
       array([ 10., -30.])
     """
     first, last, signed = _FIRST[operations], _LAST[operations], _SIGNED[operations]
-    # The product comes first: so thresholds that are whole numbers stay whole.
+    # Multiplied before it is divided, so that whole thresholds stay whole numbers.
     distance = (last - first) * bins / (num_bins - 1)
     distance = np.where(negative & (signed != 0), -distance, distance)
     whole = operations == policy.NAMES.index("Posterize")

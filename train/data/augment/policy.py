@@ -1,6 +1,6 @@
-"""A policy's steps: which operations an image goes through, and with which values.
+"""The steps of a policy: the operations that an image goes through, with their values.
 
-The policies draw steps for a whole batch; `transform` applies those of its rows.
+Policies draw steps for a whole batch; `transform` applies the steps of some rows.
 """
 
 from collections.abc import Sequence
@@ -9,17 +9,18 @@ import numpy as np
 from PIL import Image
 
 from train.base.errors import UserError
+from train.data.augment import arguments
 from train.data.augment.image_ops import OPERATIONS
 
 NAMES = tuple(OPERATIONS)
 IDENTITY = NAMES.index("Identity")
-# One step: the operation's place in `NAMES`, and the value that it is given.
+# One step: the operation's position in `NAMES`, and its value.
 STEP = np.dtype([("operation", np.int8), ("value", np.float64)])
 CHANNELS = (1, 3)
 
 
 def indices(names: Sequence[str]) -> np.ndarray:
-    """The operations' places in `NAMES`, int8.
+    """The operations' positions in `NAMES`, int8.
 
     >>> indices(["Identity", "ShearX"])
     array([0, 1], dtype=int8)
@@ -28,7 +29,7 @@ def indices(names: Sequence[str]) -> np.ndarray:
 
 
 def steps(operations: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The two as one array of `STEP`s, which has their shape.
+    """Operations and values as one array of `STEP`, of the same shape.
 
     >>> steps(indices(["Invert"]), np.array([0.0]))["operation"]
     array([14], dtype=int8)
@@ -39,18 +40,19 @@ def steps(operations: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def transform(images: np.ndarray, steps: np.ndarray, *, fill: int = 0) -> np.ndarray:
-    """Each image through its own steps, the first one first.
+    """Applies its own steps to each image, in order.
 
     Args:
-      images: uint8 `[B, H, W, K]`, grey or RGB; they are left as they are.
+      images: uint8 `[B, H, W, K]`, grey or RGB; not changed in place.
       steps: `[B, S]` of `STEP`, as `auto_augment` and `rand_augment` draw them.
-      fill: the level, 0 (black) to 255, of what comes in from outside of an image.
+      fill: the level, 0 (black) to 255, of pixels from outside of an image.
 
     Returns:
       uint8 `[B, H, W, K]`.
 
     Raises:
-      UserError: such images have no such operations, or there is no such level.
+      UserError: the images are of another kind, the steps do not fit them, or `fill`
+        is no level.
 
     Example:
       >>> black = np.zeros((1, 2, 2, 1), np.uint8)
@@ -59,8 +61,7 @@ def transform(images: np.ndarray, steps: np.ndarray, *, fill: int = 0) -> np.nda
       array([255, 255, 255, 255], dtype=uint8)
     """
     check(images)
-    if not 0 <= fill <= 255:
-        raise UserError(f"fill must lie in [0, 255], got {fill}")
+    arguments.within(0, 255, fill=fill)
     if steps.dtype != STEP or steps.shape[:1] != images.shape[:1] or steps.ndim != 2:
         raise UserError(
             f"steps must be [{len(images)}, S] of policy.STEP, got {steps.dtype} "
@@ -73,7 +74,7 @@ def transform(images: np.ndarray, steps: np.ndarray, *, fill: int = 0) -> np.nda
 
 
 def check(images: np.ndarray) -> None:
-    """Raises `UserError` unless these are images that a policy can transform."""
+    """Raises `UserError` unless a policy can transform the images."""
     if (
         images.dtype != np.uint8
         or images.ndim != 4
@@ -89,7 +90,7 @@ def check(images: np.ndarray) -> None:
 def _transform_one(
     pixels: np.ndarray, steps: list[tuple[int, float]], fill: int
 ) -> None:
-    """Writes into `pixels`, `[H, W, K]`, what becomes of them."""
+    """Transforms one image `[H, W, K]` in place."""
     wanted = [(NAMES[index], value) for index, value in steps if index != IDENTITY]
     if not wanted:
         return

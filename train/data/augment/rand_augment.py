@@ -1,4 +1,4 @@
-"""RandAugment: a few operations for each image, all of them equally likely.
+"""RandAugment: a few operations for each image, each drawn with equal probability.
 
 References:
   Cubuk et al., "RandAugment: Practical automated data augmentation with a reduced
@@ -11,11 +11,11 @@ References:
 import numpy as np
 
 from train.base.errors import UserError
-from train.data.augment import magnitudes, policy
+from train.data.augment import arguments, magnitudes, policy
 
 # The paper's 14, without Invert.
 OPERATIONS = tuple(name for name in policy.NAMES if name != "Invert")
-# FixMatch's values, uniform within these ends.
+# FixMatch draws values uniformly between these ends.
 FIXMATCH_RANGES = {
     "Identity": (0, 0),
     "ShearX": (-0.3, 0.3),
@@ -32,7 +32,7 @@ FIXMATCH_RANGES = {
     "AutoContrast": (0, 0),
     "Equalize": (0, 0),
 }
-FIXMATCH_CUTOUT = 0.5  # the largest side of what is cut out, as a share of the image's
+FIXMATCH_CUTOUT = 0.5  # the largest side of Cutout's square, as a share of the width
 
 
 def random_steps(
@@ -56,7 +56,7 @@ def random_steps(
       `[B, S]` of `policy.STEP` for `policy.transform`.
 
     Raises:
-      UserError: `num_ops` is below 1, or there is no such bin.
+      UserError: an option is outside of its range.
 
     Example:
       >>> steps = random_steps(8, np.random.default_rng(0), num_ops=3, magnitude=5)
@@ -65,8 +65,7 @@ def random_steps(
     """
     if num_bins < 2:
         raise UserError(f"num_bins must be at least 2, got {num_bins}")
-    if not 0 <= magnitude < num_bins:
-        raise UserError(f"magnitude must lie in [0, {num_bins - 1}], got {magnitude}")
+    arguments.within(0, num_bins - 1, magnitude=magnitude)
     operations = _random_operations(count, num_ops, rng)
     negative = rng.random(operations.shape) < 0.5
     bins = np.array(magnitude)
@@ -79,8 +78,8 @@ def random_fixmatch_steps(
 ) -> np.ndarray:
     """Draws `num_ops` operations for each image, each with a value of its own.
 
-    Cutout comes after them: `cutout.random_sides` up to `FIXMATCH_CUTOUT`, filled with
-    grey.
+    FixMatch applies Cutout after them, as the example does: with sides of up to
+    `FIXMATCH_CUTOUT`, filled with grey.
 
     Args:
       count: B, the images of the whole batch.
@@ -112,7 +111,7 @@ def random_fixmatch_steps(
 def _random_operations(
     count: int, num_ops: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """`[count, num_ops]` places in `policy.NAMES`."""
+    """`[count, num_ops]` positions in `policy.NAMES`."""
     if num_ops < 1:
         raise UserError(f"num_ops must be at least 1, got {num_ops}")
     drawn = rng.integers(len(OPERATIONS), size=(count, num_ops))

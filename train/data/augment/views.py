@@ -1,6 +1,6 @@
-"""A second view of each image to train on: a policy's operations, then Cutout.
+"""A second view of each training image: the operations of a policy, then Cutout.
 
-The operations are drawn for the whole batch and applied to a process's rows.
+Operations are drawn for the whole batch, and each process applies those of its rows.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,11 @@ NONE = "none"
 
 
 class Drawn(NamedTuple):
-    """What is done with each image of a batch.
+    """What is drawn for each image of a batch.
 
     Attributes:
       steps: `[B, S]` of `policy.STEP`.
-      centres: `[B, 2]`, where Cutout's squares lie.
+      centres: `[B, 2]`, of the squares that Cutout covers.
     """
 
     steps: np.ndarray
@@ -31,27 +31,27 @@ class Drawn(NamedTuple):
 
 
 def check(data_config: DataConfig, image_shape: tuple[int, int, int]) -> None:
-    """Raises `UserError` unless the config's second view can be had of such images."""
+    """Raises `UserError` if `data.second_view` cannot be made from these images."""
     if data_config.second_view in (NONE, "plain"):
         return
     try:
         policy.check(np.zeros((1, *image_shape), np.uint8))
     except UserError as error:
         raise UserError(
-            f"data.second_view={data_config.second_view} cannot be had of the images "
+            f"data.second_view={data_config.second_view} cannot transform the images "
             f"of {data_config.source}: {error}"
         ) from error
 
 
 def draw(data_config: DataConfig, count: int, rng: np.random.Generator) -> Drawn:
-    """For a batch of `count` images."""
+    """Draws what the second views of a batch of `count` images need."""
     return Drawn(
         VIEWS[data_config.second_view](count, rng), cutout.random_centres(count, rng)
     )
 
 
 def apply(data_config: DataConfig, images: np.ndarray, drawn: Drawn) -> np.ndarray:
-    """The images `[B, H, W, K]`, uint8, after what was drawn for them."""
+    """The images, uint8 `[B, H, W, K]`, transformed by what was drawn for them."""
     images = policy.transform(images, drawn.steps) if drawn.steps.size else images
     if data_config.second_view_cutout:
         images = cutout.cutout(images, drawn.centres, data_config.second_view_cutout)

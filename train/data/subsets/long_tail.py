@@ -1,4 +1,4 @@
-"""A long-tailed view of a split: class c of C keeps a share ratio^(-c / (C - 1)).
+"""Makes a training part long-tailed: class c of C keeps a share ratio^(-c / (C - 1)).
 
 Reference: Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware
 Margin Loss", https://arxiv.org/abs/1906.07413, 2019, section 4: the exponential
@@ -11,14 +11,14 @@ from train.data.splits import Split, View, part_of
 
 
 def long_tailed(split: Split, num_classes: int, ratio: float) -> View:
-    """The view; which examples of a class are kept does not depend on the run's seed.
+    """A view of the examples that are kept, which the run's seed does not change.
 
     Args:
-      split: about as many examples of each class.
+      split: with about as many examples of each class.
       num_classes: C, at least 2 where `ratio` is above 1.
-      ratio: of the most to the least frequent class, >= 1.
+      ratio: of the size of the largest class to that of the smallest, >= 1.
     """
-    labels = labels_of(split)
+    labels = split.labels
     order = np.random.default_rng(0).permutation(len(labels))
     kept = [
         order[labels[order] == label][:count]
@@ -28,12 +28,7 @@ def long_tailed(split: Split, num_classes: int, ratio: float) -> View:
 
 
 def counts(size: int, num_classes: int, ratio: float) -> list[int]:
-    """How many examples of each class are kept of `size` that are spread evenly."""
+    """The size of each class, out of `size` examples that are spread evenly."""
     profile = ratio ** (-np.arange(num_classes) / max(num_classes - 1, 1))
-    # What is rounded down is at least 1, and not 0.999... for a whole number.
+    # The margin keeps a whole number from being rounded down when it is 0.999... short.
     return [max(int(size / num_classes * share + 1e-6), 1) for share in profile]
-
-
-def labels_of(split: Split) -> np.ndarray:
-    """All labels of a split, `[N]`."""
-    return split.labels

@@ -1,8 +1,8 @@
-"""The examples that a text file lists, one a line: a training part of one's own.
+"""Reduces the training part to the examples that a text file lists, one a line.
 
-A line is an index into the training part, or for a folder the path of a file, whose
-last two components count, and perhaps its label:
-`train/n01440764/n01440764_190.JPEG 0`.
+A line is an index into the training part. For a folder of images it can be the path of
+a file instead, optionally followed by its label, and only the last two components of
+the path count: `train/n01440764/n01440764_190.JPEG 0`.
 """
 
 import pathlib
@@ -17,16 +17,16 @@ from train.data.splits import Split, View, part_of
 
 
 def select(split: Split, path: str, class_names: tuple[str, ...] | None) -> View:
-    """The view of the examples that the file `path` lists.
+    """A view of the examples that the file `path` lists.
 
     Args:
       split: the source's training part.
-      path: of a text file; empty lines do not count.
-      class_names: in the order of the labels, if the source has them.
+      path: of the text file, whose empty lines are ignored.
+      class_names: in the order of the labels, or None if the source has none.
 
     Raises:
-      UserError: the file is missing or empty, or a line names an example that is not
-        there, was listed before, or has another label.
+      UserError: the file is missing or empty, or a line names an example that does not
+        exist, was listed before, or has another label.
     """
     lines = list(_lines(path))
     if not lines:
@@ -38,7 +38,7 @@ def select(split: Split, path: str, class_names: tuple[str, ...] | None) -> View
 
 
 def _lines(path: str) -> Iterator[tuple[int, str]]:
-    """Line numbers, from 1, and texts of those that are not empty."""
+    """The numbers, from 1, and texts of the lines that are not empty."""
     try:
         text = pathlib.Path(path).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -57,7 +57,9 @@ def _by_index(
 ) -> Iterator[tuple[int, int]]:
     for number, line in lines:
         if not _is_index(line):
-            _refuse(path, number, f"{line!r} is no index, as the first line is")
+            _refuse(
+                path, number, f"{line!r} must be an index, since the first line is one"
+            )
         if not 0 <= int(line) < len(split):
             _refuse(
                 path, number,
@@ -77,7 +79,7 @@ def _by_path(
         number, line = lines[0]
         _refuse(
             path, number,
-            f"{line!r} is no index; only a folder's examples can be listed by paths",
+            f"{line!r} must be an index: only a folder's files can be listed by path",
         )  # fmt: skip
     positions = {file: index for index, file in enumerate(files)}
     for number, line in lines:
@@ -89,14 +91,14 @@ def _by_path(
         if label is not None and label != own:
             _refuse(
                 path, number,
-                f"the label of {file!r} is {label} there, but the class "
-                f"{class_names[own]!r} has {own} in the order of the folders",
+                f"the label of {file!r} is {label} there, but its class "
+                f"{class_names[own]!r} has the label {own} in the order of the folders",
             )  # fmt: skip
         yield number, index
 
 
 def _parsed(line: str) -> tuple[str, int | None]:
-    """CLASS/FILE and the label, if the line ends with one."""
+    """CLASS/FILE, and the label or None if the line does not end with one."""
     *name, last = line.rsplit(maxsplit=1)
     labelled = bool(name) and _is_index(last)
     file = name[0] if labelled else line

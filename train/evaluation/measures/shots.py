@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from train.data.splits import DataSet
-from train.data.subsets import long_tail
 from train.evaluation.predictions import Predictions
 
 GROUPS = ("many", "medium", "few")
@@ -30,7 +29,7 @@ def accuracies(
       One number a group that has evaluated classes. Empty where all classes are of one
       group, as those of balanced data are.
     """
-    counts = np.bincount(long_tail.labels_of(data.train), minlength=data.num_classes)
+    counts = np.bincount(data.train.labels, minlength=data.num_classes)
     fewest, most = thresholds
     group_of = np.where(counts > most, 0, np.where(counts < fewest, 2, 1))
     if len(np.unique(group_of)) == 1:

@@ -147,7 +147,7 @@ def test_a_long_tail_keeps_fewer_of_each_next_class():
     labels = np.random.default_rng(1).permutation(np.arange(4000) % 4).astype(np.int32)
     images = np.arange(4000, dtype=np.uint32).view(np.uint8).reshape(-1, 1, 1, 4)
     view = long_tail.long_tailed(InMemory(images, labels), 4, 100.0)
-    found = long_tail.labels_of(view)
+    found = view.labels
     assert np.bincount(found).tolist() == [1000, 215, 46, 10]
     assert long_tail.counts(50_000, 100, 100.0)[::99] == [500, 5]
     again = long_tail.long_tailed(InMemory(images, labels), 4, 100.0)
@@ -159,6 +159,6 @@ def test_a_long_tailed_training_part_leaves_the_test_part():
     plain = sources.open_source(data_config("digits"))
     data = sources.open_source(data_config("digits", imbalance_ratio=10.0))
     assert len(data.test) == len(plain.test)
-    found = np.bincount(long_tail.labels_of(data.train))
+    found = np.bincount(data.train.labels)
     assert found[0] >= 10 * found[-1] - 10 > 0
     assert sorted(found, reverse=True) == found.tolist()

@@ -124,5 +124,5 @@ def test_a_list_of_a_tfds_data_set(tmp_path):
     data = sources.open_source(config)
     np.testing.assert_array_equal(data.train.labels, [999, 0])
     path.write_text("n00000001_1.JPEG\n")
-    with pytest.raises(UserError, match="only a folder's examples can be listed by"):
+    with pytest.raises(UserError, match="only a folder's files can be listed by"):
         sources.open_source(config)

@@ -70,7 +70,7 @@ REFUSED = {
     "label": (
         [f"{FILE} 0", "", "train/n02085620/n02085620_0.JPEG 2"],
         "line 3: the label of 'n02085620/n02085620_0.JPEG' is 2 there, but the class "
-        "'n02085620' has 1",
+        "'n02085620' has the label 1",
     ),
     "twice": ([FILE, f"train/{FILE} 0"], "line 2: the same example as in line 1"),
     "index twice": (["3", "5", "3"], "line 3: the same example as in line 1"),
@@ -82,7 +82,7 @@ REFUSED = {
     ),
     "no class": (["n01440764_1.JPEG"], "line 1: the training part has no file"),
     "of the test part": (["val/n01440764/x.JPEG"], "line 1: the training part has no"),
-    "mixed": (["3", FILE], "line 2: .* is no index, as the first line is"),
+    "mixed": (["3", FILE], "line 2: .* must be an index, since the first line is one"),
     "index after paths": ([FILE, "3"], "line 2: the training part has no file '3'"),
 }
 
