@@ -10,7 +10,7 @@ from tests.configs.test_published_distillation import rates
 from tests.conftest import ROOT
 from tests.support import folders, parts
 from tests.support.commands import result_of, run, train
-from tests.train.data.test_sources import tfds_builder
+from tests.support.tfds_data import tfds_builder
 from train.experiment import settings, validation
 from train.training import plan
 

@@ -10,8 +10,8 @@ from ikl_jax import models
 from tests.conftest import case_rows, write_idx
 from tests.support import folders
 from tests.support.commands import result_of, train
+from tests.support.tfds_data import tfds_builder
 from tests.train.data.formats import test_imagenet
-from tests.train.data.test_sources import tfds_builder
 from train.experiment import run as runs
 from train.networks import converted
 from train.recipes import optim

@@ -5,6 +5,10 @@ import io
 import numpy as np
 from PIL import Image
 
+from tests.support.data import data_config
+from train.data import sources
+
+SMALL = dict(test_split="val", image_size=32, resize_shorter=36)
 CLASSES = ("n01440764", "n02085620", "n07714571")
 
 
@@ -46,3 +50,15 @@ def write(root, *, train=16, test=4, test_split="val", classes=CLASSES):
                 written.append(path)
                 seed += 1
     return written
+
+
+def opened(root, **changed):
+    """The folder as a data set of small images."""
+    return sources.open_source(data_config(f"folder:{root}", **(SMALL | changed)))
+
+
+def damage(folder, *files):
+    """Cuts the files, so that they cannot be decoded."""
+    for file in files:
+        path = folder / file
+        path.write_bytes(path.read_bytes()[:200])

@@ -59,3 +59,17 @@ def converted(folder, counts=(700, 1500, 300), **options):
     images, labels = write_parts(folder / "parts", counts, **options)
     assert convert(folder / "parts" / "*.npz", folder / "shards") == 0
     return open_shards(str(folder / "shards")), images, labels
+
+
+def shards_of(folder):
+    """The content of each shard."""
+    return {path.name: path.read_bytes() for path in folder.glob("*.array_record")}
+
+
+def fails(capsys, parts, output, **flags):
+    """The one sentence that a conversion fails with."""
+    assert convert(parts, output, **flags) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    return error

@@ -1,4 +1,4 @@
-"""Shards of synthetic images: what the parts hold, whatever happens on the way."""
+"""Shards of synthetic images: what the parts hold, and what is refused."""
 
 import json
 import shutil
@@ -12,34 +12,21 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
-from tests.support.commands import command, environment
+from tests.support.commands import environment
 from tests.support.parts import (
     SHAPE,
-    arguments,
     convert,
     converted,
     examples,
+    fails,
+    shards_of,
     write_large_part,
     write_part,
     write_parts,
 )
 from train import convert_synthetic
-from train.base.errors import UserError
 from train.data.formats import npz_parts
 from train.data.formats.shards import open_shards
-
-
-def shards_of(folder):
-    return {path.name: path.read_bytes() for path in folder.glob("*.array_record")}
-
-
-def fails(capsys, parts, output, **flags):
-    """The one sentence that a conversion fails with."""
-    assert convert(parts, output, **flags) == 1
-    error = capsys.readouterr().err
-    assert error.startswith("error: ")
-    assert error.count("\n") == 1
-    return error
 
 
 def test_the_content_is_that_of_the_parts_in_order(tmp_path, capsys):
@@ -73,74 +60,6 @@ def test_a_list_of_parts_keeps_its_order(tmp_path):
     assert convert(listed, tmp_path / "shards") == 0
     batch = open_shards(str(tmp_path / "shards")).take(np.arange(50))
     np.testing.assert_array_equal(batch["image"], np.roll(images, -20, axis=0))
-
-
-def test_a_killed_conversion_goes_on(tmp_path, capsys):
-    write_parts(tmp_path / "parts", (12_000, 3_000))
-    given = dict(parts=tmp_path / "parts" / "*.npz", examples_per_shard=300)
-    assert convert(output=tmp_path / "whole", **given) == 0
-    killed = tmp_path / "killed"
-    process = subprocess.Popen(
-        command(*arguments(output=killed, **given), module="train.convert_synthetic"),
-        cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not killed.is_dir() or len(shards_of(killed)) < 5:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-    process.kill()
-    process.wait()
-    done = len(shards_of(killed))
-    assert 5 <= done < 50
-    with pytest.raises(UserError, match=f"lacks {50 - done} of its 50 shards, first"):
-        open_shards(str(killed))
-    capsys.readouterr()
-    assert convert(output=killed, **given) == 0
-    assert f"{50 - done} were written now" in capsys.readouterr().out
-    assert shards_of(killed) == shards_of(tmp_path / "whole")
-    assert {p.name for p in killed.iterdir()} == {*shards_of(killed), "metadata.json"}
-
-
-def test_shards_missing_anywhere_are_written_again(tmp_path):
-    converted(tmp_path)
-    folder = tmp_path / "shards"
-    whole = shards_of(folder)
-    for number in (0, 2, 3, 6):
-        (folder / f"synthetic-{number:05d}-of-00007.array_record").unlink()
-    assert convert(tmp_path / "parts" / "*.npz", folder) == 0
-    assert shards_of(folder) == whole
-
-
-def unfinished(folder):
-    """A conversion that lacks its last shard, with its parts."""
-    converted(folder)
-    max((folder / "shards").glob("*.array_record")).unlink()
-    return folder / "parts", folder / "shards"
-
-
-def test_going_on_with_other_parts_is_refused(tmp_path, capsys):
-    parts, output = unfinished(tmp_path)
-    before = shards_of(output)
-
-    def refused(given=parts / "*.npz", **flags):
-        error = fails(capsys, given, output, **flags)
-        assert "was begun with" in error
-        assert "Name another folder, or delete this one" in error
-        assert shards_of(output) == before
-        return error
-
-    assert "--num_classes=10, got 11" in refused(num_classes=11)
-    assert "--examples_per_shard=400, got 401" in refused(examples_per_shard=401)
-    assert "name 2.npz, bytes" in refused(f"{parts / '0.npz'},{parts / '1.npz'}")
-    images, labels = examples(300, seed=2)
-    images[7, 0, 0, 0] ^= 1  # the same name, number and size
-    write_part(parts / "2.npz", images, labels)
-    error = refused()
-    assert error.count("name 2.npz") == 2
-    # The same content at another place, under its own name, is the same part.
-    shutil.copytree(parts, tmp_path / "moved")
-    write_part(tmp_path / "moved" / "2.npz", *examples(300, seed=2))
-    assert convert(tmp_path / "moved" / "*.npz", output) == 0
 
 
 def broken(name, path):
@@ -229,73 +148,6 @@ def test_bad_command_lines(tmp_path, capsys, monkeypatch):
     )
     assert "needs 0.0 GB more, but 0.0 GB are free" in fails(capsys, part, output)
     assert not shards_of(output)
-
-
-def flip_a_byte_of_an_image(path):
-    """The zip directory still tells the CRC of what was there."""
-    with zipfile.ZipFile(path) as archive:
-        offset = archive.getinfo("image.npy").header_offset
-    content = bytearray(path.read_bytes())
-    content[offset + 5000] ^= 1
-    path.write_bytes(content)
-
-
-def test_a_part_found_damaged_leaves_no_shard_of_it(tmp_path, capsys):
-    """It is known at its end alone, when shards of it have been written."""
-    parts = tmp_path / "parts"
-    write_parts(parts, (900, 2500, 300))
-    write_part(parts / "1.npz", *examples(2500, seed=1))
-    assert convert(parts / "*.npz", tmp_path / "whole") == 0
-    intact = (parts / "1.npz").read_bytes()
-    flip_a_byte_of_an_image(parts / "1.npz")
-    output = tmp_path / "shards"
-    error = fails(capsys, parts / "*.npz", output)
-    assert f"{str(parts / '1.npz')!r} is damaged: Bad CRC-32" in error
-    assert sorted(shards_of(output)) == [
-        f"synthetic-{number:05d}-of-00010.array_record" for number in (0, 1)
-    ]
-    (parts / "1.npz").write_bytes(intact)
-    assert convert(parts / "*.npz", output) == 0
-    assert shards_of(output) == shards_of(tmp_path / "whole")
-    # Of the shards that are there already, those of other parts alone stay.
-    names = sorted(shards_of(output))
-    (output / names[8]).unlink()
-    flip_a_byte_of_an_image(parts / "1.npz")
-    fails(capsys, parts / "*.npz", output)
-    assert sorted(shards_of(output)) == [*names[:2], names[9]]
-
-
-def change_the_checksum(path):
-    """Of the images, in the zip directory and before them."""
-    with zipfile.ZipFile(path) as archive:
-        crc = archive.getinfo("image.npy").CRC.to_bytes(4, "little")
-    content = path.read_bytes()
-    assert content.count(crc) == 2
-    path.write_bytes(content.replace(crc, b"none"))
-
-
-@pytest.mark.parametrize("compressed", [True, False])
-@pytest.mark.parametrize("damage", [flip_a_byte_of_an_image, change_the_checksum])
-def test_a_part_is_verified_before_its_last_shard(tmp_path, capsys, compressed, damage):
-    """Though shards end where it does."""
-    images, labels = examples(800)
-    images[1:] = 0  # something to compress
-    write_part(tmp_path / "part.npz", images, labels, compressed=compressed)
-    damage(tmp_path / "part.npz")
-    fails(capsys, tmp_path / "part.npz", tmp_path / "shards")
-    assert not shards_of(tmp_path / "shards")
-
-
-def test_a_disk_that_is_full(tmp_path, capsys, monkeypatch):
-    class Full:
-        def ArrayRecordWriter(self, *_):
-            raise RuntimeError("No space left on device")
-
-    write_part(tmp_path / "part.npz", *examples(30))
-    monkeypatch.setattr(convert_synthetic, "array_record", Full)
-    error = fails(capsys, tmp_path / "part.npz", tmp_path / "shards")
-    assert "cannot write" in error
-    assert "No space left on device" in error
 
 
 def test_memory_is_a_block_of_rows(tmp_path, monkeypatch):

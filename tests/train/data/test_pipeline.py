@@ -1,9 +1,12 @@
 """The order of the data: complete, seeded, and entered anywhere."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from configs import base
+from tests.support.batches import check_two_processes, take
 from train.base.errors import UserError
 from train.data import pipeline
 from train.data.augment import crops
@@ -20,16 +23,12 @@ def numbered():
     return InMemory(images, np.arange(COUNT, dtype=np.int32))
 
 
-def batches(seed=0, batch_size=8, **changed):
+def batches(seed=0, batch_size=8, rows=pipeline.all_rows, **changed):
     config = base.get_config().data
     config.update(changed)
     return pipeline.training_batches(
-        numbered(), config, batch_size=batch_size, seed=seed
+        numbered(), config, batch_size=batch_size, seed=seed, rows=rows
     )
-
-
-def take(iterator, count):
-    return [next(iterator) for _ in range(count)]
 
 
 def labels(read):
@@ -110,19 +109,4 @@ def test_flip_mirrors_half_of_the_images():
 def test_two_processes_read_the_rows_of_one(drop_remainder):
     """Augmented alike, and with a state that does not say how many processes read."""
     changed = dict(crop_padding=2, flip=True, drop_remainder=drop_remainder)
-    config = base.get_config().data
-    config.update(changed)
-    halves = [
-        pipeline.training_batches(
-            numbered(), config, batch_size=8, seed=0,
-            rows=lambda size, part=part: np.array_split(np.arange(size), 2)[part],
-        )
-        for part in range(2)
-    ]  # fmt: skip
-    whole = batches(**changed)
-    for _ in range(14):
-        expected, parts = next(whole), [next(half) for half in halves]
-        for name, array in expected.items():
-            together = np.concatenate([part[name] for part in parts])
-            np.testing.assert_array_equal(together, array)
-        assert halves[0].get_state() == halves[1].get_state() == whole.get_state()
+    check_two_processes(partial(batches, **changed), 14)

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from tests.train.data.test_sources import check, data_config
+from tests.support.data import check_data_set, data_config
 from train.base.errors import UserError
 from train.data import sources
 from train.data.formats import cifar
@@ -51,7 +51,7 @@ def cifar10(tmp_path, monkeypatch):
 @pytest.mark.parametrize("below", ["", "cifar-10-batches-py"])
 def test_cifar10(tmp_path, cifar10, below):
     data = sources.open_source(data_config(f"cifar10:{tmp_path / below}"))
-    check(data, train=5 * SIZE, test=SIZE, shape=(32, 32, 3), classes=10)
+    check_data_set(data, train=5 * SIZE, test=SIZE, shape=(32, 32, 3), classes=10)
     images, labels = cifar10["data_batch_2"]
     batch = data.train.take(np.array([SIZE + 3]))
     assert batch["label"][0] == labels[3]
@@ -71,7 +71,7 @@ def test_cifar100(tmp_path, monkeypatch):
         cifar.CIFAR100,
     )
     data = sources.open_source(data_config(f"cifar100:{tmp_path / 'c'}"))
-    check(data, train=SIZE, test=SIZE, shape=(32, 32, 3), classes=20)
+    check_data_set(data, train=SIZE, test=SIZE, shape=(32, 32, 3), classes=20)
 
 
 def write_meta(path, field, names, monkeypatch):

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
+from tests.support.data import data_config
 from tests.support.folders import decoded, encoded, pixels, size_of
-from tests.train.data.test_sources import data_config
 from train.base.errors import UserError
 from train.data import pipeline, sources
 from train.data.fingerprint import fingerprint

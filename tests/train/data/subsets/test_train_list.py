@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from tests.support.data import data_config
 from tests.support.folders import CLASSES, write
-from tests.train.data.test_sources import data_config
 from train.base.errors import UserError
 from train.data import sources
 
@@ -69,7 +69,7 @@ REFUSED = {
     "empty": ([""], "list.txt' lists no example"),
     "label": (
         [f"{FILE} 0", "", "train/n02085620/n02085620_0.JPEG 2"],
-        "line 3: the label of 'n02085620/n02085620_0.JPEG' is 2 there, but the class "
+        "line 3: the label of 'n02085620/n02085620_0.JPEG' is 2 there, but its class "
         "'n02085620' has the label 1",
     ),
     "twice": ([FILE, f"train/{FILE} 0"], "line 2: the same example as in line 1"),
@@ -95,7 +95,7 @@ def test_lists_that_do_not_fit_a_folder(folder, name):
 
 
 def test_paths_need_files(tmp_path):
-    with pytest.raises(UserError, match="line 1: .*only a folder's examples"):
+    with pytest.raises(UserError, match="line 1: .*only a folder's files"):
         opened("digits", write_list(tmp_path, f"{FILE} 0"))
 
 
