@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 
-from tests.conftest import CACHE, ROOT
+from tests.conftest import CACHE, ROOT, xla_flags
 
 DIGITS = "configs/digits_ikl_at.py"
 QUICK = f"{DIGITS}:quick"
@@ -21,7 +21,7 @@ def environment(devices=1):
         "JAX_COMPILATION_CACHE_DIR": str(CACHE / "commands"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
     }
-    flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    flags = {"XLA_FLAGS": xla_flags(devices)}
     return os.environ | cache | flags | {"COLUMNS": "200"}
 
 

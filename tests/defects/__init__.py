@@ -1,0 +1,20 @@
+"""Planted defects by room; `tests/planted.py` plants them."""
+
+from tests.defects import (
+    attacks,
+    augment,
+    data,
+    ensemble,
+    losses,
+    models,
+)
+from tests.defects.defect import Defect
+
+ROOMS: dict[str, list[Defect]] = {
+    "losses": losses.DEFECTS,
+    "attacks": attacks.DEFECTS,
+    "ensemble": ensemble.DEFECTS,
+    "models": models.DEFECTS,
+    "data": data.DEFECTS,
+    "augment": augment.DEFECTS,
+}

@@ -1,0 +1,209 @@
+"""Defects of single attacks: PGD, APGD, FAB, Square, and what they share."""
+
+from tests.defects.defect import Defect
+
+ATTACKS = "ikl_jax/attacks"
+APGD = ("tests/ikl_jax/attacks/test_apgd.py",)
+FAB = ("tests/ikl_jax/attacks/test_fab.py",)
+PGD = ("tests/ikl_jax/attacks/test_pgd.py",)
+PLANES = ("tests/ikl_jax/attacks/test_hyperplane.py",)
+SQUARE = ("tests/ikl_jax/attacks/test_square.py",)
+
+DEFECTS = [
+    Defect(
+        "PGD goes down the gradient",
+        ATTACKS,
+        "x_adv = x_adv + step_size * geometry_of.steepest(gradient)",
+        "x_adv = x_adv - step_size * geometry_of.steepest(gradient)",
+        PGD,
+    ),
+    Defect(
+        "PGD lets a gradient through what it returns",
+        ATTACKS,
+        "jax.lax.stop_gradient(loops.repeat(step, start, steps, unroll=unroll))",
+        "loops.repeat(step, start, steps, unroll=unroll)",
+        PGD,
+    ),
+    Defect(
+        "all examples of a batch start from one random number",
+        ATTACKS,
+        "jax.random.fold_in(key, row))(",
+        "jax.random.fold_in(key, 0 * row))(",
+        PGD,
+    ),
+    Defect(
+        "perturbed inputs are not cut at the bounds",
+        ATTACKS,
+        "return jnp.clip(x + norm.project(x_adv - x, epsilon), *bounds)",
+        "return x + norm.project(x_adv - x, epsilon)",
+        PGD,
+    ),
+    Defect(
+        "random starts in the l2 ball crowd around its centre",
+        ATTACKS,
+        "jax.random.uniform(radius_key) ** (1.0 / max(direction.size, 1))",
+        "jax.random.uniform(radius_key)",
+        PGD,
+    ),
+    Defect(
+        "the projection onto the l1 ball keeps one entry too few",
+        ATTACKS,
+        "jnp.maximum(kept - 1, 0)",
+        "jnp.maximum(kept - 2, 0)",
+        PGD,
+    ),
+    Defect(
+        "the DLR loss divides by the first less the second logit",
+        ATTACKS,
+        "scale = ordered[..., -1] - ordered[..., -3]",
+        "scale = ordered[..., -1] - ordered[..., -2]",
+        APGD,
+    ),
+    Defect(
+        "the targeted DLR loss leaves the fourth logit out",
+        ATTACKS,
+        "0.5 * (ordered[..., -3] + ordered[..., -4])",
+        "ordered[..., -3]",
+        APGD,
+    ),
+    Defect(
+        "the most likely other class may be the label",
+        ATTACKS,
+        "return jnp.argmax(_others(logits, labels), axis=-1)",
+        "return jnp.argmax(logits, axis=-1)",
+        APGD,
+    ),
+    Defect(
+        "APGD's momentum is swapped with the new direction's share",
+        ATTACKS,
+        "MOMENTUM = 0.75",
+        "MOMENTUM = 0.25",
+        APGD,
+    ),
+    Defect(
+        "APGD starts with steps of half the length",
+        ATTACKS,
+        "step_size=jnp.full_like(now.loss, 2.0 * epsilon)",
+        "step_size=jnp.full_like(now.loss, 1.0 * epsilon)",
+        APGD,
+    ),
+    Defect(
+        "APGD's checkpoints come one step late",
+        ATTACKS,
+        "lengths[end - 1] = interval",
+        "lengths[min(end, steps - 1)] = interval",
+        APGD,
+    ),
+    Defect(
+        "APGD takes as many increases as wanted for too few no longer",
+        ATTACKS,
+        "too_few = increases <= self.rho * interval",
+        "too_few = increases < self.rho * interval",
+        APGD,
+    ),
+    Defect(
+        "APGD overwrites the first misclassified input with later ones",
+        ATTACKS,
+        "new = wrong & ~found.broken",
+        "new = wrong",
+        APGD,
+    ),
+    Defect(
+        "APGD counts an input as misclassified when half of its samples are",
+        ATTACKS,
+        "2 * wrong > samples",
+        "2 * wrong >= samples",
+        APGD,
+    ),
+    Defect(
+        "all samples of a randomised network get the same noise",
+        ATTACKS,
+        "samples = self.eot_samples * numbers[:, None] + samples",
+        "samples = self.eot_samples * numbers[:, None] + 0 * samples",
+        APGD,
+    ),
+    Defect(
+        "APGD counts what it finds in the larger l1 balls",
+        ATTACKS,
+        "start, found, stage, counts=False).best.x",
+        "start, found, stage, counts=True).best.x",
+        APGD,
+    ),
+    Defect(
+        "FAB's step back goes beyond the point",
+        ATTACKS,
+        "back = x + self.beta * (point - x)",
+        "back = point + self.beta * (point - x)",
+        FAB,
+    ),
+    Defect(
+        "FAB stops at the boundary instead of going beyond it",
+        ATTACKS,
+        "starts + self.eta * steps",
+        "starts + steps",
+        FAB,
+    ),
+    Defect(
+        "FAB weighs the clean input's projection by the wrong distance",
+        ATTACKS,
+        "alpha = jnp.minimum(of_point / (of_point + of_x), self.alpha_max)",
+        "alpha = jnp.minimum(of_x / (of_point + of_x), self.alpha_max)",
+        FAB,
+    ),
+    Defect(
+        "FAB keeps the farther of two misclassified inputs",
+        ATTACKS,
+        "better = wrong & (distance < self.distance) & (self.distance > enough)",
+        "better = wrong & (distance > 0) & (self.distance > enough)",
+        FAB,
+    ),
+    Defect(
+        "a step to a plane goes away from it",
+        ATTACKS,
+        "direction = -jnp.sign(value)[:, None] * jnp.sign(w)",
+        "direction = jnp.sign(value)[:, None] * jnp.sign(w)",
+        PLANES,
+    ),
+    Defect(
+        "the l2 step to a plane moves all coordinates alike",
+        ATTACKS,
+        "return _step_at(approach, approach.weight)",
+        "return _step_at(approach, jnp.ones_like(approach.weight))",
+        PLANES,
+    ),
+    Defect(
+        "Square's windows shrink one iteration early",
+        ATTACKS,
+        "sum(iteration > after for after in HALVED_AFTER)",
+        "sum(iteration >= after for after in HALVED_AFTER)",
+        SQUARE,
+    ),
+    Defect(
+        "Square's queries share their noise with the query before",
+        ATTACKS,
+        "noise = _fold(keys, first + i + 1)",
+        "noise = _fold(keys, first + i)",
+        SQUARE,
+    ),
+    Defect(
+        "Square counts queries of examples that are broken",
+        ATTACKS,
+        "state.queries + searching,",
+        "state.queries + 1,",
+        SQUARE,
+    ),
+    Defect(
+        "Square's windows never reach the last place",
+        ATTACKS,
+        "return length - side + 1",
+        "return jnp.maximum(length - side, 1)",
+        SQUARE,
+    ),
+    Defect(
+        "Square's mass is not shared among the channels",
+        ATTACKS,
+        "jnp.maximum(unused, 0.0) / channels",
+        "jnp.maximum(unused, 0.0)",
+        SQUARE,
+    ),
+]

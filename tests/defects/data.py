@@ -1,0 +1,105 @@
+"""Defects of the input pipeline, sources, formats and subsets."""
+
+from tests.defects.defect import Defect
+
+DATA = "train/data"
+PIPELINE = ("tests/train/data/test_pipeline.py",)
+SOURCES = ("tests/train/data/test_sources.py",)
+SYNTHETIC = (
+    "tests/train/data/test_synthetic.py",
+    "tests/train/test_convert_synthetic.py",
+)
+
+DEFECTS = [
+    Defect(
+        "the test part's padded rows count as examples",
+        DATA,
+        'yield batch | {"index": mine}, index < limit',
+        'yield batch | {"index": mine}, index <= limit',
+        PIPELINE,
+    ),
+    Defect(
+        "the validation part is also trained on",
+        DATA,
+        "held_out, rest = np.sort(order[:size]), np.sort(order[size:])",
+        "held_out, rest = np.sort(order[:size]), np.sort(order)",
+        SOURCES,
+    ),
+    Defect(
+        "a list of examples replaces the validation part's removal",
+        DATA,
+        "    data = _hold_out(data, config)\n    ratio",
+        "    ratio",
+        SOURCES,
+    ),
+    Defect(
+        "a long tail keeps one example too many of its classes",
+        DATA,
+        "max(int(size / num_classes * share + 1e-6), 1)",
+        "max(int(size / num_classes * share + 1), 1)",
+        SOURCES,
+    ),
+    Defect(
+        "indices of synthetic examples are shifted by one",
+        DATA,
+        "self.synthetic.take(indices[~is_real] - count)",
+        "self.synthetic.take(indices[~is_real] - count - 1)",
+        SYNTHETIC,
+    ),
+    Defect(
+        "real and synthetic examples are not shuffled within a batch",
+        DATA,
+        "        return rng.permutation(\n            np.concatenate([_run(real, position, counts.real), theirs])\n        )",
+        "        return np.concatenate([_run(real, position, counts.real), theirs])",
+        SYNTHETIC,
+    ),
+    Defect(
+        "the fingerprint of a data set does not see its labels",
+        DATA,
+        '        crc = zlib.crc32(batch["label"].astype(np.int64).tobytes(), crc)\n        shape',
+        "        shape",
+        SOURCES,
+    ),
+    Defect(
+        "CIFAR's files are read whatever their checksum is",
+        DATA,
+        "    if found != md5:",
+        "    if not found:",
+        ("tests/train/data/formats/test_cifar.py",),
+    ),
+    Defect(
+        "CIFAR's images are transposed",
+        DATA,
+        "images.transpose(0, 2, 3, 1)",
+        "images.transpose(0, 3, 2, 1)",
+        ("tests/train/data/formats/test_cifar.py",),
+    ),
+    Defect(
+        "idx files may be cut short",
+        DATA,
+        "    if len(raw) != expected:",
+        "    if len(raw) > expected:",
+        SOURCES,
+    ),
+    Defect(
+        "pickles may name any code but what is allowed",
+        DATA,
+        "if (module_name, global_name) not in ALLOWED:",
+        "if (module_name, global_name) in ALLOWED:",
+        ("tests/train/data/formats/test_cifar.py",),
+    ),
+    Defect(
+        "an undecodable image is replaced by the one before it",
+        DATA,
+        "np.roll(order, -start)[1:])",
+        "np.roll(order, -start)[:0:-1])",
+        ("tests/train/data/formats",),
+    ),
+    Defect(
+        "the content of a synthetic part is not verified at its end",
+        DATA,
+        "                for member in members:\n                    member.finish()\n            if last > start",
+        "                pass\n            if last > start",
+        SYNTHETIC,
+    ),
+]

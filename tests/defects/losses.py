@@ -1,0 +1,161 @@
+"""Defects of the losses, the class means, weight perturbation and the proof."""
+
+from tests.defects.defect import Defect
+
+DIVERGENCES = "ikl_jax/divergences.py"
+OF_DIVERGENCES = ("tests/ikl_jax/test_divergences.py", "tests/ikl_jax/test_golden.py")
+DISTILLATION = "ikl_jax/distillation.py"
+CLASS_MEANS = "ikl_jax/class_means.py"
+OF_CLASS_MEANS = ("tests/ikl_jax/test_class_means.py",)
+AWP = "ikl_jax/awp.py"
+OF_AWP = ("tests/ikl_jax/test_awp.py",)
+
+DEFECTS = [
+    Defect(
+        "DKL's squared error reaches the prediction",
+        DIVERGENCES,
+        "_weighted_mse(jax.lax.stop_gradient(n), m, *_sample_weights(m))",
+        "_weighted_mse(n, m, *_sample_weights(m))",
+        OF_DIVERGENCES,
+    ),
+    Defect(
+        "IKL's squared error stops the prediction, as DKL's does",
+        DIVERGENCES,
+        "squared_error = _weighted_mse(n, m, w, factor)\n",
+        "squared_error = _weighted_mse(jax.lax.stop_gradient(n), m, w, factor)\n",
+        OF_DIVERGENCES,
+    ),
+    Defect(
+        "DKL takes alpha for beta and beta for alpha, as the authors' code has them",
+        DIVERGENCES,
+        "loss = alpha * squared_error + beta * _soft_ce(n, m)",
+        "loss = beta * squared_error + alpha * _soft_ce(n, m)",
+        OF_DIVERGENCES,
+    ),
+    Defect(
+        "the squared error's gradients have the wrong signs",
+        DIVERGENCES,
+        "return -gradient, gradient, None, None",
+        "return gradient, -gradient, None, None",
+        OF_DIVERGENCES,
+    ),
+    Defect(
+        "the factor of unnormalised weights enters the squared error once",
+        DIVERGENCES,
+        "scale = factor * factor * total",
+        "scale = factor * total",
+        OF_DIVERGENCES,
+    ),
+    Defect(
+        "GKL divides by the square of the mean instead of the mean of the squares",
+        DIVERGENCES,
+        "jnp.mean(jnp.square(jnp.sum(w, axis=-1)))",
+        "jnp.square(jnp.mean(jnp.sum(w, axis=-1)))",
+        OF_DIVERGENCES,
+    ),
+    Defect(
+        "GKL's weights are not stopped with respect to gamma",
+        DIVERGENCES,
+        "    w = jax.lax.stop_gradient(w)  # with respect to gamma, too\n",
+        "",
+        OF_DIVERGENCES,
+    ),
+    Defect(
+        "bfloat16 logits are computed with in bfloat16",
+        DIVERGENCES,
+        "return jnp.promote_types(logits.dtype, jnp.float32)",
+        "return logits.dtype",
+        OF_DIVERGENCES,
+    ),
+    Defect(
+        "the target of the soft cross-entropy ignores its own temperature",
+        DIVERGENCES,
+        "_soft_cross_entropy(n / temperature, m / target_temperature)",
+        "_soft_cross_entropy(n / temperature, m / temperature)",
+        OF_DIVERGENCES,
+    ),
+    Defect(
+        "the rounding of the weighted mean stays in the squared error's gradient",
+        DIVERGENCES,
+        "scale * w * (centred - residue)",
+        "scale * w * centred",
+        OF_DIVERGENCES,
+    ),
+    Defect(
+        "KD has the temperature as a factor, not its square",
+        DISTILLATION,
+        "jnp.square(temperature) * divergence",
+        "temperature * divergence",
+        ("tests/ikl_jax/test_divergences.py", "tests/ikl_jax/test_golden.py"),
+    ),
+    Defect(
+        "DKD's weights of its two terms are swapped",
+        DISTILLATION,
+        "(alpha * target_term + beta * other_term)",
+        "(beta * target_term + alpha * other_term)",
+        ("tests/ikl_jax/test_divergences.py", "tests/ikl_jax/test_golden.py"),
+    ),
+    Defect(
+        "class means ignore their temperature",
+        CLASS_MEANS,
+        "jax.nn.softmax(logits / temperature)",
+        "jax.nn.softmax(logits)",
+        OF_CLASS_MEANS,
+    ),
+    Defect(
+        "class means are normalised over the wrong axis",
+        CLASS_MEANS,
+        "jnp.sum(self.total, axis=1, keepdims=True)",
+        "jnp.sum(self.total, axis=0, keepdims=True)",
+        OF_CLASS_MEANS,
+    ),
+    Defect(
+        "the momentum of class means is the share of the new mean",
+        CLASS_MEANS,
+        "momentum * self.mean + (1 - momentum) * observed",
+        "(1 - momentum) * self.mean + momentum * observed",
+        OF_CLASS_MEANS,
+    ),
+    Defect(
+        "a class without examples loses its row of the class means",
+        CLASS_MEANS,
+        "mean=jnp.where(seen, mixed, self.mean)",
+        "mean=mixed",
+        OF_CLASS_MEANS,
+    ),
+    Defect(
+        "class means count the examples that are masked out",
+        CLASS_MEANS,
+        "belongs = jnp.where(where[:, None], belongs, 0.0)",
+        "belongs = jnp.where(where[:, None], belongs, belongs)",
+        OF_CLASS_MEANS,
+    ),
+    Defect(
+        "weight perturbation goes down the gradient",
+        AWP,
+        "(leaf.astype(dtype) + step)",
+        "(leaf.astype(dtype) - step)",
+        OF_AWP,
+    ),
+    Defect(
+        "weight perturbation moves biases as well",
+        AWP,
+        "if leaf.ndim < 2:",
+        "if leaf.ndim < 1:",
+        OF_AWP,
+    ),
+    Defect(
+        "weight perturbation of bfloat16 weights returns float32",
+        AWP,
+        "(leaf.astype(dtype) + step).astype(leaf.dtype)",
+        "(leaf.astype(dtype) + step)",
+        OF_AWP,
+    ),
+    Defect(
+        "the proof compares KL with itself",
+        "ikl_jax/verify/__init__.py",
+        "jax.grad(lambda n, m: dkl_loss(n, m).sum(), (0, 1))",
+        "jax.grad(lambda n, m: _kl_by_definition(n, m).sum(), (0, 1))",
+        ("tests/ikl_jax/test_verify.py",),
+    ),
+]
