@@ -1,5 +1,6 @@
 """A strict session: warnings are errors, ranks never broadcast by accident."""
 
+import gc
 import gzip
 import importlib.metadata
 import os
@@ -42,6 +43,12 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 CACHE = ROOT / ".cache" / "jax" / os.environ.get("PYTEST_XDIST_WORKER", "alone")
 jax.config.update("jax_compilation_cache_dir", str(CACHE / "tests"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def pytest_collection_finish():
+    """What is imported by now stays: the garbage collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

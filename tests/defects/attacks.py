@@ -3,11 +3,11 @@
 from tests.defects.defect import Defect
 
 ATTACKS = "ikl_jax/attacks"
-APGD = ("tests/ikl_jax/attacks/test_apgd.py",)
-FAB = ("tests/ikl_jax/attacks/test_fab.py",)
+APGD = ("tests/ikl_jax/attacks/common", "tests/ikl_jax/attacks/apgd")
+FAB = ("tests/ikl_jax/attacks/fab",)
 PGD = ("tests/ikl_jax/attacks/test_pgd.py",)
-PLANES = ("tests/ikl_jax/attacks/test_hyperplane.py",)
-SQUARE = ("tests/ikl_jax/attacks/test_square.py",)
+PLANES = ("tests/ikl_jax/attacks/fab/test_hyperplane.py",)
+SQUARE = ("tests/ikl_jax/attacks/square",)
 
 DEFECTS = [
     Defect(
@@ -125,8 +125,8 @@ DEFECTS = [
     Defect(
         "APGD counts what it finds in the larger l1 balls",
         ATTACKS,
-        "start, found, stage, counts=False).best.x",
-        "start, found, stage, counts=True).best.x",
+        "start, found, phase, counts=False).best.x",
+        "start, found, phase, counts=True).best.x",
         APGD,
     ),
     Defect(

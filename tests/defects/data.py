@@ -26,10 +26,10 @@ DEFECTS = [
         SOURCES,
     ),
     Defect(
-        "a list of examples replaces the validation part's removal",
+        "no validation part is taken from the training part",
         DATA,
-        "    data = _hold_out(data, config)\n    ratio",
-        "    ratio",
+        "    data = held_out.hold_out(data, data_config)\n",
+        "",
         SOURCES,
     ),
     Defect(
@@ -49,8 +49,8 @@ DEFECTS = [
     Defect(
         "real and synthetic examples are not shuffled within a batch",
         DATA,
-        "        return rng.permutation(\n            np.concatenate([_run(real, position, counts.real), theirs])\n        )",
-        "        return np.concatenate([_run(real, position, counts.real), theirs])",
+        "        return rng.permutation(\n            np.concatenate(",
+        "        return np.asarray(\n            np.concatenate(",
         SYNTHETIC,
     ),
     Defect(

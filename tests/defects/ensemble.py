@@ -3,8 +3,8 @@
 from tests.defects.defect import Defect
 
 ENSEMBLE = "ikl_jax/attacks/ensemble"
-AUTOATTACK = ("tests/ikl_jax/attacks/test_autoattack.py",)
-DISTANCES = ("tests/ikl_jax/attacks/test_distances.py",)
+AUTOATTACK = ("tests/ikl_jax/attacks/ensemble",)
+DISTANCES = ("tests/ikl_jax/attacks/ensemble/test_distances.py",)
 
 DEFECTS = [
     Defect(
@@ -24,8 +24,8 @@ DEFECTS = [
     Defect(
         "the ranks of targets are off by one",
         ENSEMBLE,
-        "examples.targets[padded, current.rank]",
-        "examples.targets[padded, current.rank - 1]",
+        "inputs.targets[padded, current.rank]",
+        "inputs.targets[padded, current.rank - 1]",
         AUTOATTACK,
     ),
     Defect(
