@@ -181,6 +181,14 @@ def get_config(argument: str = "") -> Config:
     return config
 
 
+def shrink(config: Config) -> None:
+    """One epoch in batches of 16, for a check in seconds on little data."""
+    config.epochs = 1
+    config.batch_size = 16
+    config.log_every = 1
+    config.evaluation.batch_size = 16
+
+
 def section() -> Config:
     """An empty group of fields."""
     return ConfigDict()

@@ -110,10 +110,7 @@ def get_config(argument: str = "") -> Config:
     config.evaluation.during_training = 10_000
     _loss(config, chosen["loss"], pair)
     if chosen["size"] == "quick":
-        config.epochs = 1
-        config.batch_size = 16
-        config.log_every = 1
-        config.evaluation.batch_size = 16
+        base.shrink(config)
     return config
 
 

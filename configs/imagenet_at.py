@@ -13,9 +13,9 @@ small images, for a check.
 """
 
 from configs import base, imagenet_distill
-from configs import published_at as at
 from configs.base import Config
-from configs.published_at import Row
+from configs.published import adversarial as at
+from configs.published.adversarial import Row
 
 OURS = ("–", "all")
 ROWS = {

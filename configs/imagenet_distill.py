@@ -87,13 +87,10 @@ def images(config: Config) -> None:
 
 
 def quick(config: Config) -> None:
-    config.epochs = 1
-    config.batch_size = 16
-    config.log_every = 1
+    base.shrink(config)
     config.data.image_size = 32
     config.data.resize_shorter = 72
     config.data.threads = 2
-    config.evaluation.batch_size = 16
 
 
 def _loss(config: Config, name: str, pair: Pair) -> None:

@@ -1,11 +1,9 @@
-"""What the published adversarial recipes share: rows of a table, and their settings.
+"""What the published adversarial recipes share: what a row is, and their settings.
 
-    python -m configs.published_at
-
-prints the table of all rows. `cifar100_at`, `cifar10_at` and `imagenet_at` have them.
+`cifar100_at`, `cifar10_at` and `imagenet_at` have the rows themselves.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from configs import base
@@ -29,7 +27,7 @@ class Row(NamedTuple):
       settings: changes the config.
       natural, robust: published accuracy in %, the latter by AutoAttack; None: none.
       source: where they were published.
-      chosen: what of the settings is not published and chosen by us, or all.
+      chosen: which of the settings are not published and were chosen by us, or "all".
     """
 
     about: str
@@ -40,20 +38,10 @@ class Row(NamedTuple):
     chosen: str = "–"
 
 
-def rows_of(rows: Mapping[str, Row], file: str) -> Iterator[str]:
-    """Lines of a table in Markdown."""
-    shown = lambda accuracy: "–" if accuracy is None else f"{accuracy:.2f}"
-    for name, row in rows.items():
-        yield (
-            f"| {row.about} | `configs/{file}.py:{name}` | {shown(row.natural)} | "
-            f"{shown(row.robust)} | {row.source} | {row.chosen} | not run here |"
-        )
-
-
 def decoupled(
     alpha: float, beta: float, temperature: float, gamma: float | None = None
 ) -> Callable[[Config], None]:
-    """IKL's numbers, or with a gamma GKL's; alpha is of the squared error."""
+    """IKL's numbers, or GKL's if there is a gamma; alpha weighs the squared error."""
 
     def settings(config: Config) -> None:
         config.loss.name = "ikl" if gamma is None else "gkl"
@@ -67,7 +55,7 @@ def decoupled(
 def second_view(
     weight: float, then: Callable[[Config], None]
 ) -> Callable[[Config], None]:
-    """With an AutoAugmented second view of that weight."""
+    """Adds a second view of each image, by AutoAugment, with that weight."""
 
     def settings(config: Config) -> None:
         then(config)
@@ -132,7 +120,7 @@ def _intended(config: Config) -> None:
 
 
 def trades(strength: float) -> Callable[[Config], None]:
-    """KL in place of IKL, in the attack too, all else as it is."""
+    """KL in place of IKL, in the attack too; all else stays."""
 
     def settings(config: Config) -> None:
         config.loss.name, config.loss.strength = "kl", strength
@@ -142,7 +130,7 @@ def trades(strength: float) -> Callable[[Config], None]:
 
 
 def authors_trades(strength: float) -> Callable[[Config], None]:
-    """As the authors' script for TRADES has it, beside their loss."""
+    """TRADES as in the authors' script, with its schedule and its averages."""
 
     def settings(config: Config) -> None:
         trades(strength)(config)
@@ -211,33 +199,12 @@ def synthetic(
 
 
 def _quick(config: Config) -> None:
-    """A small network, an epoch, all that is special from its start."""
+    """A small network and one epoch, with AWP and averaging from its start."""
+    base.shrink(config)
     swish = "_swish" if "swish" in config.model.name else ""
     config.model.name = f"wide_resnet{swish}_10_1"
-    config.epochs = 1
-    config.batch_size = 16
-    config.log_every = 1
     config.attack.steps = min(config.attack.steps, 2)
     config.attack.first_steps = min(config.attack.first_steps, 1)
     config.awp.start_epoch = 0
     config.averaging.start_epoch = 0
-    config.evaluation.batch_size = 16
     config.evaluation.steps = 2
-
-
-def table() -> str:
-    """All rows of all files, in Markdown."""
-    from configs import cifar10_at, cifar100_at, imagenet_at
-
-    lines = [
-        "| recipe | config | natural, % | AutoAttack, % | source | chosen by us | "
-        "ours |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for module in (cifar100_at, cifar10_at, imagenet_at):
-        lines += rows_of(module.ROWS, module.__name__.split(".")[-1])
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    print(table())
