@@ -1,6 +1,7 @@
 """Rooms know only the rooms that the design lets them know."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 
@@ -119,6 +120,25 @@ def test_arrows_between_rooms_point_down(package, order):
                 upward.append(f"{path.relative_to(ROOT)} imports {name}")
     upward = [arrow for arrow in upward if arrow != STILL_UPWARD]
     assert not upward, "\n".join(upward)
+
+
+def module_of(name):
+    """The file of a dotted name: a module, or what a module defines; None: neither."""
+    for dotted in (name, name.rpartition(".")[0]):
+        path = ROOT / dotted.replace(".", "/")
+        for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+            if candidate.is_file():
+                return candidate
+    return None
+
+
+@pytest.mark.parametrize("package", ["configs", "ikl_jax", "train"])
+def test_no_files_import_each_other_in_a_circle(package):
+    graph = {
+        path: {module_of(name) for name in imports(path)} - {None, path}
+        for path in files(package)
+    }
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError
 
 
 @pytest.mark.parametrize("path", files("configs"), ids=lambda p: p.name)

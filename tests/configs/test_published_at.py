@@ -5,11 +5,12 @@ import re
 import numpy as np
 import pytest
 
-from configs import base, cifar10_at, cifar100_at, imagenet_at, published_at
-from tests.configs.test_published_distillation import rates
+from configs import base, cifar10_at, cifar100_at, imagenet_at
+from configs.published.table import table
 from tests.conftest import ROOT
 from tests.support import folders, parts
 from tests.support.commands import result_of, run, train
+from tests.support.recipes import rates
 from tests.support.tfds_data import tfds_builder
 from train.experiment import settings, validation
 from train.training import plan
@@ -172,10 +173,10 @@ def test_every_row_is_valid_and_lockable_and_so_is_its_quick_form(data, row):
 
 
 def test_the_docs_have_the_table_of_all_rows():
-    table = published_at.table()
-    assert table in (ROOT / "docs" / "recipes.md").read_text()
-    assert len(re.findall(r"configs/\w+\.py:\w+", table)) == len(ALL)
-    for (data, row), line in zip(ALL, table.split("\n")[2:], strict=True):
+    lines = table()
+    assert lines in (ROOT / "docs" / "recipes.md").read_text()
+    assert len(re.findall(r"configs/\w+\.py:\w+", lines)) == len(ALL)
+    for (data, row), line in zip(ALL, lines.split("\n")[2:], strict=True):
         assert f"`configs/{data}_at.py:{row}`" in line
         published = MODULES[data].ROWS[row]
         for accuracy in (published.natural, published.robust):

@@ -9,7 +9,7 @@ from configs import base
 from ikl_jax import models
 from tests.conftest import small_images
 from train.networks import converted
-from train.recipes import RECIPES, Task
+from train.recipes import RECIPES, Task, optim
 
 STEPS_PER_EPOCH = 3
 
@@ -73,3 +73,9 @@ def assert_trees_close(ours, expected, **tolerance):
 def distance(ours, other):
     pairs = zip(jax.tree.leaves(ours), jax.tree.leaves(other), strict=True)
     return float(sum(jnp.sum(jnp.abs(a - b)) for a, b in pairs))
+
+
+def rates(config, epochs):
+    """The learning rate in the middle of each epoch."""
+    schedule = optim.schedule(config.optimizer, epochs=epochs, steps_per_epoch=10)
+    return np.array([float(schedule(10 * epoch + 5)) for epoch in range(epochs)])
