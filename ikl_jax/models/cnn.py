@@ -1,8 +1,12 @@
 """A small convolutional network, for digits, Fashion-MNIST and tests."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax.numpy as jnp
 
+from ikl_jax import checks
+from ikl_jax.models.family import Family, one
 from ikl_jax.types import Array
 
 
@@ -35,3 +39,16 @@ class CNN(nn.Module):
         x = x.reshape(len(x), -1)
         x = nn.relu(nn.Dense(self.hidden, dtype=self.dtype)(x))
         return nn.Dense(self.num_classes, dtype=jnp.float32)(x)
+
+
+def _of_width(width: int, **options: Any) -> nn.Module:
+    """The small CNN of a given width; "cnn" has width 16."""
+    checks.positive(width=width)
+    hidden = max(100 * width // 16, 1)
+    return CNN(features=(width, 2 * width), hidden=hidden, **options)
+
+
+CNNS = (
+    one("cnn", CNN, (28, 28, 1), 10),
+    Family(r"cnn_(\d+)", ("cnn_4", "cnn_64"), _of_width, (28, 28, 1), 10),
+)

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import flax.linen as nn
 
+from ikl_jax.models.family import imagenet, one
 from ikl_jax.models.layers import Architecture, ConvModule
 from ikl_jax.types import Array
 
@@ -117,3 +118,9 @@ class CifarMobileNetV2(Architecture, kw_only=True):
                 x = block(x, train)
         x = self.conv(x, 1280, 1, name="head")
         return self.classified(nn.relu(self.norm(x, train, name="head_norm")))
+
+
+MOBILENETS = (
+    one("cifar_mobilenetv2", CifarMobileNetV2),
+    imagenet("imagenet_mobilenetv1", MobileNetV1),
+)

@@ -6,10 +6,12 @@ convolution, as in torchvision. Xie et al., "Aggregated Residual Transformations
 Deep Neural Networks", https://arxiv.org/abs/1611.05431, 2016: ResNeXt.
 """
 
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 import flax.linen as nn
 
+from ikl_jax.models.family import Family, imagenet, one
 from ikl_jax.models.layers import POOL_PADDING, Architecture, ConvModule
 from ikl_jax.types import Array
 
@@ -143,3 +145,47 @@ class ImageNetResNet(ResNet, kw_only=True):
         x = self.conv(x, self.stem_features, 7, stride=2, name="stem")
         x = nn.relu(self.norm(x, train, name="stem_norm"))
         return nn.max_pool(x, (3, 3), (2, 2), POOL_PADDING)
+
+
+def _cifar_resnet(depth: int, **options: Any) -> nn.Module:
+    blocks = ((depth - 2) // 6,) * 3
+    return ResNet(stem_features=16, features=(16, 32, 64), blocks=blocks, **options)
+
+
+def _cifar_resnet_x4(depth: int, **options: Any) -> nn.Module:
+    blocks = ((depth - 2) // 6,) * 3
+    return ResNet(stem_features=32, features=(64, 128, 256), blocks=blocks, **options)
+
+
+_DEPTHS = (8, 14, 20, 32, 44, 56, 110)
+RESNETS = (
+    Family(
+        rf"cifar_resnet({'|'.join(map(str, _DEPTHS))})",
+        tuple(f"cifar_resnet{depth}" for depth in _DEPTHS),
+        _cifar_resnet,
+    ),
+    Family(
+        r"cifar_resnet(8|32)x4",
+        ("cifar_resnet8x4", "cifar_resnet32x4"),
+        _cifar_resnet_x4,
+    ),
+    one("cifar_resnet18", partial(CifarResNet4, blocks=(2, 2, 2, 2))),
+    one(
+        "cifar_resnet50",
+        partial(CifarResNet4, blocks=(3, 4, 6, 3), block_type=Bottleneck),
+    ),
+    imagenet("imagenet_resnet18", partial(ImageNetResNet, blocks=(2, 2, 2, 2))),
+    imagenet("imagenet_resnet34", partial(ImageNetResNet, blocks=(3, 4, 6, 3))),
+    imagenet(
+        "imagenet_resnet50",
+        partial(ImageNetResNet, blocks=(3, 4, 6, 3), block_type=Bottleneck),
+    ),
+    imagenet(
+        "imagenet_resnet101",
+        partial(ImageNetResNet, blocks=(3, 4, 23, 3), block_type=Bottleneck),
+    ),
+    imagenet(
+        "imagenet_resnext101_32x4d",
+        partial(ImageNetResNet, blocks=(3, 4, 23, 3), block_type=ResNeXtBottleneck),
+    ),
+)

@@ -9,6 +9,7 @@ from typing import ClassVar
 import flax.linen as nn
 import jax.numpy as jnp
 
+from ikl_jax.models.family import one
 from ikl_jax.models.layers import (
     POOL_PADDING,
     Architecture,
@@ -132,3 +133,9 @@ class CifarShuffleNetV2(Architecture, kw_only=True):
                 x = self.block(SplitBlock, name=f"group{group}_block{index}")(x, train)
         x = self.conv(x, 1024, 1, name="head")
         return self.classified(nn.relu(self.norm(x, train, name="head_norm")))
+
+
+SHUFFLENETS = (
+    one("cifar_shufflev1", CifarShuffleNetV1),
+    one("cifar_shufflev2", CifarShuffleNetV2),
+)

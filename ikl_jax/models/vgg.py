@@ -4,10 +4,12 @@ Reference: Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-S
 Image Recognition", https://arxiv.org/abs/1409.1556, 2014.
 """
 
+from functools import partial
 from typing import ClassVar
 
 import flax.linen as nn
 
+from ikl_jax.models.family import one
 from ikl_jax.models.layers import Architecture, ConvModule
 from ikl_jax.types import Array
 
@@ -67,3 +69,15 @@ class VGG(Architecture, kw_only=True):
             if index < halved:
                 x = nn.max_pool(x, (2, 2), (2, 2))
         return self.classified(x)
+
+
+VGGS = tuple(
+    one(f"cifar_vgg{depth}", partial(VGG, convolutions=convolutions))
+    for depth, convolutions in (
+        (8, (1, 1, 1, 1, 1)),
+        (11, (1, 1, 2, 2, 2)),
+        (13, (2, 2, 2, 2, 2)),
+        (16, (2, 2, 3, 3, 3)),
+        (19, (2, 2, 4, 4, 4)),
+    )
+)

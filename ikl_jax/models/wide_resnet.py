@@ -6,10 +6,11 @@ block changes the width, its shortcut starts from the activated input.
 """
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import flax.linen as nn
 
+from ikl_jax.models.family import Family
 from ikl_jax.models.layers import Architecture, ConvModule, Normalize
 from ikl_jax.types import Array
 
@@ -120,3 +121,30 @@ class WideResNetSwish(WideResNet, kw_only=True):
         (r"conv1", "conv_0"),
         (r"conv2", "conv_1"),
     )
+
+
+def _wide_resnet(depth: int, width: int, **options: Any) -> nn.Module:
+    return WideResNet(depth=depth, width=width, **options)
+
+
+def _wide_resnet_swish(depth: int, width: int, **options: Any) -> nn.Module:
+    return WideResNetSwish(depth=depth, width=width, **options)
+
+
+WIDE_RESNETS = (
+    Family(
+        r"wide_resnet_(\d+)_(\d+)",
+        ("wide_resnet_10_2", "wide_resnet_28_10", "wide_resnet_34_10"),
+        _wide_resnet,
+    ),
+    Family(
+        r"wide_resnet_swish_(\d+)_(\d+)",
+        ("wide_resnet_swish_10_2", "wide_resnet_swish_28_10"),
+        _wide_resnet_swish,
+    ),
+    Family(
+        r"cifar_wrn_(\d+)_(\d+)",
+        ("cifar_wrn_16_1", "cifar_wrn_16_2", "cifar_wrn_40_1", "cifar_wrn_40_2"),
+        _wide_resnet,
+    ),
+)
