@@ -1,32 +1,29 @@
-"""Data sets by name; see `SOURCES`.
+"""The registry of data sources: every one that is imported here.
 
-All give uint8 images `[N, H, W, K]` and integer labels. A new source is a function
-in `formats/` and a line in `SOURCES`.
+All give uint8 images `[N, H, W, K]` and integer labels. A new source is a file in
+`formats/` that defines a `Source`, and a line here that imports it.
 """
+# ruff: noqa: F401
 
 import dataclasses
-from collections.abc import Callable
-from typing import NamedTuple
 
 from ikl_jax import checks
 from train.base.config import DataConfig
 from train.base.errors import UserError, explained
-from train.data.formats import cifar, digits, folder, idx, npz, tfds
+from train.data.formats.cifar import CIFAR10_SOURCE, CIFAR100_SOURCE
+from train.data.formats.digits import DIGITS_SOURCE
 from train.data.formats.encoded import Encoded
-from train.data.splits import DataSet
+from train.data.formats.folder import FOLDER_SOURCE
+from train.data.formats.idx import IDX_SOURCE
+from train.data.formats.npz import NPZ_SOURCE
+from train.data.formats.tfds import TFDS_SOURCE
+from train.data.splits import DataSet, Source
 from train.data.subsets import held_out, long_tail, train_list
 
-
-class Source(NamedTuple):
-    """One kind of data set.
-
-    Attributes:
-      open: takes what follows the colon in `data.source`, and the `data` section.
-      argument: what must follow the colon, for messages; "" if nothing may.
-    """
-
-    open: Callable[[str, DataConfig], DataSet]
-    argument: str
+# What `data.source` can begin with.
+SOURCES: dict[str, Source] = {
+    entry.name: entry for entry in tuple(globals().values()) if type(entry) is Source
+}
 
 
 def open_source(data_config: DataConfig) -> DataSet:
@@ -68,14 +65,3 @@ def _opened(data_config: DataConfig) -> DataSet:
     if argument and not source.argument:
         raise UserError(f"the source {name} takes no argument, got {argument!r}")
     return source.open(argument, data_config)
-
-
-SOURCES = {
-    "cifar10": Source(cifar.open_cifar10, "DIR"),
-    "cifar100": Source(cifar.open_cifar100, "DIR"),
-    "digits": Source(digits.open_digits, ""),
-    "folder": Source(folder.open_folder, "DIR"),
-    "idx": Source(idx.open_idx, "DIR"),
-    "npz": Source(npz.open_npz, "FILE"),
-    "tfds": Source(tfds.open_tfds, "NAME"),
-}

@@ -1,10 +1,12 @@
 """Splits, whose examples can be read in any order, and the data set that they make."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
+from train.base.config import DataConfig
 from train.base.types import Batch
 from train.data.replaced import ReplacedImages
 
@@ -132,3 +134,18 @@ class DataSet:
     class_names: tuple[str, ...] | None = None
     replaced: ReplacedImages | None = None
     synthetic: Synthetic | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One kind of data set.
+
+    Attributes:
+      name: what `data.source` begins with.
+      open: takes what follows the colon in `data.source`, and the `data` section.
+      argument: what must follow the colon, for messages; "" if nothing may.
+    """
+
+    name: str
+    open: Callable[[str, DataConfig], DataSet]
+    argument: str

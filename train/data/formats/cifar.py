@@ -16,7 +16,7 @@ import numpy as np
 from train.base.config import DataConfig
 from train.base.errors import UserError
 from train.data.formats import in_memory, paths
-from train.data.splits import DataSet
+from train.data.splits import DataSet, Source
 
 # MD5, as the authors' page and torchvision give them.
 CIFAR10 = {
@@ -58,6 +58,9 @@ def open_cifar10(argument: str, _: DataConfig) -> DataSet:
     )
 
 
+CIFAR10_SOURCE = Source("cifar10", open_cifar10, "DIR")
+
+
 def open_cifar100(argument: str, _: DataConfig) -> DataSet:
     """50,000 images to train, 10,000 to test, of 100 classes (the fine labels)."""
     folder = _folder("cifar100", argument, "cifar-100-python")
@@ -65,6 +68,9 @@ def open_cifar100(argument: str, _: DataConfig) -> DataSet:
         _batch(folder / name, md5, "fine_labels") for name, md5 in CIFAR100.items()
     )
     return in_memory.data_set(train, test, "cifar100", _class_names(folder / "meta"))
+
+
+CIFAR100_SOURCE = Source("cifar100", open_cifar100, "DIR")
 
 
 def _folder(source: str, argument: str, unpacked: str) -> pathlib.Path:

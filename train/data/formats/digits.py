@@ -4,7 +4,7 @@ import numpy as np
 
 from train.base.config import DataConfig
 from train.data.formats import in_memory
-from train.data.splits import DataSet
+from train.data.splits import DataSet, Source
 
 TRAINING_EXAMPLES = 1437
 
@@ -22,3 +22,6 @@ def open_digits(_: str, __: DataConfig) -> DataSet:
     return in_memory.data_set(
         (images[train], labels[train]), (images[test], labels[test]), "digits"
     )
+
+
+DIGITS_SOURCE = Source("digits", open_digits, "")

@@ -11,7 +11,7 @@ from train.base.config import DataConfig
 from train.base.errors import UserError
 from train.data.formats import paths
 from train.data.formats.encoded import data_set
-from train.data.splits import DataSet
+from train.data.splits import DataSet, Source
 
 EXTENSIONS = (
     ".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"
@@ -70,6 +70,9 @@ def open_folder(argument: str, data_config: DataConfig) -> DataSet:
     return data_set(
         train, test, tuple(names), num_classes=len(names), data_config=data_config
     )
+
+
+FOLDER_SOURCE = Source("folder", open_folder, "DIR")
 
 
 def _part(root: pathlib.Path, field: str, name: str) -> pathlib.Path:

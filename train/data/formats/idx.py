@@ -10,7 +10,7 @@ import numpy as np
 from train.base.config import DataConfig
 from train.base.errors import UserError
 from train.data.formats import in_memory, paths
-from train.data.splits import DataSet
+from train.data.splits import DataSet, Source
 
 
 def open_idx(argument: str, _: DataConfig) -> DataSet:
@@ -24,6 +24,9 @@ def open_idx(argument: str, _: DataConfig) -> DataSet:
         for part in ("train", "t10k")
     )
     return in_memory.data_set(train, test, argument)
+
+
+IDX_SOURCE = Source("idx", open_idx, "DIR")
 
 
 def _one_of_files(folder: pathlib.Path, name: str) -> pathlib.Path:

@@ -8,7 +8,7 @@ import numpy as np
 from train.base.config import DataConfig
 from train.base.errors import UserError
 from train.data.formats import in_memory, paths
-from train.data.splits import DataSet
+from train.data.splits import DataSet, Source
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 # What NumPy raises where a file is no .npz file, or a damaged one.
@@ -30,3 +30,6 @@ def open_npz(argument: str, _: DataConfig) -> DataSet:
     except UNREADABLE as error:
         raise UserError(f"npz: {str(path)!r} cannot be read: {error}") from error
     return in_memory.data_set((x_train, y_train), (x_test, y_test), argument)
+
+
+NPZ_SOURCE = Source("npz", open_npz, "FILE")

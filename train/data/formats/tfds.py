@@ -11,7 +11,7 @@ from train.base.config import DataConfig
 from train.base.errors import UserError
 from train.base.types import Batch
 from train.data.formats import encoded, in_memory
-from train.data.splits import DataSet, OneForm, Split
+from train.data.splits import DataSet, OneForm, Source, Split
 
 CHUNK = 4096  # examples whose labels are read at a time
 
@@ -128,6 +128,9 @@ def open_tfds(argument: str, data_config: DataConfig) -> DataSet:
     for problem in in_memory.problems(first[None], np.zeros(1, np.int32)):
         raise UserError(f"tfds: {argument}: {problem}")
     return DataSet(train, test, label.num_classes, first.shape, _names(label))
+
+
+TFDS_SOURCE = Source("tfds", open_tfds, "NAME")
 
 
 def _builder(name: str, data_config: DataConfig) -> Any:
