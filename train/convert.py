@@ -1,12 +1,12 @@
-"""Converts weights from torch to a file that recipes take.
+"""Converts weights of torch to a file that recipes and `train.evaluate` read.
 
 `python -m train.convert --weights=FILE --model=cifar_resnet56 --output=teacher.npz`
 
-FILE is .safetensors, or a checkpoint of `torch.save`, for which torch must be
-installed. Networks that were trained on normalised images need their normalisation:
+FILE is a .safetensors file, or a checkpoint of `torch.save`, which needs torch. A
+network that was trained on normalised images needs the same normalisation here:
 `--mean=0.5071,0.4867,0.4408 --std=0.2675,0.2565,0.2761` is mdistiller's for CIFAR-100.
-With `--class_names=FILE`, a name a line, the order of the classes is kept, and a
-student whose data has another is refused.
+`--class_names=FILE`, with one name a line, records the order of the classes; training a
+student on data with another order is then refused.
 """
 
 import pathlib
@@ -23,17 +23,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     values = flags.FlagValues()
     for name, text in (
         ("weights", "The .safetensors, .pth or .pt file."),
-        ("model", "A name that python -m ikl_jax.models lists."),
+        ("model", "A name that `python -m ikl_jax.models` lists."),
         ("output", "The .npz file to write."),
     ):
         flags.DEFINE_string(name, None, text, flag_values=values)
-    for name in ("mean", "std"):
+    for name, meaning in (("mean", "mean"), ("std", "standard deviation")):
         flags.DEFINE_list(
-            name, None, "Of the training images, in [0, 1], a number a channel.",
+            name, None, f"The {meaning} of each channel of images in [0, 1].",
             flag_values=values,
         )  # fmt: skip
     flags.DEFINE_string(
-        "class_names", None, "A file with a class a line, in the order of the logits.",
+        "class_names", None, "A file with one name a line, in the order of logits.",
         flag_values=values,
     )  # fmt: skip
     required = ("weights", "model", "output")
@@ -49,7 +49,9 @@ def _convert(values: flags.FlagValues) -> None:
 
     output = pathlib.Path(values.output)
     if output.suffix != ".npz" or not output.parent.is_dir():
-        raise UserError(f"--output must be FOLDER/NAME.npz in a folder, got {output}")
+        raise UserError(
+            f"--output must be a .npz file in an existing folder, got {output}"
+        )
     normalize = _normalize(values.mean, values.std)
     with explained():  # before a large file is read
         models.create(values.model)
@@ -59,7 +61,7 @@ def _convert(values: flags.FlagValues) -> None:
     num_classes = len(variables["params"]["classifier"]["bias"])
     names = _class_names(values.class_names, num_classes)
     result = converted.Converted(values.model, num_classes, normalize, variables, names)
-    with explained():  # a normalisation for other images than the weights are for
+    with explained():  # raises if the normalisation has another number of channels
         images = jax.ShapeDtypeStruct((1, 32, 32, result.channels), jnp.float32)
         jax.eval_shape(result.create().apply, variables, images)
     converted.write(output, result)

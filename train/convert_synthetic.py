@@ -1,12 +1,12 @@
-"""Converts synthetic images from .npz parts to shards that recipes mix in.
+"""Converts synthetic images from .npz files to shards that training mixes in.
 
 `python -m train.convert_synthetic --parts='/data/1m/*.npz' --output=/data/1m_shards`
 
-The parts (a pattern, or several separated by commas) hold `image` uint8 [N, H, W, K]
-and `label` integer [N], as the generated sets of Wang et al. (2023) do; those for
-CIFAR-100 need `--num_classes=100`. They are read in blocks of rows, so memory does not
-grow with their size. The same command again goes on after a kill, at the first shard
-that is missing. Then train with `--config.data.synthetic=/data/1m_shards`.
+The .npz files ("parts": a pattern, or several separated by commas) hold `image` uint8
+[N, H, W, K] and `label` integer [N], as the generated sets of Wang et al. (2023) do.
+CIFAR-100 needs `--num_classes=100`. Parts are read in blocks of rows, so memory does
+not grow with their size. After a kill, the same command continues at the first missing
+shard. Then train with `--config.data.synthetic=/data/1m_shards`.
 """
 
 import glob
@@ -26,13 +26,13 @@ from train.base import files
 from train.base.errors import UserError
 from train.base.progress import ProgressPrinter
 from train.data.formats import npz_parts
-from train.data.formats.npz_parts import Damaged, Part
+from train.data.formats.npz_parts import DamagedPart, NpzPart
 from train.data.formats.shards import METADATA, Layout, array_record, read_layout
 
-# Uncompressed and one record a chunk: any image is read alone, without decoding. Chunks
-# of 4 were no faster to read, and compressed ones are slower to write.
+# Uncompressed, with one record a chunk, so that one image is read without the others.
+# Chunks of 4 were not faster to read, and compressed ones are slower to write.
 WRITING = "group_size:1,uncompressed"
-# Besides an image's own bytes: its label, a chunk's header, an entry in the index.
+# Bytes of a record besides the image: the label, a chunk's header, an index entry.
 RECORD_OVERHEAD = 90
 
 
@@ -40,12 +40,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     values = flags.FlagValues()
     for name, text in (
         ("parts", "The .npz files: patterns or names, separated by commas."),
-        ("output", "The folder to write; the same again goes on."),
+        ("output", "The folder to write, or to continue after a kill."),
     ):
         flags.DEFINE_string(name, None, text, flag_values=values)
-    flags.DEFINE_integer("num_classes", 10, "Of the labels.", flag_values=values)
     flags.DEFINE_integer(
-        "examples_per_shard", 200_000, "What a kill may cost, at most.",
+        "num_classes", 10, "The number of classes.", flag_values=values
+    )
+    flags.DEFINE_integer(
+        "examples_per_shard", 200_000, "Images of a shard, which a kill may lose.",
         flag_values=values,
     )  # fmt: skip
     required = ("parts", "output")
@@ -76,7 +78,7 @@ def _convert(values: flags.FlagValues) -> None:
 
 
 def _paths(patterns: str) -> list[pathlib.Path]:
-    """The parts, in the order of the patterns, those of each sorted by name."""
+    """The parts in the order of the patterns; those of one pattern sorted by name."""
     paths: list[pathlib.Path] = []
     for pattern in filter(None, patterns.split(",")):
         found = sorted(glob.glob(os.path.expanduser(pattern)))
@@ -91,7 +93,9 @@ def _paths(patterns: str) -> list[pathlib.Path]:
     return paths
 
 
-def _layout(parts: Sequence[Part], num_classes: int, examples_per_shard: int) -> Layout:
+def _layout(
+    parts: Sequence[NpzPart], num_classes: int, examples_per_shard: int
+) -> Layout:
     first = parts[0]
     for part in parts:
         if part.image_shape != first.image_shape:
@@ -105,7 +109,11 @@ def _layout(parts: Sequence[Part], num_classes: int, examples_per_shard: int) ->
 
 
 def _claim(folder: pathlib.Path, layout: Layout) -> None:
-    """Makes a new or empty folder this layout's, or checks that it is already."""
+    """Claims a new or empty folder, or checks that its layout is the same.
+
+    Raises:
+      UserError: the folder holds other files, or was begun with other flags or parts.
+    """
     path = folder / METADATA
     if not path.exists():
         files.claim(folder, "--output", [files.unfinished(path).name])
@@ -128,13 +136,15 @@ def _differences(before: Layout, now: Layout) -> Iterator[str]:
 
 
 def _named(identity: dict | None) -> str:
+    """What a message says of a part."""
     if identity is None:
         return "none"
-    told = ", ".join(f"{name} {value}" for name, value in identity.items())
-    return f"one with {told}"
+    stated = ", ".join(f"{name} {value}" for name, value in identity.items())
+    return f"one with {stated}"
 
 
 def _check_space(folder: pathlib.Path, layout: Layout, missing: Sequence[int]) -> None:
+    """Raises `UserError` unless the missing shards fit on the disk."""
     height, width, channels = layout.image_shape
     count = sum(map(layout.size, missing))
     needed = count * (height * width * channels + RECORD_OVERHEAD)
@@ -147,7 +157,7 @@ def _check_space(folder: pathlib.Path, layout: Layout, missing: Sequence[int]) -
 
 def _write(
     folder: pathlib.Path,
-    parts: Sequence[Part],
+    parts: Sequence[NpzPart],
     layout: Layout,
     missing: Sequence[int],
     console: Console,
@@ -155,8 +165,8 @@ def _write(
     """Writes the missing shards, in order.
 
     Raises:
-      UserError: a shard cannot be written, or a part turns out to be damaged; of that
-        none of the shards stays, since what was wrong is not known.
+      UserError: a shard cannot be written, or a part is damaged. Then all shards with
+        images of this part are deleted, since nobody knows which of them are wrong.
     """
     total, done = sum(map(layout.size, missing)), itertools.count(1)
     printer = ProgressPrinter(console)
@@ -169,7 +179,7 @@ def _write(
             counted = _counted(wanted, done, total, printer)
             _write_shard(layout.shard(folder, number), counted)
             position = number + 1
-    except Damaged as error:
+    except DamagedPart as error:
         index, size = parts.index(error.part), layout.examples_per_shard
         start = sum(part.count for part in parts[:index])
         for number in range(start // size, -(-(start + error.part.count) // size)):
@@ -178,7 +188,7 @@ def _write(
 
 
 def _write_shard(path: pathlib.Path, records: Iterator[bytes]) -> None:
-    """One shard, whole or not at all."""
+    """Writes one shard, whole or not at all."""
     temporary = files.unfinished(path)
     with files.written(path):
         try:
@@ -186,7 +196,7 @@ def _write_shard(path: pathlib.Path, records: Iterator[bytes]) -> None:
             for record in records:
                 writer.write(record)
             writer.close()
-        except RuntimeError as error:  # how it says that a disk is full
+        except RuntimeError as error:  # what it raises when the disk is full
             raise UserError(f"cannot write {path}: {error}") from error
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
@@ -199,7 +209,7 @@ def _counted(
     total: int,
     printer: ProgressPrinter,
 ) -> Iterator[bytes]:
-    """The records, each counted when the next one is asked for."""
+    """Yields the records, and prints progress."""
     for record in records:
         yield record
         count = next(done)

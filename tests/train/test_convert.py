@@ -97,8 +97,8 @@ def fails(capsys, path, *flags, **options):
         (dict(model="cifar_resnet20"), "missing: layer1.1.bn1.bias,"),
         (dict(model="cifar_resnet9"), "unknown model 'cifar_resnet9'; did you mean"),
         (dict(model="cnn"), "must have published torch weights, got 'cnn'"),
-        (dict(output="teacher.pth"), "--output must be FOLDER/NAME.npz in a folder"),
-        (dict(output="none/teacher.npz"), "--output must be FOLDER/NAME.npz"),
+        (dict(output="teacher.pth"), "--output must be a .npz file in an existing folder"),
+        (dict(output="none/teacher.npz"), "--output must be a .npz file in an existing folder"),
         (dict(flags=["--mean=0.5,0.5,0.5"]), "--mean and --std must be given together"),
         (dict(flags=["--mean=a", "--std=1"]), "must be numbers, got a and 1"),
         (dict(flags=["--mean=0.5", "--std=0.2"]), "each of the images' 3 channels"),
@@ -208,7 +208,7 @@ def test_torch_files_without_weights(torch, tmp_path, tensors, capsys):
         torch.save(content, path)
         assert message in fails(capsys, path)
     path.write_bytes(b"no checkpoint")
-    assert "cannot be read as torch's" in fails(capsys, path)
+    assert "cannot be read as a torch checkpoint" in fails(capsys, path)
 
 
 def test_class_names_are_kept_in_their_order(weights, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""Files of converted weights: a model's name, its options and its variables."""
+"""Files of converted weights, each with the name and the options of its model."""
 
 import dataclasses
 import json
@@ -23,10 +23,11 @@ class Converted:
 
     Attributes:
       model: the name for `ikl_jax.models.create`.
-      num_classes: of its logits.
-      normalize: (mean, deviation) a channel, or None, for the architecture's own.
-      class_names: in the order of the logits, or None, where nobody told.
+      num_classes: the number of logits.
+      normalize: mean and deviation of each channel, or None for the architecture's own
+        normalisation.
       variables: {"params": ..., "batch_stats": ...} of float32 arrays.
+      class_names: in the order of the logits, or None if they were not given.
     """
 
     model: str
@@ -37,17 +38,17 @@ class Converted:
 
     @property
     def channels(self) -> int:
-        """Of the images."""
+        """The number of channels of the images."""
         layer: Any = self.variables["params"]
         for name in getattr(self.create(), "input_layer", ()):
             layer = layer[name]
         return layer["kernel"].shape[-2]
 
     def create(self, **options: Any) -> nn.Module:
-        """The module, with these options and its own normalisation.
+        """The module, with `options` and the normalisation of these weights.
 
         Raises:
-          UserError: the model has no such option, or cannot be created.
+          UserError: the model does not have an option, or cannot be created.
         """
         if self.normalize is not None:
             options = {"normalize": self.normalize, **options}
@@ -75,10 +76,11 @@ def write(path: pathlib.Path, converted: Converted) -> None:
 
 
 def read(path: pathlib.Path) -> Converted:
-    """What `write` has written.
+    """Reads a file that `write` has written.
 
     Raises:
-      UserError: the file cannot be read, is damaged, or is not of `train.convert`.
+      UserError: the file cannot be read, is damaged, or was not written by
+        `train.convert`.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -97,5 +99,5 @@ def read(path: pathlib.Path) -> Converted:
         )
     except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
-            f"{path} cannot be read as weights of train.convert: {error}"
+            f"{path} cannot be read as weights that train.convert has written: {error}"
         ) from error

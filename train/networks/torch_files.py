@@ -1,4 +1,4 @@
-"""State dicts from checkpoint files of torch's ecosystem; no code in them is run."""
+"""Reads state dicts from safetensors and torch checkpoints; no code in them is run."""
 
 import importlib
 import pathlib
@@ -11,23 +11,22 @@ import numpy as np
 
 from train.base.errors import UserError
 
-# Where checkpoints keep the state dict: mdistiller, RobustBench and those that follow
-# them. torchvision's files are the state dict itself.
+# The keys under which checkpoints of mdistiller, RobustBench and those that follow them
+# keep the state dict. Torchvision's files are the state dict itself.
 KEYS = ("state_dict", "model_state_dict", "model", "net")
 
 StateDict = dict[str, np.ndarray]
 
 
 def read(path: pathlib.Path) -> StateDict:
-    """The state dict in a file, without the prefixes "module." of data parallelism.
+    """The state dict in a file, without the prefix "module." that DataParallel adds.
 
     Args:
-      path: a .safetensors file; any other is taken for one of `torch.save`'s.
+      path: a .safetensors file, or one that `torch.save` has written.
 
     Raises:
-      UserError: the file cannot be read, holds more than tensors and plain values (as
-        it then could run code), or no state dict is found in it; or it is torch's and
-        torch is not installed.
+      UserError: the file cannot be read, holds objects that could run code, or holds
+        no state dict; or torch is needed and not installed.
     """
     if not path.is_file():
         raise UserError(f"--weights must be a file, got {path}")
@@ -49,7 +48,7 @@ def _safetensors(path: pathlib.Path) -> StateDict:
             f"reading {path} needs safetensors: pip install safetensors"
         ) from error
     try:
-        # JAX, which is imported by now, has made bfloat16 known to NumPy.
+        # NumPy knows bfloat16, since JAX has been imported.
         return safetensors.numpy.load_file(path)
     except (OSError, TypeError, safetensors.SafetensorError) as error:
         raise UserError(f"{path} cannot be read as safetensors: {error}") from error
@@ -57,14 +56,14 @@ def _safetensors(path: pathlib.Path) -> StateDict:
 
 def _torch(path: pathlib.Path) -> StateDict:
     try:
-        torch = importlib.import_module("torch")  # no requirement of this package
+        torch = importlib.import_module("torch")  # optional
     except ModuleNotFoundError as error:
         raise UserError(
             f"reading {path} needs torch (pip install torch); .safetensors files do not"
         ) from error
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds at a file that is not its own
+    except Exception as error:  # torch raises many kinds for files of other formats
         raise UserError(_unreadable(path, error)) from error
     found = _state_dict(content, path)
     others = [name for name, value in found.items() if not torch.is_tensor(value)]
@@ -74,13 +73,13 @@ def _torch(path: pathlib.Path) -> StateDict:
 
 
 def _array(tensor: Any) -> np.ndarray:
-    # NumPy has no bfloat16, and the parameters are to be float32.
-    tensor = tensor.detach()  # parameters, as some checkpoints keep them
+    # Some checkpoints hold parameters, which need `detach`. Floats become float32.
+    tensor = tensor.detach()
     return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
 
 
 def _unreadable(path: pathlib.Path, error: Exception) -> str:
-    """What to say of a file that torch does not load."""
+    """The message for a file that torch does not load."""
     code = re.search(r"GLOBAL (\S+)", str(error))
     if isinstance(error, pickle.UnpicklingError) and code:
         return (
@@ -88,7 +87,7 @@ def _unreadable(path: pathlib.Path, error: Exception) -> str:
             "code; save the state dict alone and convert that"
         )
     reason = str(error).strip().splitlines() or [type(error).__name__]
-    return f"{path} cannot be read as torch's: {reason[0]}"
+    return f"{path} cannot be read as a torch checkpoint: {reason[0]}"
 
 
 def _state_dict(content: Any, path: pathlib.Path) -> Mapping[str, Any]:

@@ -28,16 +28,16 @@ UNREADABLE = (
 )  # fmt: skip
 
 
-class Damaged(UserError):
+class DamagedPart(UserError):
     """A part cannot be read to its end, or a checksum in it does not match."""
 
-    def __init__(self, part: "Part", problem: object) -> None:
+    def __init__(self, part: "NpzPart", problem: object) -> None:
         super().__init__(f"--parts: {str(part.path)!r} is damaged: {problem}")
         self.part = part
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
+class NpzPart:
     """One `.npz` file.
 
     Attributes:
@@ -84,7 +84,7 @@ class Member:
             raise EOFError("there are bytes after the last row")
 
 
-def inspect(path: pathlib.Path, num_classes: int) -> Part:
+def inspect(path: pathlib.Path, num_classes: int) -> NpzPart:
     """Describes a part, after reading all its labels.
 
     Raises:
@@ -115,28 +115,28 @@ def inspect(path: pathlib.Path, num_classes: int) -> Part:
         "count": count,
         "crc32": [entry.CRC for entry in entries],
     }
-    return Part(path, count, (height, width, channels), identity)
+    return NpzPart(path, count, (height, width, channels), identity)
 
 
-def records(parts: Sequence[Part], start: int) -> Iterator[bytes]:
+def records(parts: Sequence[NpzPart], start: int) -> Iterator[bytes]:
     """Records of the examples of all parts in order, from example `start` on.
 
     A record is an image's bytes and its label. The last block of a part is yielded
     after its checksum has been verified.
 
     Raises:
-      Damaged: a part cannot be read to its end, or its checksum does not match.
+      DamagedPart: a part cannot be read to its end, or its checksum does not match.
     """
     for part in parts:
         if start < part.count:
             try:
                 yield from _records_of(part, start)
             except UNREADABLE as error:
-                raise Damaged(part, error) from error
+                raise DamagedPart(part, error) from error
         start = max(start - part.count, 0)
 
 
-def _records_of(part: Part, start: int) -> Iterator[bytes]:
+def _records_of(part: NpzPart, start: int) -> Iterator[bytes]:
     with zipfile.ZipFile(part.path) as archive:
         members = Member(archive, IMAGE), Member(archive, LABEL)
         if members[0].shape[0] != part.count:
