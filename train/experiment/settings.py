@@ -1,4 +1,4 @@
-"""Configs at run time: read, written, compared, agreed upon."""
+"""The config of a run: reads, writes and compares it, also between processes."""
 
 import json
 import pathlib
@@ -12,15 +12,16 @@ from train.base.config import Config
 from train.base.errors import UserError
 from train.devices import processes
 
-# Fields that a run may be continued with other values of; with a dot at the end, all
-# of a section. Of what paths lead to, the content is compared.
+# Fields whose values may change when a run resumes; a name with a dot at the end means
+# all fields of a section. A path may change; the fingerprint of the data behind it may
+# not.
 MAY_CHANGE = (
     "epochs", "mesh", "fsdp", "accumulate", "model.remat", "log_every",
     "checkpoint_every", "keep_checkpoints", "data.threads", "data.data_dir",
     "data.source", "data.synthetic", "data.undecodable", "teacher.path",
     "teacher.cache", "evaluation.",
 )  # fmt: skip
-# Fields that a run may be evaluated with other values of.
+# Fields whose values may be different when a run is evaluated.
 OF_EVALUATION = (
     "mesh", "data.threads", "data.data_dir", "data.source", "model.dtype",
     "evaluation.",
@@ -34,7 +35,7 @@ ADDED = {
 
 
 def is_among(field: str, names: Iterable[str]) -> bool:
-    """Whether a field is named there, or its section is."""
+    """Whether `names` has the field, or its whole section."""
     section = field.partition(".")[0] + "."
     return field in names or section in names
 
@@ -73,9 +74,12 @@ def _read(workdir: pathlib.Path) -> dict[str, Any]:
 
 
 def claim(workdir: pathlib.Path, config: Config) -> None:
-    """Makes `workdir` this config's: writes config.json, or checks the one there.
+    """Writes config.json into a new workdir, or checks the one that is there.
 
-    Other values of the fields in `MAY_CHANGE` pass; `record` writes them.
+    Fields in `MAY_CHANGE` may have other values there; `record` writes the new ones.
+
+    Raises:
+      UserError: the workdir holds another config's run, or files of no run.
     """
     path = workdir / "config.json"
     with files.written(workdir):
@@ -98,12 +102,12 @@ def claim(workdir: pathlib.Path, config: Config) -> None:
 
 
 def record(workdir: pathlib.Path, config: Config) -> None:
-    """Writes the config that a claimed workdir's run goes on with."""
+    """Writes the config with which the run of a claimed workdir resumes."""
     files.write_whole(workdir / "config.json", to_json(config))
 
 
 def changed(workdir: pathlib.Path, config: Config, prefix: str) -> bool:
-    """Whether a claimed workdir's config has other values of fields so named."""
+    """Whether a field that begins with `prefix` differs from the workdir's config."""
     fields = differences(_read(workdir), json.loads(config.to_json()))
     return any(field.startswith(prefix) for field in fields)
 

@@ -1,8 +1,8 @@
-"""Classes: whether two sides mean the same, and padding for the mesh's `model` axis.
+"""Classes: padding for the mesh's `model` axis, and whether two lists are the same.
 
-Padded, the classifier and the class means get columns of no class. Their logits are
-constant and far below all others: their probability is zero, they add nothing to any of
-the losses, and no gradient reaches the weights behind them.
+With padding, the classifier and the class means have more columns than there are
+classes. The logits of these columns are constant and far below all others, so their
+probability is zero, they add nothing to any loss, and their weights get no gradient.
 """
 
 import pathlib
@@ -19,18 +19,18 @@ PADDING_LOGIT = -1e4  # its softmax is zero in float32 beside any usual logit
 
 
 def padded_width(num_classes: int, multiple_of: int) -> int:
-    """The smallest multiple that holds all classes."""
+    """The smallest multiple of `multiple_of` that is at least `num_classes`."""
     return -(-num_classes // multiple_of) * multiple_of
 
 
 def is_class(shape: tuple[int, ...], num_classes: int) -> Array:
-    """Whether an entry belongs to a class, for arrays whose last axis is the width."""
+    """Which entries of an array `[..., width]` belong to a class and not to padding."""
     column = jax.lax.broadcasted_iota(jnp.int32, shape, len(shape) - 1)
     return column < num_classes
 
 
 def fitted(logits: Array, num_classes: int, width: int) -> Array:
-    """Logits padded otherwise, or not at all, as those of `width` columns."""
+    """Logits with `width` columns, from logits with another padding or none."""
     missing = ((0, 0), (0, width - num_classes))
     return jnp.pad(logits[:, :num_classes], missing, constant_values=PADDING_LOGIT)
 
@@ -59,7 +59,10 @@ def check_same(
     source_num_classes: int,
     source_names: tuple[str, ...] | None,
 ) -> None:
-    """Raises `UserError` for classes that are not the data's, as far as is known."""
+    """Raises `UserError` unless both sides have the same classes in the same order.
+
+    Names are compared only where both sides have them.
+    """
     if num_classes != source_num_classes:
         raise UserError(
             f"{path} has {num_classes} classes, {source} has {source_num_classes}"
@@ -74,7 +77,7 @@ def check_same(
 
 
 def uniform_means(num_classes: int, width: int) -> ClassMeans:
-    """Class means at the beginning: uniform over the classes."""
+    """The class means that a run starts from: uniform over the classes."""
     means = ClassMeans.create(width)
     uniform = jnp.where(is_class(means.mean.shape, num_classes), 1 / num_classes, 0.0)
     return means.replace(mean=uniform.astype(means.mean.dtype))

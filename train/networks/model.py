@@ -32,11 +32,14 @@ def check_config(model: ModelConfig) -> None:
 
 
 def create(config: Config, num_classes: int) -> nn.Module:
-    """The Linen module, for the parts of an accumulated batch, with padded classes.
+    """The Linen module that `config.model` names, with padded classes.
+
+    Its groups of BatchNorm are those of one part of an accumulated batch.
 
     Raises:
-      UserError: there is no such model, it has nothing that an option of `config.model`
-        is about, or its groups of BatchNorm's cannot be dealt out to the parts.
+      UserError: there is no such model, it lacks the layers that an option of
+        `config.model` is about, or its groups of BatchNorm cannot be divided evenly
+        between the parts.
     """
     name, dtype = config.model.name, DTYPES[config.model.dtype]
     width = classes.padded_width(num_classes, config.model.classes_multiple_of)
@@ -60,7 +63,7 @@ def create(config: Config, num_classes: int) -> nn.Module:
 
 
 def bn_groups(model: Any) -> int | None:
-    """The groups of a model's BatchNorm, whatever wraps it; None: it has none."""
+    """The groups of BatchNorm of a model or of what it wraps; None: it has none."""
     while (wrapped := getattr(model, "model", None)) is not None:
         model = wrapped
     return getattr(model, "bn_groups", None)
@@ -72,7 +75,7 @@ def check(
     image_shape: tuple[int, int, int],
     batch_sizes: Iterable[int],
 ) -> None:
-    """Traces `create`'s model once on each size of part, so what cannot be fails here.
+    """Traces the model of `create` on each size of part, to find errors before a run.
 
     Raises:
       UserError: BatchNorm's groups do not divide a batch, or images are too small.

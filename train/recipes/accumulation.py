@@ -1,8 +1,9 @@
-"""One step's batch in equal parts, one after another: time in place of memory.
+"""Gradient accumulation: a step's batch in equal parts, one after another.
 
-What a step computes for the whole batch does not change, except for rounding: losses,
-gradients and metrics are means over the parts, class means go on adding up, and a part
-is made of whole groups of BatchNorm's, so that each normalises by its own examples.
+It takes less memory and more time. The step computes the same as for the whole batch,
+except for rounding: losses, gradients and metrics are means over the parts, class means
+accumulate from part to part, and a part consists of whole groups of BatchNorm, each of
+which is normalised by its own examples.
 """
 
 import dataclasses
@@ -21,12 +22,12 @@ from train.recipes.recipe import Metrics, Task
 
 
 class Outcome(NamedTuple):
-    """What a loss leaves behind besides its value.
+    """What a loss returns besides its value.
 
     Attributes:
       metrics: means over the examples.
-      batch_stats: the running statistics to go on with.
-      class_means: those given, and the examples' predictions.
+      batch_stats: the new running statistics.
+      class_means: the given class means with the examples' predictions added.
     """
 
     metrics: Metrics
@@ -34,19 +35,20 @@ class Outcome(NamedTuple):
     class_means: ClassMeans | None
 
 
-# `(params, part, class_means)` to the mean over the part's examples, and the rest.
+# `(params, part, class_means)` to the mean loss of the part's examples, and the rest.
 Loss = Callable[[PyTree, Any, ClassMeans | None], tuple[Array, Outcome]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Accumulation:
-    """How a batch is cut into parts, and what is done with each of them.
+    """Cuts a batch into parts, and computes values and gradients of all of them.
 
     Attributes:
-      count: of the parts.
-      blocks: runs of neighbouring rows that make up a part. As many as the axis `data`
-        has devices, each device takes its share of every part from its own rows.
-      mesh: where the batch lives; None: on one device.
+      count: the number of parts.
+      blocks: the number of runs of neighbouring rows in a part. With a run for each
+        device along the axis `data`, each device takes its share of every part from
+        its own rows.
+      mesh: the devices that the batch is divided over; None: it is on one device.
     """
 
     count: int
@@ -55,17 +57,17 @@ class Accumulation:
 
     @classmethod
     def of(cls, task: Task) -> "Accumulation":
-        """By `config.accumulate`; blocks are made of whole groups of BatchNorm's."""
+        """For `config.accumulate`; a block consists of whole groups of BatchNorm."""
         devices = 1 if task.mesh is None else task.mesh.shape["data"]
         groups = model.bn_groups(task.model) or devices
         return cls(task.config.accumulate, math.gcd(devices, groups), task.mesh)
 
     def split(self, batch: PyTree) -> PyTree:
-        """Leaves `[B, ...]` to parts `[count, B / count, ...]`; the first row first."""
+        """Cuts leaves `[B, ...]` into parts, `[count, B / count, ...]`, in order."""
         return jax.tree.map(self._split, batch)
 
     def map(self, fn: Callable[[Any], PyTree], parts: PyTree) -> PyTree:
-        """`fn` of each part, stacked."""
+        """Applies `fn` to each part and stacks the results."""
         return self._scan(lambda _, part: (None, fn(part)), None, parts)[1]
 
     def gradient(
@@ -111,7 +113,7 @@ class Accumulation:
     def _scan(
         self, fn: Callable[[Any, Any], tuple[Any, Any]], start: Any, parts: PyTree
     ) -> tuple[Any, Any]:
-        if self.count == 1:  # of which scan would make a loop of one
+        if self.count == 1:  # a single part needs no scan
             carry, out = fn(start, jax.tree.map(lambda rows: rows[0], parts))
             return carry, jax.tree.map(lambda entry: entry[None], out)
         unroll = unrolled(self.count)
@@ -119,17 +121,17 @@ class Accumulation:
             return jax.lax.scan(fn, start, parts)
 
         def in_turn(carry: Any, part: Any) -> tuple[Any, Any]:
-            # Without a loop, nothing else keeps a part from being begun, and its
-            # activations from being held, before the one before it is done.
+            # Without a loop, only this barrier makes a part wait for the one before it.
+            # Otherwise the activations of several parts would be in memory at once.
             return fn(*jax.lax.optimization_barrier((carry, part)))
 
         return jax.lax.scan(in_turn, start, parts, unroll=unroll)
 
 
 def unrolled(count: int) -> int:
-    """How many of `count` parts one iteration of the compiled loop takes.
+    """How many of `count` parts one iteration of the compiled loop computes.
 
-    All of them on CPU, where XLA runs gradients of convolutions inside a loop up to 28
-    times slower; one elsewhere, so that the program does not grow with their number.
+    All of them on CPU, where XLA computes gradients of convolutions up to 28 times more
+    slowly inside a loop. One elsewhere, so that the program does not grow with `count`.
     """
     return count if jax.default_backend() == "cpu" else 1

@@ -1,4 +1,4 @@
-"""Exponential averages of the weights, with BatchNorm's running statistics."""
+"""Exponential moving averages of the weights and of BatchNorm's statistics."""
 
 from collections.abc import Callable
 
@@ -24,14 +24,16 @@ def check(averaging: AveragingConfig) -> None:
 
 
 def create(averaging: AveragingConfig, steps_per_epoch: int) -> tuple[Update, Update]:
-    """What to do after a step and after an epoch; one of them or both do nothing.
+    """The updates after a step and after an epoch, of which one or both do nothing.
 
-    A state's `step` counts the finished steps. Until `start_epoch`, and at the first
-    update, the average is a copy of the weights.
+    Until `start_epoch`, and at the first update, the average is a copy of the weights.
+    `optax.incremental_update` computes the decay as 1 - (1 - decay), which is another
+    number in float32 where the decay is below a half, as in the first updates of
+    `warmup`.
     """
 
     def update(state: TrainState, finished: Array, start: int) -> TrainState:
-        updates = finished - start - 1  # earlier ones that this average holds
+        updates = finished - start - 1  # the number of earlier updates
         decay = jnp.asarray(averaging.decay, jnp.float32)
         if averaging.warmup:
             decay = jnp.minimum(decay, (1 + updates) / (10 + updates))

@@ -154,7 +154,7 @@ class Recipe:
 
 
 def ramp(epoch: Array, epochs: float) -> Array:
-    """The share of a value that grows over `epochs`, in `epoch` (from 0); 0: all."""
+    """The share of its full value, in `epoch` (from 0), that grows over `epochs`."""
     return jnp.minimum((epoch + 1) / max(epochs, 1), 1.0)
 
 
@@ -179,7 +179,7 @@ def train_logits(model: Model, weights: Weights, x: Array) -> tuple[Array, PyTre
 def cross_entropies(
     logits: Array, labels: Array, num_classes: int, label_smoothing: float
 ) -> Array:
-    """One an example; smoothing gives every class, the label's too, its share."""
+    """`[B]`; `label_smoothing` is spread evenly over all classes, the label's too."""
     targets = jax.nn.one_hot(labels, logits.shape[-1])
     share = label_smoothing / num_classes
     uniform = jnp.where(classes.is_class(logits.shape, num_classes), share, 0.0)
@@ -190,12 +190,12 @@ def cross_entropies(
 def cross_entropy(
     logits: Array, labels: Array, num_classes: int, label_smoothing: float
 ) -> Array:
-    """Their mean."""
+    """The mean of `cross_entropies`."""
     return jnp.mean(cross_entropies(logits, labels, num_classes, label_smoothing))
 
 
 def is_right(logits: Array, labels: Array) -> Array:
-    """Of each example, whether the label has the largest logit."""
+    """`[B]`, whether the label has the largest logit."""
     return jnp.argmax(logits, axis=-1) == labels
 
 

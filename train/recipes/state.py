@@ -1,4 +1,4 @@
-"""Everything a run carries from step to step, in one frozen pytree."""
+"""The training state: all that a run carries from step to step, as one pytree."""
 
 import flax.struct
 import jax
@@ -10,7 +10,7 @@ from ikl_jax.types import Array, PyTree
 
 @flax.struct.dataclass
 class Weights:
-    """What a model is applied with."""
+    """The variables of a model: parameters and BatchNorm's running statistics."""
 
     params: PyTree
     batch_stats: PyTree
@@ -21,13 +21,13 @@ class Weights:
 
 
 class TrainState(train_state.TrainState):
-    """Flax's train state (step, params, optimiser) and what our recipes add.
+    """Flax's train state (step, params, optimiser) and what the recipes add.
 
     Attributes:
-      batch_stats: running statistics of BatchNorm; empty for models without.
-      key: the run's random key, never replaced: steps fold their number into it.
-      class_means: of the natural predictions; None where no loss needs them.
-      averaged: averaged weights; None where the config averages none.
+      batch_stats: running statistics of BatchNorm; empty for models without BatchNorm.
+      key: the run's random key, which never changes: each step folds its number in.
+      class_means: mean predictions of each class; None if no loss needs them.
+      averaged: averaged weights; None if the config asks for no averages.
     """
 
     batch_stats: PyTree
@@ -41,7 +41,7 @@ class TrainState(train_state.TrainState):
 
     @property
     def evaluated(self) -> Weights:
-        """The weights that a run is judged by: the averaged ones, if there are any."""
+        """The weights that are evaluated: the averaged ones, if there are any."""
         return self.weights if self.averaged is None else self.averaged
 
     def step_key(self) -> Array:

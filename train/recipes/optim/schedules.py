@@ -45,10 +45,10 @@ def _cosine(
 def _cosine_per_epoch(
     optimizer: OptimizerConfig, epochs: int, steps_per_epoch: int
 ) -> optax.Schedule:
-    """The authors': constant throughout an epoch e = 1 ... E.
+    """The authors' schedule, constant within each epoch e = 1 ... E.
 
-    lr e / W in the W epochs of the warm-up share, then lr / 2 (1 + cos(pi (e - W) /
-    (E - W + 1))).
+    It is lr e / W in the W epochs of the warm-up share, then lr / 2 (1 + cos(pi (e - W)
+    / (E - W + 1))).
     """
     warmup = round(optimizer.warmup * epochs)
 
@@ -84,7 +84,7 @@ def _step(
 def _one_cycle(
     optimizer: OptimizerConfig, epochs: int, steps_per_epoch: int
 ) -> optax.Schedule:
-    """torch's: from a 25th to the rate, then down to a 10,000th of that 25th."""
+    """torch's: from a 25th of the rate up to it, then to a 10,000th of that 25th."""
     rate = optimizer.learning_rate
     return _cycle(optimizer, epochs, steps_per_epoch, (rate / 25, rate, rate / 25e4))
 
@@ -95,10 +95,11 @@ def _cycle(
     steps_per_epoch: int,
     values: tuple[float, ...],
 ) -> optax.Schedule:
-    """From the first value to the second and to the third, by half a cosine each.
+    """From the first value to the second, then to the third, by half a cosine each.
 
-    As torch's OneCycleLR: the peak is at the last step of the warm-up share (0.3 if
-    that is 0), the third value at the last of all.
+    As torch's OneCycleLR: the second value is at the last step of the warm-up share
+    (0.3 if that is 0), the third at the last step of all. Optax's
+    `cosine_onecycle_schedule` reaches each of them a step later.
     """
     first, peak, last = values
     held = steps_per_epoch if optimizer.schedule == "one_cycle_per_epoch" else 1
@@ -119,7 +120,7 @@ def _half_cosine(start: float, end: float, share: jax.Array) -> jax.Array:
 
 
 ONE_CYCLES = ("one_cycle", "one_cycle_per_epoch")
-# Momentum with `cycle_momentum`, torch's: at first, at the peak of the rate, at last.
+# torch's momentum with `cycle_momentum`: at the start, at the rate's peak, at the end.
 MOMENTA = (0.95, 0.85, 0.95)
 SCHEDULES: dict[str, Callable[[OptimizerConfig, int, int], optax.Schedule]] = {
     "constant": _constant,
