@@ -119,8 +119,8 @@ def get_config(argument: str = "") -> Config:
         4.0  # weight of the soft cross-entropy; in dkd, of the other term
     )
     config.loss.gamma = 1.0  # exponent of the weights, in gkl
-    # Of both softmaxes; in ikl and gkl, of those in the soft cross-entropy. Distillation
-    # alone has it: in adversarial training the temperature is 1.
+    # Of both softmaxes; in ikl and gkl, of those in the soft cross-entropy. Only
+    # distillation reads it: in adversarial training the temperature is 1.
     config.loss.temperature = 4.0
     config.loss.weights = "class_means"  # class_means | sample, in ikl and gkl
     # Of the predictions whose means are the class means; in distillation also of the

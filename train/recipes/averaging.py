@@ -27,9 +27,7 @@ def create(averaging: AveragingConfig, steps_per_epoch: int) -> tuple[Update, Up
     """The updates after a step and after an epoch, of which one or both do nothing.
 
     Until `start_epoch`, and at the first update, the average is a copy of the weights.
-    `optax.incremental_update` computes the decay as 1 - (1 - decay), which is another
-    number in float32 where the decay is below a half, as in the first updates of
-    `warmup`.
+    `optax.incremental_update` has the same formula, but compiled it rounds differently.
     """
 
     def update(state: TrainState, finished: Array, start: int) -> TrainState:
