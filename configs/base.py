@@ -114,10 +114,10 @@ def get_config(argument: str = "") -> Config:
     config.loss.strength = 1.0
     # In distillation, strength * min(1, epoch / this); 0: all of it from the start.
     config.loss.warmup_epochs = 0
-    config.loss.alpha = 20.0  # weight of the squared error; in dkd, of the label's term
-    config.loss.beta = (
-        4.0  # weight of the soft cross-entropy; in dkd, of the other term
-    )
+    # Weights of the squared error and of the soft cross-entropy; in dkd, of the label's
+    # class and of the other classes.
+    config.loss.alpha = 20.0
+    config.loss.beta = 4.0
     config.loss.gamma = 1.0  # exponent of the weights, in gkl
     # Of both softmaxes; in ikl and gkl, of those in the soft cross-entropy. Only
     # distillation reads it: in adversarial training the temperature is 1.

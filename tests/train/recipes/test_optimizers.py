@@ -126,7 +126,7 @@ def test_the_gradient_is_clipped_as_a_whole_before_anything_else():
     tx = created(clip_norm=0.5, momentum=0.0)
     grads = gradients(0)
     updates, _ = tx.update(grads, tx.init(PARAMS), PARAMS)
-    norm = float(optax.tree.norm(grads))
+    norm = np.sqrt(sum(np.sum(np.square(grad)) for grad in grads.values()))
     assert norm > 0.5
     for name in PARAMS:
         expected = -0.1 * 0.5 / norm * grads[name]
