@@ -57,9 +57,7 @@ def together(workdir, *overrides, each=((), ())):
 
 
 def started(workdir, *overrides, each=((), ()), variables=({}, {})):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     return [
         subprocess.Popen(
             command(
@@ -74,6 +72,12 @@ def started(workdir, *overrides, each=((), ()), variables=({}, {})):
         )
         for index in range(2)
     ]  # fmt: skip
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def outcome(processes, *, timeout):

@@ -80,17 +80,28 @@ def test_evaluate_and_compare(finished, capsys):
         assert evaluate.main(["evaluate", f"--workdir={workdir}", *arguments]) == 0
 
     evaluations = json.loads((workdir / "evaluation.json").read_text())
-    repeated = evaluations["pgd7x2 at 0.12, averaged weights"]
+    again, repeated, nothing, best = evaluations.values()
+    assert list(evaluations)[1].startswith(
+        "pgd7x2 at 0.12, averaged weights of step 44, 100 of 360 examples ("
+    )
     assert repeated["num_examples"] == 100
     assert set(repeated["robust_accuracy"]) == {"pgd7x2"}
-    nothing = evaluations["pgd5_l2 at 0, last weights"]
+    assert nothing["weights"] == "last"
     assert nothing["robust_accuracy"]["pgd5_l2"] == nothing["natural_accuracy"]
-    again, result = evaluations["pgd5 at 0.12, averaged weights"], result_of(workdir)
-    for name in ("natural_accuracy", "robust_accuracy", "num_examples"):
+    result = result_of(workdir)
+    for name in (
+        "natural_accuracy",
+        "robust_accuracy",
+        "num_examples",
+        "weights_checksum",
+        "data_fingerprint",
+        "dtype",
+        "worst_classes",
+        "most_confused",
+    ):
         assert again[name] == result[name]
     # Those of the only evaluation before the end.
-    best = evaluations["pgd5 at 0.12, best weights"]
-    assert best["step"] == 22
+    assert (best["weights"], best["step"]) == ("best", 22)
     (logged,) = (
         line
         for line in metrics_of(workdir)

@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from tests.conftest import ROOT
 from tests.support.commands import command, environment, train
 from train import compare, evaluate
-from train.evaluation import journal, target
+from train.evaluation import journal, records, target
 from train.experiment import run as runs
 from train.networks import converted
 
@@ -53,7 +53,9 @@ def evaluations(workdir):
 def test_autoattack_on_a_run(workdir, capsys):
     assert judge(f"--workdir={workdir}", *AUTOATTACK, "--version=apgd-ce,square") == 0
     ((name, result),) = evaluations(workdir).items()
-    assert name == "autoattack apgd-ce+square (linf) at 0.02, averaged weights"
+    assert name.startswith(
+        "autoattack apgd-ce+square (linf) at 0.02, averaged weights of step 44, 40 of 360 "
+    )
     assert (result["num_examples"], result["norm"], result["step"]) == (40, "linf", 44)
     attacks = [stage["attack"] for stage in result["stages"]]
     assert attacks == ["apgd-ce", "square"]
@@ -63,6 +65,14 @@ def test_autoattack_on_a_run(workdir, capsys):
     assert re.search(r"^robust_accuracy: autoattack_\S+ 0\.\d+$", told, re.M)
     assert re.search(r"^  attack square, robust_accuracy [\d.]+, seconds", told, re.M)
     assert "curve" not in told
+    arrays = records.per_example(workdir, result)
+    assert arrays["stages"].tolist() == attacks
+    for stage, after in zip(result["stages"], arrays["robust_after"], strict=True):
+        assert after.mean() == stage["robust_accuracy"]
+    right = arrays["predicted"] == arrays["label"]
+    assert right.mean() == result["natural_accuracy"]
+    assert not (arrays["robust"] & ~right).any()
+    np.testing.assert_array_equal(arrays["logits"].argmax(axis=1), arrays["predicted"])
     # At epsilon the curve is the result, or what FAB has found besides.
     curve = dict(zip(*result["curve"].values(), strict=True))
     assert list(curve)[:2] == [0.0, 0.002]
@@ -103,11 +113,12 @@ def test_a_converted_file_is_judged_as_the_run_that_it_is_of(workdir, tmp_path):
     )
     (ours,) = evaluations(workdir).values()
     theirs = evaluations(tmp_path / "weights")
-    file = theirs["autoattack apgd-ce (linf) at 0.02, weights.npz"]
+    file, natural = theirs.values()
     assert (file["model"], file["dataset"]) == ("cnn", "digits")
     for field in ("robust_accuracy", "natural_accuracy", "num_examples", "notes"):
         assert file[field] == ours[field]
-    assert theirs["natural, weights.npz"]["num_examples"] == 360
+    assert (natural["attack"], natural["num_examples"]) == ("none", 360)
+    assert file["weights_checksum"] == ours["weights_checksum"]
 
 
 def test_each_evaluation_has_a_journal_of_its_own(workdir, capsys):
@@ -116,26 +127,48 @@ def test_each_evaluation_has_a_journal_of_its_own(workdir, capsys):
         assert "going on" not in capsys.readouterr().out
     assert judge(f"--workdir={workdir}", *ONE) == 0
     assert "going on after" in capsys.readouterr().out
-    assert {path.name for path in workdir.glob("*.journal")} == {
-        "autoattack-apgd-ce-linf-0.02-40-averaged-weights.journal",
-        "autoattack-apgd-ce-linf-0.02-20-last-weights.journal",
-    }
+    journals = [path.name for path in workdir.glob("*.journal")]
+    assert len(journals) == 2
+    assert all(name.startswith("autoattack-apgd-ce-linf-at-0.02-") for name in journals)
+
+
+def test_another_seed_or_other_data_has_a_journal_and_a_record_of_its_own(
+    workdir, tmp_path, capsys
+):
+    path = other_digits(tmp_path)
+    for more in ((), ("--seed=1",), (f"--config.data.source=npz:{path}",)):
+        assert judge(f"--workdir={workdir}", *ONE, *more) == 0
+    assert "going on" not in capsys.readouterr().out
+    assert len(list(workdir.glob("*.journal"))) == 3
+    found = list(evaluations(workdir).values())
+    assert [record["seed"] for record in found] == [0, 1, 0]
+    assert [record["dataset"] for record in found] == [
+        "digits",
+        "digits",
+        f"npz:{path}",
+    ]
+    assert len({record["per_example"] for record in found}) == 3
+
+
+def other_digits(folder):
+    digits, path = load_digits(), folder / "elsewhere.npz"
+    images, labels = np.uint8(digits.images * (255 / 16)), digits.target
+    np.savez(path, x_train=images, y_train=labels, x_test=images[:7], y_test=labels[:7])
+    return path
 
 
 def test_fields_that_a_run_is_evaluated_with_otherwise(workdir, tmp_path):
-    digits, path = load_digits(), tmp_path / "elsewhere.npz"
-    images, labels = np.uint8(digits.images * (255 / 16)), digits.target
-    np.savez(path, x_train=images, y_train=labels, x_test=images[:7], y_test=labels[:7])
+    path = other_digits(tmp_path)
     given = (f"--workdir={workdir}", "--restarts=0")
     assert judge(*given, f"--config.data.source=npz:{path}") == 0
     ((name, judged),) = evaluations(workdir).items()
-    assert name == f"natural, averaged weights on npz:{path}"
+    assert name.startswith(f"natural, averaged weights of step 44 on npz:{path}, 7 ex")
     assert (judged["dataset"], judged["num_examples"]) == (f"npz:{path}", 7)
     changed = {"evaluation.batch_size": 8, "model.dtype": "bfloat16"}
     opened = target.of_run(workdir, "last", changed)
     assert opened.config.evaluation.batch_size == 8
     assert opened.model.dtype == jnp.bfloat16
-    assert opened.name == "last weights in bfloat16"
+    assert opened.name == "last weights of step 44 in bfloat16"
 
 
 def bad_calls(workdir, path):
@@ -159,6 +192,10 @@ def bad_calls(workdir, path):
         ),
         "steps": (
             (f"--workdir={workdir}", *ONE, "--steps=3"), 1, "--steps is for --attack=pgd",
+        ),
+        "a version of PGD": (
+            (f"--workdir={workdir}", "--version=apgd"), 1,
+            "--version is for --attack=autoattack, not for pgd",
         ),
         "version": (
             (f"--workdir={workdir}", *AUTOATTACK, "--version=standrad"), 1,
@@ -185,7 +222,7 @@ def test_bad_calls(workdir, tmp_path, capsys):
         assert re.search(message, capsys.readouterr().err), name
 
 
-def records(workdir):
+def journalled(workdir):
     """What the journal holds."""
     paths = list(workdir.glob("*.journal"))
     if not paths:
@@ -198,7 +235,7 @@ def records(workdir):
 def by_example(workdir):
     """By pass and example what it came to."""
     entries = {}
-    for record in records(workdir):
+    for record in journalled(workdir):
         x_adv = iter(record.x_adv)
         for row, broken in zip(record.rows, record.broken, strict=True):
             entries[record.number, int(row)] = next(x_adv).tobytes() if broken else b""
@@ -213,7 +250,7 @@ def killed_in(workdir, number):
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     deadline = time.monotonic() + 250
-    done = lambda: max((record.number for record in records(workdir)), default=-1)
+    done = lambda: max((record.number for record in journalled(workdir)), default=-1)
     while time.monotonic() < deadline and process.poll() is None:
         if done() >= number - 1:
             time.sleep(0.3)
@@ -246,6 +283,3 @@ def test_killed_in_each_attack_it_comes_to_the_same_end(workdir, capsys):
     assert entries == by_example(workdir)
     names = [stage["attack"] for stage in whole["stages"]]
     assert names == ["apgd-ce", "apgd-t", "fab-t", "square"]
-
-    assert judge(f"--workdir={workdir}", *AUTOATTACK, "--seed=1") == 1
-    assert "another model, data, key or threat" in capsys.readouterr().err

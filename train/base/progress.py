@@ -49,18 +49,30 @@ class ProgressPrinter:
         `total` may differ from one call to the next, where the amount of work is only
         known as it goes on.
         """
+        self.line(text, self.pace.remaining(done, total))
+
+    def line(
+        self, text: str, remaining: float | None, *, at_most: bool = False
+    ) -> None:
+        """Prints `text` and a remaining time, unless a line was printed just now."""
         now = time.monotonic()
         if now - self._printed < self._every:
             return
         self._printed = now
-        eta = eta_text(self.pace.remaining(done, total))
+        eta = eta_text(remaining, at_most=at_most)
         self._console.print(f"{text}  {eta}", highlight=False, soft_wrap=True)
 
 
-def eta_text(seconds: float | None) -> str:
-    """The remaining time as it is printed; None: not known yet.
+def eta_text(seconds: float | None, *, at_most: bool = False) -> str:
+    """The remaining time as it is printed.
 
-    >>> eta_text(51.3), eta_text(None)
-    ('ETA 51s', 'ETA ?')
+    Args:
+      seconds: the time; None: not known yet.
+      at_most: whether it is a bound, and the true time probably less.
+
+    >>> eta_text(51.3), eta_text(51.3, at_most=True), eta_text(None)
+    ('ETA 51s', 'ETA at most 51s', 'ETA ?')
     """
-    return "ETA ?" if seconds is None else f"ETA {seconds:.0f}s"
+    if seconds is None:
+        return "ETA ?"
+    return f"ETA {'at most ' if at_most else ''}{seconds:.0f}s"

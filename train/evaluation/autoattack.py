@@ -1,147 +1,147 @@
-"""AutoAttack on a target, told as it goes on, and able to go on."""
+"""A judgement by AutoAttack, which goes on where it was stopped."""
 
 import dataclasses
-import pathlib
-import re
-import time
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Sharding
 from rich.console import Console
 
 import ikl_jax
 from ikl_jax import checks
-from ikl_jax.attacks.common import geometry
+from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.ensemble import versions
 from ikl_jax.attacks.ensemble.autoattack import Result, fingerprint
 from ikl_jax.attacks.ensemble.passes import Progress, Record
 from ikl_jax.types import Array, LogitsFn
-from train.devices import sharding
-from train.evaluation import target
+from train.base.errors import explained
+from train.base.progress import ProgressPrinter
+from train.evaluation import distances, target
 from train.evaluation.journal import Journal
+from train.evaluation.judgement import Judgement, Kind, Options
+from train.evaluation.measures import measured
+from train.evaluation.outputs import OutputsPass, joined
 from train.evaluation.pgd import PgdAttack
-from train.evaluation.predictions import AttackedImages
+from train.evaluation.predictions import Predictions
+from train.evaluation.remaining import CompileTime, RemainingTime
+from train.evaluation.target import Target
 from train.recipes import recipe
-from train.reports import pictures
-
-CURVE_TARGETS = 3  # classes that the search for distances is made towards
-CURVE_REACH, CURVE_POINTS = 2.0, 21  # in epsilons, of what evaluation.json holds
 
 
 @dataclasses.dataclass(frozen=True)
-class AutoAttackRun:
-    """A network, examples and a threat, as attacks take them."""
+class Attacked:
+    """What AutoAttack is called with."""
 
     logits_fn: LogitsFn
     x: np.ndarray
     labels: np.ndarray
-    threat: PgdAttack
+    norm: str
+    epsilon: float
+    version: str | list[str]
+    seed: int
     batch_size: int
-    divided: Sharding
-    workdir: pathlib.Path
-    name: str
+    sharding: Sharding
 
-    @classmethod
-    def of(
-        cls, judged: target.Target, threat: PgdAttack, num_examples: int | None
-    ) -> "AutoAttackRun":
-        """On the first `num_examples` of the target's data (None: all)."""
-        x, labels = target.examples(judged.data, num_examples)
-
-        def logits_fn(x: Array) -> Array:
-            return recipe.evaluate_logits(judged.model, judged.weights, x)
-
-        size, divided = judged.config.evaluation.batch_size, judged.mesh
-        return cls(
-            logits_fn, x, labels, threat, size, sharding.over_batch(divided),
-            judged.workdir, judged.name,
-        )  # fmt: skip
-
-    def evaluate(self, version: str, seed: int, console: Console) -> Result:
-        """AutoAttack; its journal in the workdir is gone on with, and stays there.
-
-        Args:
-          version: of AutoAttack, for networks that are not randomised, or names of
-            attacks with commas between them.
-          seed: of the random key.
-          console: is told how it goes on.
-
-        Raises:
-          UserError: the journal is of other weights, images or another seed.
-          ValueError, TypeError: what `ikl_jax.attacks.autoattack` raises.
-        """
-        asked: dict[str, Any] = {
-            "epsilon": self.threat.epsilon, "norm": self.threat.norm,
-            "version": _attacks(version), "key": jax.random.key(seed),
-        }  # fmt: skip
-        path = self._journal(version)
-        journal = Journal(
-            path, fingerprint(self.logits_fn, self.x, self.labels, **asked)
-        )
-        if journal.records:
-            console.print(
-                f"going on after {len(journal.records)} batches in {path}",
-                highlight=False,
-            )
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # they are the notes
-                return ikl_jax.attacks.autoattack(
-                    self.logits_fn, self.x, self.labels, **asked,
-                    batch_size=self.batch_size, sharding=self.divided,
-                    journal=journal.records, report=_Report(journal, console),
-                )  # fmt: skip
-        finally:
-            journal.close()
-
-    def _journal(self, version: str) -> pathlib.Path:
-        """A file for each version, threat, number of examples and kind of weights."""
-        threat, count = self.threat, len(self.x)
-        told = f"{version} {threat.norm} {threat.epsilon:g} {count} {self.name}"
-        name = re.sub(r"[^\w.-]+", "-", f"autoattack {told}")
-        return self.workdir / f"{name}.journal"
-
-    def draw(self, result: Result, console: Console) -> dict[str, Any]:
-        """Writes `autoattack.png`; returns its curve for `evaluation.json`."""
-        distances = self._distances(result, console)
-        epsilons = np.linspace(0.0, CURVE_REACH * result.epsilon, CURVE_POINTS)
-        fell = np.flatnonzero((distances > 0) & ~result.robust)[: pictures.COUNT]
-        path = self.workdir / "autoattack.png"
-        shown = self._shown(fell, result) if len(fell) else None
-        pictures.save_robustness(path, distances, result, shown)
-        console.print(f"picture: {path}", highlight=False)
-        accuracies = [float(np.mean(distances > epsilon)) for epsilon in epsilons]
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments that the result depends on, besides network and examples."""
         return {
-            "curve": {
-                "epsilon": [round(float(epsilon), 6) for epsilon in epsilons],
-                "robust_accuracy": accuracies,
-            }
-        }
+            "epsilon": self.epsilon, "norm": self.norm, "version": self.version,
+            "key": jax.random.key(self.seed),
+        }  # fmt: skip
 
-    def _distances(self, result: Result, console: Console) -> np.ndarray:
-        """`[N]`, of the nearest that FAB, or an attack of `result`, has found."""
-        size = geometry.norm_named(result.norm).size
-        flat = lambda array: np.asarray(array, np.float64).reshape(len(array), -1)
-        within = np.minimum(size(flat(result.x_adv) - flat(self.x)), result.epsilon)
-        progress = _Progress(console, "distances")
-        nearest = ikl_jax.attacks.distances(
-            self.logits_fn, self.x, self.labels, norm=result.norm,
-            targets=CURVE_TARGETS, batch_size=self.batch_size, sharding=self.divided,
-            report=progress,
+    @property
+    def stages(self) -> list[str]:
+        """The stage of each pass."""
+        classifier = Classifier.of(self.logits_fn, jnp.asarray(self.x[:1]))
+        passes = versions.passes(self.version, classifier, self.epsilon, self.norm)
+        return [single.stage for single in passes]
+
+    @property
+    def version_name(self) -> str:
+        version = self.version
+        return version if isinstance(version, str) else "+".join(version)
+
+
+def judge(evaluated: Target, options: Options, console: Console) -> Iterator[Judgement]:
+    """Robust accuracy after each attack, and then, if asked, the distances.
+
+    Its journal in the workdir holds what is done already, and stays there.
+    """
+    with explained():
+        attacked = _attacked(evaluated, options)
+        stages = attacked.stages
+    count = len(attacked.labels)
+    name = (
+        f"autoattack {attacked.version_name} ({attacked.norm}) at {attacked.epsilon:g}"
+    )
+    judgement = Judgement(
+        f"{name}, {evaluated.name}, {evaluated.described_part(count)}",
+        {
+            "attack": "autoattack",
+            "version": attacked.version_name,
+            "norm": attacked.norm,
+            "epsilon": float(attacked.epsilon),
+            "seed": attacked.seed,
+            **evaluated.arguments(count),
+        },
+        {}, {},
+    )  # fmt: skip
+    with explained():
+        result, broken_in = _run(attacked, evaluated, judgement, stages, console)
+    predictions = _predictions(evaluated, count)
+    judgement = judgement.extended(
+        {
+            **evaluated.described_examples(attacked.labels),
+            **measured(predictions, evaluated.data, evaluated.config),
+            **_results(result),
+        },
+        {
+            "index": predictions.indices,
+            "label": predictions.labels,
+            "predicted": predictions.predicted,
+            "logits": np.asarray(predictions.logits),
+            **_robust_after(result, broken_in, stages),
+        },
+    )
+    yield judgement
+    if options.picture:
+        yield judgement.extended(
+            *distances.found(
+                attacked.logits_fn, attacked.x, attacked.labels, result, console,
+                batch_size=attacked.batch_size, sharding=attacked.sharding,
+            )
         )  # fmt: skip
-        return np.where(result.robust, nearest, np.minimum(nearest, within))
 
-    def _shown(self, rows: np.ndarray, result: Result) -> AttackedImages:
-        predict = jax.jit(lambda x: self.logits_fn(x).argmax(axis=-1))
-        x, x_adv = self.x[rows], result.x_adv[rows]
-        natural, adversarial = (np.asarray(predict(part)) for part in (x, x_adv))
-        return AttackedImages(x, self.labels[rows], natural, x_adv, adversarial)
+
+def _attacked(evaluated: Target, options: Options) -> Attacked:
+    """The first examples of the target's data, and the attack that is asked for."""
+    config, defaults = evaluated.config, PgdAttack.of(evaluated.config)
+    x, labels = target.images(evaluated.data, options.num_examples)
+    num_classes = evaluated.data.num_classes
+
+    def logits_fn(x: Array) -> Array:
+        logits = recipe.evaluate_logits(evaluated.model, evaluated.weights, x)
+        # The other columns are padding, which no attack needs to aim at.
+        return logits if logits.shape[1] == num_classes else logits[:, :num_classes]
+
+    epsilon = defaults.epsilon if options.epsilon is None else options.epsilon
+    checks.positive(epsilon=epsilon)
+    return Attacked(
+        logits_fn, x, labels,
+        norm=options.norm or defaults.norm, epsilon=epsilon,
+        version=_attacks(options.version or "standard"), seed=options.seed or 0,
+        batch_size=config.evaluation.batch_size,
+        sharding=evaluated.sharding,
+    )  # fmt: skip
 
 
 def _attacks(version: str) -> str | list[str]:
+    """A version's name, or a list of names of attacks that have commas between them."""
     known = set(versions.VERSIONS) - set(versions.RANDOMISED)
     if version in versions.ATTACKS or "," in version:
         return version.split(",")
@@ -149,14 +149,58 @@ def _attacks(version: str) -> str | list[str]:
     return version
 
 
-def told(result: Result) -> dict[str, Any]:
-    """What `evaluation.json` holds of a result."""
+def _run(
+    attacked: Attacked,
+    evaluated: Target,
+    judgement: Judgement,
+    stages: list[str],
+    console: Console,
+) -> tuple[Result, np.ndarray]:
+    """The result, and the number of the pass that broke each example (-1: none)."""
+    journal = Journal(
+        evaluated.workdir / f"{judgement.file_name}.journal",
+        fingerprint(
+            attacked.logits_fn, attacked.x, attacked.labels, **attacked.arguments
+        ),
+    )
+    compiling = CompileTime()
+    report = _Report(journal, len(attacked.labels), stages, compiling, console)
+    if journal.records:
+        console.print(
+            f"going on after {len(journal.records)} batches in {journal.path}",
+            highlight=False,
+        )
+    try:
+        with compiling, warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # they are the notes
+            result = ikl_jax.attacks.autoattack(
+                attacked.logits_fn, attacked.x, attacked.labels, **attacked.arguments,
+                batch_size=attacked.batch_size, sharding=attacked.sharding,
+                journal=journal.records, report=report,
+            )  # fmt: skip
+    finally:
+        journal.close()
+    return result, report.broken_in
+
+
+def _predictions(evaluated: Target, count: int) -> Predictions:
+    outputs = joined(
+        OutputsPass(
+            evaluated.model, evaluated.data.test, evaluated.mesh,
+            num_classes=evaluated.data.num_classes,
+            batch_size=evaluated.config.evaluation.batch_size,
+        )(evaluated.weights, count)
+    )  # fmt: skip
+    return Predictions(
+        outputs.indices, outputs.labels, outputs.predicted, logits=outputs.logits
+    )
+
+
+def _results(result: Result) -> dict[str, Any]:
+    """The fields of a record that AutoAttack itself finds."""
     clean, *stages = result.stages
     norm = "" if result.norm == "linf" else f"_{result.norm}"
     return {
-        "num_examples": len(result.robust),
-        "epsilon": result.epsilon,
-        "norm": result.norm,
         "natural_accuracy": clean.robust_accuracy,
         "robust_accuracy": {
             f"autoattack_{result.version}{norm}": result.robust_accuracy
@@ -176,41 +220,56 @@ def told(result: Result) -> dict[str, Any]:
     }
 
 
-class _Progress:
-    """Says from time to time how much is done, and how long the rest will take."""
-
-    EVERY = 10.0  # seconds between lines
-
-    def __init__(self, console: Console, what: str) -> None:
-        self._console, self._what = console, what
-        self._start = self._told = time.monotonic()
-
-    def __call__(self, share: float, what: str = "") -> None:
-        now = time.monotonic()
-        if now - self._told < self.EVERY:
-            return
-        self._told = now
-        eta = f"{(now - self._start) / share * (1 - share):.0f}s" if share else "?"
-        self._console.print(
-            f"{what or self._what}  {100 * share:.0f}% done  ETA {eta}", highlight=False
-        )
+def _robust_after(
+    result: Result, broken_in: np.ndarray, stages: list[str]
+) -> dict[str, np.ndarray]:
+    """Whether each example is robust at the end, and after each stage `[S, N]`."""
+    names = list(dict.fromkeys(stages))
+    stage_of = np.array([names.index(stage) for stage in stages])
+    broken = np.where(broken_in < 0, len(names), stage_of[broken_in])
+    # Not robust at the end though nothing broke it: misclassified as it is.
+    broken = np.where((broken_in < 0) & ~result.robust, -1, broken)
+    return {
+        "robust": result.robust,
+        "stages": np.array(names),
+        "robust_after": broken > np.arange(len(names))[:, None],
+    }
 
 
 class _Report:
-    """Writes each record down, and says from time to time how it stands."""
+    """Keeps each record in the journal, and prints from time to time how far it is.
 
-    def __init__(self, journal: Journal, console: Console) -> None:
-        self._journal = journal
-        self._progress = _Progress(console, "")
-        self._first: int | None = None
+    Attributes:
+      broken_in: `[N]`, the number of the pass that broke each example; -1: none so far.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        count: int,
+        stages: list[str],
+        compiling: CompileTime,
+        console: Console,
+    ) -> None:
+        self.broken_in = np.full(count, -1)
+        self._journal, self._printer = journal, ProgressPrinter(console)
+        self._remaining, self._compiling = RemainingTime(stages), compiling
+        for record in journal.records:
+            self._note(record, 0.0)
 
     def __call__(self, record: Record, progress: Progress) -> None:
         self._journal.add(record)
-        if self._first is None:
-            self._first = record.number
-        done = (progress.number - self._first) / (progress.passes - self._first)
-        self._progress(
-            done,
+        self._note(record, self._compiling.within(record.seconds))
+        self._printer.line(
             f"pass {progress.number + 1}/{progress.passes}  robust so far "
             f"{100 * progress.robust_accuracy:.2f}%",
+            self._remaining.seconds(progress.robust),
+            at_most=True,
         )
+
+    def _note(self, record: Record, compiling: float) -> None:
+        self._remaining.add(record, compiling)
+        self.broken_in[record.rows[record.broken]] = record.number
+
+
+KIND = Kind(("norm", "epsilon", "version", "seed"), judge)

@@ -1,7 +1,7 @@
-"""A file of an evaluation's records, from which it goes on after a stop.
+"""A file of finished batches, from which a stopped AutoAttack evaluation goes on.
 
-Records are appended, each with its length and checksum. What a kill leaves of one at
-the end is cut off, and its batch is attacked again.
+Records are appended, each with its length and checksum. If a kill leaves an incomplete
+record at the end, it is cut off, and its batch is attacked again.
 """
 
 import io
@@ -16,40 +16,41 @@ from ikl_jax.attacks.ensemble.passes import Record
 from train.base import files
 from train.base.errors import UserError
 
-HEADER = struct.Struct("<QI")  # bytes of what follows, and their checksum
+HEADER = struct.Struct("<QI")  # number of bytes that follow, and their checksum
 
 
 class Journal:
-    """The records in a file of one evaluation.
+    """The records of one evaluation in a file.
 
     Attributes:
-      records: those that were there.
+      path: of the file.
+      records: those that the file held when it was opened.
     """
 
     def __init__(self, path: pathlib.Path, fingerprint: str) -> None:
-        """Opens or begins the file.
+        """Opens the file, or creates it.
 
         Args:
           path: of the file.
-          fingerprint: of the evaluation, which a file that is there must have.
+          fingerprint: of the evaluation. An existing file must have the same.
 
         Raises:
-          UserError: it is of another evaluation, or cannot be read or written.
+          UserError: the file is of another evaluation, or cannot be read or written.
         """
-        self._path = path
+        self.path = path
         with files.written(path):
             path.touch()
             content = path.read_bytes()
         parts, whole = _parts(content)
-        if len(parts) < 2:  # an evaluation that came to nothing may be of another
+        if len(parts) < 2:  # there is no record, so nothing is lost
             whole = 0
             self.records = []
         else:
-            told = parts[0].decode(errors="replace")
-            if told != fingerprint:
+            found = parts[0].decode(errors="replace")
+            if found != fingerprint:
                 raise UserError(
-                    f"{path} holds the attacks of another model, data, key or threat: "
-                    f"{told}, not {fingerprint}. Delete it to begin anew"
+                    f"{path} holds the attacks of another model, data, key or epsilon: "
+                    f"{found}, not {fingerprint}. Delete it to start again"
                 )
             self.records = [_unpacked(part) for part in parts[1:]]
         with files.written(path):
@@ -60,7 +61,7 @@ class Journal:
             self._append(fingerprint.encode())
 
     def add(self, record: Record) -> None:
-        """Appends a record; it is on the disk when this returns."""
+        """Appends a record, which is on the disk when this returns."""
         buffer = io.BytesIO()
         np.savez(buffer, **record._asdict())
         self._append(buffer.getvalue())
@@ -69,14 +70,14 @@ class Journal:
         self._file.close()
 
     def _append(self, part: bytes) -> None:
-        with files.written(self._path):
+        with files.written(self.path):
             self._file.write(HEADER.pack(len(part), zlib.crc32(part)) + part)
             self._file.flush()
             os.fsync(self._file.fileno())
 
 
 def _parts(content: bytes) -> tuple[list[bytes], int]:
-    """The whole parts from the beginning on, and where they end."""
+    """The complete parts at the beginning of a file, and where they end."""
     parts, position = [], 0
     while position + HEADER.size <= len(content):
         size, crc = HEADER.unpack_from(content, position)

@@ -1,7 +1,8 @@
-"""Natural and PGD accuracy of weights on a split."""
+"""PGD on the cross-entropy, and the accuracies of weights with and without it."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,25 +13,25 @@ from jax.sharding import Mesh
 import ikl_jax
 from ikl_jax.types import Array
 from train.base.config import Config
-from train.data import pipeline
 from train.data.splits import Split
 from train.devices import sharding
+from train.evaluation.outputs import DeviceBatch, OutputsPass
 from train.evaluation.predictions import AttackedImages, Predictions
 from train.recipes import recipe
 from train.recipes.state import Weights
 
-# Steps compiled as one program on CPU, where loops of convolutions are slow: longer
-# attacks call it again from where it stopped.
+# Steps that are compiled as one program on CPU, where loops of convolutions are slow.
+# A longer attack calls the program again from where it stopped.
 CPU_CHUNK = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class PgdAttack:
-    """A PGD attack on the cross-entropy, as evaluation uses it.
+    """The settings of a PGD attack on the cross-entropy.
 
     Attributes:
       epsilon: radius in pixels of [0, 1].
-      norm: "linf" or "l2".
+      norm: "linf", "l2" or "l1".
       steps: of each restart.
       relative_step_size: in epsilons.
       restarts: uniform starts in the ball; 0: no attack at all.
@@ -50,6 +51,7 @@ class PgdAttack:
 
     @classmethod
     def of(cls, config: Config) -> "PgdAttack":
+        """The attack that a run's config evaluates by."""
         evaluation = config.evaluation
         return cls(
             epsilon=config.attack.epsilon,
@@ -60,103 +62,128 @@ class PgdAttack:
         )
 
 
+def attack_arguments(attack: PgdAttack, seed: int) -> dict[str, Any]:
+    """All that PGD depends on; nothing of it where there is no attack."""
+    if not attack.restarts:
+        return {"attack": "none"}
+    return {
+        "attack": "pgd",
+        "norm": attack.norm,
+        "epsilon": float(attack.epsilon),
+        "steps": attack.steps,
+        "relative_step_size": float(attack.relative_step_size),
+        "restarts": attack.restarts,
+        "seed": seed,
+    }
+
+
+def robust_accuracy(predictions: Predictions, attack: PgdAttack) -> dict[str, float]:
+    """The robust accuracy by the attack's name; empty where there is none."""
+    robust = predictions.robust_accuracy
+    return {} if robust is None else {attack.name: robust}
+
+
 class Evaluator:
-    """Compiled once, for any weights of one model."""
+    """Predictions for the examples and under PGD, compiled once for any weights."""
 
     def __init__(
         self, model: recipe.Model, split: Split, attack: PgdAttack, mesh: Mesh, *,
-        batch_size: int, seed: int = 0, between: Callable[[], None] = lambda: None,
+        num_classes: int, batch_size: int, seed: int = 0,
+        between: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
-        """`between` is called again and again, so that it can raise to interrupt."""
-        self._split, self._settings, self._mesh = split, attack, mesh
-        self._between = between
-        divided = mesh.shape["data"]
-        self._batch_size = min(batch_size, -(-len(split) // divided) * divided)
-        everywhere = sharding.replicated(mesh)  # so every process can read it
-        self._key = jax.random.key(seed)
-        self._model = model
-        self._to_pixels = jax.jit(recipe.to_pixels)
-        self._predict = jax.jit(self._prediction)
-        self._right = jax.jit(
-            lambda weights, x, labels: (self._prediction(weights, x) == labels, labels),
-            out_shardings=everywhere,
+        """An evaluator of weights of `model` on `split`.
+
+        Args:
+          model: takes images in [0, 1].
+          split: the examples.
+          attack: that they are attacked by.
+          mesh: of the devices.
+          num_classes: of the split; further logits of the model are padding.
+          batch_size: a multiple of the devices along the mesh's axis `data`.
+          seed: of the attack's random starts.
+          between: is called before every attack on a batch; it may raise to interrupt.
+        """
+        self._model, self._settings, self._between = model, attack, between
+        self._outputs = OutputsPass(
+            model, split, mesh, num_classes=num_classes, batch_size=batch_size
         )
+        self._key = jax.random.key(seed)
         self._first = jax.jit(
             lambda arrays, count: jax.tree.map(lambda array: array[:count], arrays),
             static_argnums=1,
-            out_shardings=everywhere,
-        )
-        self._all_finite = jax.jit(
-            lambda weights, x: jnp.isfinite(
-                recipe.evaluate_logits(model, weights, x)
-            ).all()
+            out_shardings=sharding.replicated(mesh),  # so every process can read them
         )
         self._start = jax.jit(self._random_start)
         self._advance = jax.jit(self._steps, static_argnames="steps")
 
-    def __call__(self, weights: Weights, limit: int | None = None) -> Predictions:
-        """The verdict on the first `limit` examples of the split (None: all)."""
-        limit = len(self._split) if limit is None else min(limit, len(self._split))
-        told, natural, robust = [], [], []
-        for (x, labels, index), valid in self._batches(limit):
-            right, shown = map(np.asarray, self._right(weights, x, labels))
-            told.append(shown[valid])
-            natural.append(right[valid])
-            for restart in range(self._settings.restarts):
-                self._between()
-                x_adv = self._attack(weights, x, labels, index, restart)
-                right = right & np.asarray(self._right(weights, x_adv, labels)[0])
-            robust.append(right[valid])
-        attacked = np.concatenate(robust) if self._settings.restarts else None
-        return Predictions(np.concatenate(told), np.concatenate(natural), attacked)
+    def __call__(
+        self, weights: Weights, limit: int | None = None, *, keep_logits: bool = False
+    ) -> Predictions:
+        """The predictions for the first `limit` examples of the split (None: all)."""
+        parts = [
+            self._batch(weights, batch, keep_logits)
+            for batch in self._outputs.batches(limit)
+        ]
+        indices, labels, predicted, resisted, logits = zip(*parts, strict=True)
+        return Predictions(
+            np.concatenate(indices), np.concatenate(labels), np.concatenate(predicted),
+            np.concatenate(resisted, axis=1) if self._settings.restarts else None,
+            np.concatenate(logits) if keep_logits else None,
+        )  # fmt: skip
 
     def is_finite(self, weights: Weights) -> bool:
-        """Whether the logits of the first batch are numbers."""
-        (x, _, _), _ = next(self._batches(len(self._split)))
-        return bool(self._all_finite(weights, x))
+        """Whether the logits of the first batch are finite numbers."""
+        outputs = next(self._outputs(weights))
+        return bool(np.isfinite(outputs.logits).all())
 
     def examples(self, weights: Weights, count: int = 8) -> AttackedImages:
-        """The first `count` examples of the split and a first restart's attack."""
-        (x, labels, index), _ = next(self._batches(len(self._split)))
-        shown = (x, labels, self._predict(weights, x))
-        if self._settings.restarts:
-            x_adv = self._attack(weights, x, labels, index, 0)
-            shown = (*shown, x_adv, self._predict(weights, x_adv))
-        return AttackedImages(*map(np.asarray, self._first(shown, count)))
+        """The first `count` images of the split, attacked by the first restart."""
+        batch = next(self._outputs.batches())
+        count = min(count, int(batch.valid.sum()))
+        x, labels = self._first((batch.x, batch.labels), count)
+        images = AttackedImages(
+            np.asarray(x), np.asarray(labels),
+            self._outputs.of_batch(weights, batch).predicted[:count],
+        )  # fmt: skip
+        if not self._settings.restarts:
+            return images
+        x_adv = self._attack(weights, batch, 0)
+        outputs = self._outputs.of_batch(weights, batch, x_adv)
+        return images._replace(
+            x_adv=np.asarray(self._first(x_adv, count)),
+            adversarial=outputs.predicted[:count],
+        )
 
-    def _batches(
-        self, limit: int
-    ) -> Iterator[tuple[tuple[Array, Array, Array], np.ndarray]]:
-        """Images, labels and indices on the devices, and which rows are no padding."""
-        for batch, valid in pipeline.evaluation_batches(
-            self._split,
-            self._batch_size,
-            limit,
-            lambda size: sharding.local_rows(size, self._mesh),
-        ):
-            arrays = sharding.put(batch, self._mesh, self._batch_size)
-            x = self._to_pixels(arrays["image"])
-            yield (x, arrays["label"], arrays["index"]), valid
+    def _batch(
+        self, weights: Weights, batch: DeviceBatch, keep_logits: bool
+    ) -> Predictions:
+        outputs = self._outputs.of_batch(weights, batch)
+        resisted = []
+        for restart in range(self._settings.restarts):
+            self._between()
+            x_adv = self._attack(weights, batch, restart)
+            attacked = self._outputs.of_batch(weights, batch, x_adv)
+            resisted.append(attacked.predicted == outputs.labels)
+        return Predictions(
+            outputs.indices, outputs.labels, outputs.predicted,
+            np.stack(resisted) if resisted else None,
+            outputs.logits if keep_logits else None,
+        )  # fmt: skip
 
-    def _attack(
-        self, weights: Weights, x: Array, labels: Array, index: Array, restart: int
-    ) -> Array:
-        """Adversarial examples; `index` seeds each one's start, whatever the batch."""
-        x_adv = self._start(x, index, restart)
+    def _attack(self, weights: Weights, batch: DeviceBatch, restart: int) -> Array:
+        """Adversarial examples; those of an image do not depend on its batch."""
+        x_adv = self._start(batch.x, batch.indices, restart)
         left = self._settings.steps
         chunk = CPU_CHUNK if jax.default_backend() == "cpu" else left
         while left > 0:
             steps = min(chunk, left)
-            x_adv = self._advance(weights, x, x_adv, labels, steps=steps)
+            x_adv = self._advance(weights, batch.x, x_adv, batch.labels, steps=steps)
             left -= steps
         return x_adv
 
-    def _prediction(self, weights: Weights, x: Array) -> Array:
-        return jnp.argmax(recipe.evaluate_logits(self._model, weights, x), axis=-1)
-
-    def _random_start(self, x: Array, index: Array, restart: int) -> Array:
+    def _random_start(self, x: Array, indices: Array, restart: int) -> Array:
         key = jax.random.fold_in(self._key, restart)
-        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(index)
+        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(indices)
         return ikl_jax.attacks.pgd(
             lambda x: jnp.zeros(len(x)), x, steps=0, step_size=0.0, key=keys,
             epsilon=self._settings.epsilon, norm=self._settings.norm,

@@ -1,4 +1,4 @@
-"""What a model predicts for examples, as they are and attacked."""
+"""What a model predicts for examples, as they are and after an attack."""
 
 from typing import NamedTuple
 
@@ -6,35 +6,64 @@ import numpy as np
 
 
 class Predictions(NamedTuple):
-    """What a model made of each of `N` examples, `[N]` each.
+    """What a model predicts for `N` examples.
 
     Attributes:
-      labels: of the examples.
-      natural: whether it is right about the example as it is.
-      robust: whether it is right on every attack too; None: none was made.
+      indices: `[N]`, the position of each example within its split.
+      labels: `[N]`.
+      predicted: `[N]`, the class that is predicted for the example as it is.
+      resisted: `[R, N]`, whether the label is predicted for the adversarial example of
+        each of R restarts; None: no attack was made.
+      logits: `[N, C]` of the examples as they are; None: not kept.
     """
 
+    indices: np.ndarray
     labels: np.ndarray
-    natural: np.ndarray
-    robust: np.ndarray | None
+    predicted: np.ndarray
+    resisted: np.ndarray | None = None
+    logits: np.ndarray | None = None
+
+    @property
+    def correct(self) -> np.ndarray:
+        """`[N]`, whether the label is predicted for the example as it is."""
+        return self.predicted == self.labels
+
+    @property
+    def robust(self) -> np.ndarray | None:
+        """`[N]`, whether it is predicted after every restart of the attack too."""
+        if self.resisted is None:
+            return None
+        return self.correct & self.resisted.all(axis=0)
 
     @property
     def natural_accuracy(self) -> float:
-        return float(self.natural.mean())
+        return float(self.correct.mean())
 
     @property
     def robust_accuracy(self) -> float | None:
-        return None if self.robust is None else float(self.robust.mean())
+        robust = self.robust
+        return None if robust is None else float(robust.mean())
 
     @property
     def score(self) -> float:
-        """What the best weights have most of: robust accuracy where it is known."""
+        """The metric by which the best weights are chosen.
+
+        It is the robust accuracy, or the natural one where no attack was made.
+        """
         robust = self.robust_accuracy
         return self.natural_accuracy if robust is None else robust
 
 
 class AttackedImages(NamedTuple):
-    """Some examples, and what the model says of them; None: they were not attacked."""
+    """Images, adversarial examples of them, and what a model predicts for both.
+
+    Attributes:
+      x: `[n, H, W, K]` in [0, 1].
+      labels: `[n]`.
+      natural: `[n]`, the classes that are predicted for `x`.
+      x_adv: `[n, H, W, K]`; None: the images were not attacked.
+      adversarial: `[n]`, the classes that are predicted for `x_adv`.
+    """
 
     x: np.ndarray
     labels: np.ndarray

@@ -1,23 +1,25 @@
-"""What is judged: a network with weights, and the data that it is judged on."""
+"""What is evaluated: a network with weights, and the data that it is evaluated on."""
 
 import dataclasses
+import json
 import pathlib
 import sys
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding
 
 from train.base.config import Config
 from train.base.errors import UserError, explained
-from train.data import sources
+from train.data import fingerprint, sources
 from train.data.splits import DataSet
 from train.devices import sharding
+from train.experiment import checkpoint, settings
 from train.experiment import run as runs
-from train.experiment import settings
 from train.experiment.run import Run
 from train.networks import classes, converted
 from train.recipes.recipe import Model
@@ -26,17 +28,17 @@ from train.recipes.state import Weights
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """A network with weights, and the data that it is judged on.
+    """A network with weights, and the data that it is evaluated on.
 
     Attributes:
-      config: the default of what it is judged by.
-      data: whose test part it is judged on.
+      config: with the defaults of the evaluation.
+      data: whose test part is evaluated on.
       model: takes images in [0, 1].
       weights: of the model.
       mesh: of the devices.
       workdir: where results are written.
-      name: of the weights.
-      told: what else the results are to say of them.
+      name: of the weights, for people.
+      identity: which weights these are: fields of every record.
     """
 
     config: Config
@@ -46,15 +48,55 @@ class Target:
     mesh: Mesh
     workdir: pathlib.Path
     name: str
-    told: dict[str, Any]
+    identity: dict[str, Any]
+
+    @property
+    def sharding(self) -> NamedSharding:
+        """Of a batch over the devices."""
+        return sharding.over_batch(self.mesh)
+
+    def arguments(self, num_examples: int) -> dict[str, Any]:
+        """What results on the first `num_examples` depend on, besides the attack."""
+        data = self.config.data
+        sizes = [data.image_size, data.resize_shorter] if data.image_size else []
+        return {
+            **self.identity,
+            "weights_checksum": weights_checksum(self.weights),
+            "dataset": data.source,
+            "data_fingerprint": fingerprint.of_split(self.data.test),
+            **({"image_sizes": sizes} if sizes else {}),
+            "evaluated_on": data.evaluate_on,
+            "num_examples": num_examples,
+        }
+
+    def described_part(self, num_examples: int) -> str:
+        """How many examples of how many, for people."""
+        whole = len(self.data.test)
+        of_whole = "" if num_examples == whole else f" of {whole}"
+        return f"{num_examples}{of_whole} examples"
+
+    def described_examples(self, labels: np.ndarray) -> dict[str, Any]:
+        """Which examples these are: fields of a record.
+
+        The first examples of a folder are those of its first classes, so the record
+        names the number of classes.
+        """
+        return {
+            "part_examples": len(self.data.test),
+            "evaluated_classes": len(np.unique(labels)),
+        }
 
 
 def of_run(
     workdir: pathlib.Path, kind: str | None, changed: Mapping[str, Any]
 ) -> Target:
-    """A run's last, averaged or best weights; None: averaged ones, if it keeps them.
+    """The last, averaged or best weights of a run.
 
-    With other values of the fields that `changed` names.
+    Args:
+      workdir: of the run.
+      kind: "last", "averaged" or "best"; None: the averaged ones if the run keeps
+        them, else the last.
+      changed: fields of the run's config that have another value here.
 
     Raises:
       UserError: there is no such run, or no such weights, or a field changes the model.
@@ -69,19 +111,22 @@ def of_run(
     run = runs.reopen(workdir, changed)
     step, weights, kind = _weights(run, workdir, kind)
     source, dtype = run.config.data.source, run.config.model.dtype
-    name = f"{kind} weights"
+    name = f"{kind} weights of step {step}"
     if source != trained.data.source:
         name += f" on {source}"
     if dtype != trained.model.dtype:
         name += f" in {dtype}"
     return Target(
         run.config, run.data, run.model, weights, run.mesh, workdir, name,
-        {"step": step, "weights": kind, "dataset": source},
+        {
+            "model": run.config.model.name, "dtype": dtype, "weights": kind,
+            "step": step,
+        },
     )  # fmt: skip
 
 
 def of_file(path: pathlib.Path, config: Config, workdir: pathlib.Path) -> Target:
-    """Weights that `train.convert` has written, on the data that a config names.
+    """The weights of a file of `train.convert`, on the data that a config names.
 
     Raises:
       UserError: the file is not that, it is not for such images or classes, or the data
@@ -102,12 +147,22 @@ def of_file(path: pathlib.Path, config: Config, workdir: pathlib.Path) -> Target
     weights = Weights(variables["params"], variables.get("batch_stats", {}))
     weights = jax.device_put(weights, sharding.replicated(mesh))
     return Target(
-        config, data, network, weights, mesh, workdir, path.name,
-        {"weights": str(path), "model": read.model, "dataset": config.data.source},
+        config, data, network, weights, mesh, workdir,
+        f"{path.name} on {config.data.source}",
+        {
+            "model": read.model, "normalize": read.normalize, "dtype": "float32",
+            "weights": path.name,
+        },
     )  # fmt: skip
 
 
-def examples(data: DataSet, limit: int | None) -> tuple[np.ndarray, np.ndarray]:
+def weights_checksum(weights: Weights) -> str:
+    """Eight hexadecimal digits that differ if any number in the weights does."""
+    content = json.dumps(checkpoint.digests(weights), sort_keys=True)
+    return f"{zlib.crc32(content.encode()):08x}"
+
+
+def images(data: DataSet, limit: int | None) -> tuple[np.ndarray, np.ndarray]:
     """The first of the test part (None: all): float32 in [0, 1], and labels."""
     count = min(limit or len(data.test), len(data.test))
     batch = data.test.take(np.arange(count))
@@ -117,7 +172,7 @@ def examples(data: DataSet, limit: int | None) -> tuple[np.ndarray, np.ndarray]:
 def _weights(
     run: Run, workdir: pathlib.Path, kind: str | None
 ) -> tuple[int, Weights, str]:
-    """The step, the weights and what to call them."""
+    """The step, the weights and their kind."""
 
     def report(message: str) -> None:
         print(f"warning: {message}", file=sys.stderr)
@@ -127,7 +182,7 @@ def _weights(
         return saved.step, saved.tree, kind
     state = runs.newest_state(run, workdir, report)
     if kind == "averaged" and state.averaged is None:
-        raise UserError("--weights=averaged: this run averages none")
+        raise UserError("--weights=averaged: this run keeps no averaged weights")
     kind = kind or ("last" if state.averaged is None else "averaged")
     weights = state.weights if kind == "last" else state.evaluated
     return int(state.step), weights, kind

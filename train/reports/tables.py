@@ -1,52 +1,107 @@
-"""Runs side by side: a row a run, a column a measure."""
+"""Runs side by side: a row for each set of weights, a column for each measure."""
 
 import pathlib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.table import Table
 
+from train.reports.rows import Column, Record, Row, rows
 
-def table(results: dict[str, dict]) -> Table:
-    """A row a run; a column for each attack that any of them was judged by."""
-    robust = {name: _robust(result) for name, result in results.items()}
-    attacks = sorted({attack for judged in robust.values() for attack in judged})
-    columns = ["run", "data", "steps", "seconds", "natural"]
-    columns += [f"{_lines(name)}\nat {epsilon:.3g}" for name, epsilon in attacks]
-    by_shots = [result.get("accuracy_by_shots", {}) for result in results.values()]
-    groups = list(dict.fromkeys(group for shots in by_shots for group in shots))
-    columns += [f"{group}\nshot" for group in groups]
-    shown = Table()
+
+def table(
+    results: Mapping[str, Record | None],
+    records: Mapping[str, Iterable[Record]] | None = None,
+) -> Table:
+    """A table of runs.
+
+    Args:
+      results: what each run's `result.json` holds; None: there is none.
+      records: what each run's `evaluation.json` holds.
+    """
+    records = records or {}
+    shown = [
+        row
+        for name, result in results.items()
+        for row in rows(pathlib.Path(name).name, result, records.get(name, ()))
+    ]
+    attacks = _columns(shown)
+    # Named where a run has several, or was not trained here.
+    names_weights = len(shown) > len(results) or None in results.values()
+    groups = list(dict.fromkeys(group for row in shown for group in _by_shots(row)))
+    left = ["run", *(["weights"] if names_weights else []), "data"]
+    right = ["steps", "seconds", "natural", *attacks.values()]
+    drawn = Table()
+    for column in left:
+        drawn.add_column(column, overflow="fold")
+    for column in [*right, *(f"{group}\nshot" for group in groups)]:
+        drawn.add_column(column, justify="right", overflow="fold")
+    for row in shown:
+        drawn.add_row(
+            row.run,
+            *([_weights(row, shown)] if names_weights else []),
+            row.data,
+            *_training(row.result),
+            _percent(row.natural["natural_accuracy"]) + _part(row.natural, row),
+            *(_cell(row, column) for column in attacks),
+            *(_percent(_by_shots(row).get(group)) for group in groups),
+        )
+    return drawn
+
+
+def _columns(shown: Iterable[Row]) -> dict[Column, str]:
+    """The headings of all attacks; step sizes are in them where one has several."""
+    columns = sorted(
+        {column for row in shown for column in row.robust()},
+        key=lambda column: (*column[:2], column.relative_step_size or 0.0),
+    )
+    names = [column[:2] for column in columns]
+    headings = {}
     for column in columns:
-        shown.add_column(
-            column, justify="left" if column in ("run", "data") else "right"
-        )
-    for (name, result), shots in zip(results.items(), by_shots, strict=True):
-        shown.add_row(
-            pathlib.Path(name).name,
-            f"{result['dataset']} ({result['evaluated_on']})",
-            str(result["steps"]),
-            f"{result['seconds']:.0f}",
-            _percent(result["natural_accuracy"]),
-            *(robust[name].get(attack, "") for attack in attacks),
-            *(_percent(shots.get(group)) for group in groups),
-        )
-    return shown
+        # On lines, so that a terminal of 80 columns has room for it.
+        lines = [*column.attack.split("_"), f"at {column.epsilon:.3g}"]
+        if names.count(column[:2]) > 1 and column.relative_step_size is not None:
+            lines.append(f"step {column.relative_step_size:.3g}ε")
+        headings[column] = "\n".join(lines)
+    return headings
 
 
-def _robust(result: dict[str, Any]) -> dict[tuple[str, float], str]:
-    """What each attack at its epsilon says, and on how many examples if not on all."""
-    told = {}
-    for verdict in (result, *result.get("autoattack", ())):
-        count = verdict["num_examples"]
-        part = "" if count == result["num_examples"] else f" (of {count})"
-        for attack, accuracy in verdict["robust_accuracy"].items():
-            told[attack, verdict["epsilon"]] = _percent(accuracy) + part
-    return told
+def _weights(row: Row, shown: Iterable[Row]) -> str:
+    """The weights of a row, with checksums where other rows look the same."""
+    name = (row.run, row.weights, row.data)
+    alike = [other for other in shown if (other.run, other.weights, other.data) == name]
+    weights = row.weights if len(alike) == 1 else f"{row.weights}, {row.checksums}"
+    return weights.replace(", ", "\n")  # for a terminal of 80 columns
 
 
-def _lines(name: str) -> str:
-    """An attack's name on lines, so that a terminal of 80 columns has room for it."""
-    return name.replace("_", "\n")
+def _training(result: Record | None) -> tuple[str, str]:
+    """Steps and seconds."""
+    if result is None:
+        return "", ""
+    return str(result["steps"]), f"{result['seconds']:.0f}"
+
+
+def _cell(row: Row, column: Column) -> str:
+    """The accuracies under an attack, a line for each number of examples and seed."""
+    entries = row.robust().get(column, [])
+    counts = [record["num_examples"] for record, _ in entries]
+    lines = []
+    for record, accuracy in entries:
+        line = _percent(accuracy) + _part(record, row)
+        if counts.count(record["num_examples"]) > 1 and "seed" in record:
+            line += f" (seed {record['seed']})"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _part(record: Record, row: Row) -> str:
+    """How many examples an accuracy is of, if not of all."""
+    count = record["num_examples"]
+    return "" if count == row.whole else f" (of {count})"
+
+
+def _by_shots(row: Row) -> dict[str, Any]:
+    return row.natural.get("accuracy_by_shots", {})
 
 
 def _percent(value: float | None) -> str:

@@ -21,6 +21,7 @@ from train.devices import processes, sharding
 from train.devices.preemption import Preempted, Watch
 from train.evaluation.pgd import Evaluator, PgdAttack
 from train.evaluation.predictions import Predictions
+from train.evaluation.target import weights_checksum
 from train.experiment import settings
 from train.experiment.checkpoint import Checkpoints
 from train.experiment.run import BEST, CHECKPOINTS, Run, build
@@ -121,7 +122,10 @@ def _train(run: Run, workdir: pathlib.Path, console: Console, watch: Watch) -> d
     if processes.is_main():
         pictures.save(workdir / "examples.png", examples, PgdAttack.of(run.config))
     weights = "last" if state.averaged is None else "averaged"
-    return results.of(run, predictions, weights=weights, seconds=parts.seconds())
+    return results.of(
+        run, predictions, weights=weights,
+        checksum=weights_checksum(state.evaluated), seconds=parts.seconds(),
+    )  # fmt: skip
 
 
 def _set_up(
@@ -139,6 +143,7 @@ def _set_up(
     origins = {"data": data, **taught.origins}
     evaluator = Evaluator(
         run.model, run.data.test, PgdAttack.of(config), run.mesh,
+        num_classes=run.data.num_classes,
         batch_size=config.evaluation.batch_size, seed=config.seed,
         between=watch.check,
     )  # fmt: skip

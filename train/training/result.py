@@ -7,20 +7,24 @@ import flax
 import jax
 
 import ikl_jax
+from train.data import fingerprint
 from train.devices import processes
-from train.evaluation.measures.summary import summary
-from train.evaluation.pgd import PgdAttack
+from train.evaluation.measures import measured
+from train.evaluation.pgd import PgdAttack, attack_arguments, robust_accuracy
 from train.evaluation.predictions import Predictions
 from train.experiment.run import Run
 
 
-def of(run: Run, predictions: Predictions, *, weights: str, seconds: float) -> dict:
+def of(
+    run: Run, predictions: Predictions, *, weights: str, checksum: str, seconds: float
+) -> dict[str, Any]:
     """The result of a finished run.
 
     Args:
       run: that has finished.
       predictions: of the weights that the run is judged by.
       weights: which these are, "last" or "averaged".
+      checksum: of these weights.
       seconds: that training took.
     """
     config = run.config
@@ -28,10 +32,16 @@ def of(run: Run, predictions: Predictions, *, weights: str, seconds: float) -> d
         "config": config.name,
         "dataset": config.data.source,
         "weights": weights,
+        "weights_checksum": checksum,
+        "dtype": config.model.dtype,
         "epochs": config.epochs,
         "steps": run.total_steps,
         "seconds": round(seconds, 2),
-        **summary(config, run.data, predictions, PgdAttack.of(config)),
+        "data_fingerprint": fingerprint.of_split(run.data.test),
+        "evaluated_on": config.data.evaluate_on,
+        "num_examples": len(predictions.labels),
+        **_attacked(run, predictions),
+        **measured(predictions, run.data, config),
         **_synthetic(run),
         **_undecodable(run),
         "versions": {
@@ -40,6 +50,22 @@ def of(run: Run, predictions: Predictions, *, weights: str, seconds: float) -> d
             "flax": flax.__version__,
             "ikl_jax": ikl_jax.__version__,
         },
+    }
+
+
+def _attacked(run: Run, predictions: Predictions) -> dict[str, Any]:
+    """Robust accuracy, and if an attack was made, all that it depends on."""
+    attack = PgdAttack.of(run.config)
+    found = {"robust_accuracy": robust_accuracy(predictions, attack)}
+    if not attack.restarts:
+        return found
+    arguments = attack_arguments(attack, run.config.seed)
+    return {
+        "epsilon": arguments.pop("epsilon"),
+        "norm": arguments.pop("norm"),
+        # Apart, since `steps` of a result are those of the training.
+        "attack": arguments,
+        **found,
     }
 
 

@@ -45,7 +45,7 @@ def test_what_is_added_is_there(tmp_path):
 def test_another_evaluations_is_refused(tmp_path):
     path = written(tmp_path / "journal")
     before = path.read_bytes()
-    with pytest.raises(UserError, match="another model, data, key or threat: an eval"):
+    with pytest.raises(UserError, match="another model, data, key or epsilon: an eval"):
         Journal(path, "another evaluation")
     assert path.read_bytes() == before
 

@@ -8,10 +8,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from train.base.config import Config
 from train.data.splits import DataSet
+from train.evaluation.measures import by_class
+from train.evaluation.measures.measure import Fields
 from train.evaluation.predictions import Predictions
 
 GROUPS = ("many", "medium", "few")
+
+
+def measure(predictions: Predictions, data: DataSet, config: Config) -> Fields:
+    """The accuracies, for a training part that is made long-tailed or listed."""
+    # For others all labels would be read, which takes long where they lie on disk.
+    if config.data.imbalance_ratio == 1 and not config.data.train_list:
+        return {}
+    found = accuracies(predictions, data, config.evaluation.shots)
+    return {"accuracy_by_shots": found} if found else {}
 
 
 def accuracies(
@@ -20,29 +32,25 @@ def accuracies(
     """Natural accuracy of each group, the mean over its classes.
 
     Args:
-      predictions: on the part of `data` that is evaluated.
+      predictions: for the evaluated part of `data`.
       data: its training part says how many examples each class has.
       thresholds: few-shot classes have fewer training examples than the first,
         many-shot classes more than the second.
 
     Returns:
-      One number a group that has evaluated classes. Empty where all classes are of one
-      group, as those of balanced data are.
+      One number for each group that has evaluated classes. Empty where all classes are
+      in one group, as those of balanced data are.
     """
     counts = np.bincount(data.train.labels, minlength=data.num_classes)
     fewest, most = thresholds
     group_of = np.where(counts > most, 0, np.where(counts < fewest, 2, 1))
     if len(np.unique(group_of)) == 1:
         return {}
-    evaluated = np.unique(predictions.labels)
-    by_class = np.array(
-        [predictions.natural[predictions.labels == label].mean() for label in evaluated]
+    found = by_class.accuracies(
+        predictions.labels, predictions.predicted, data.num_classes
     )
-    members = {
-        name: group_of[evaluated] == number for number, name in enumerate(GROUPS)
-    }
+    evaluated = np.isfinite(found)
+    members = {name: evaluated & (group_of == i) for i, name in enumerate(GROUPS)}
     return {
-        name: float(by_class[here].mean())
-        for name, here in members.items()
-        if here.any()
+        name: float(found[here].mean()) for name, here in members.items() if here.any()
     }

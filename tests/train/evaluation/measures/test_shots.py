@@ -21,8 +21,8 @@ def data(*counts):
 def predictions(**right_of):
     """By class: how many of its four examples are right."""
     labels = np.repeat([int(name[1:]) for name in right_of], 4)
-    natural = np.concatenate([np.arange(4) < right for right in right_of.values()])
-    return Predictions(labels, natural, None)
+    right = np.concatenate([np.arange(4) < right for right in right_of.values()])
+    return Predictions(np.arange(len(labels)), labels, np.where(right, labels, -1))
 
 
 def test_each_group_is_the_mean_over_its_classes():

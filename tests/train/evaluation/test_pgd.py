@@ -1,0 +1,95 @@
+"""PGD's predictions: by restart, whatever the batch, and of what they are."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ikl_jax import models
+from tests.conftest import small_images
+from train.data.splits import InMemory
+from train.devices import sharding
+from train.evaluation.pgd import Evaluator, PgdAttack
+from train.evaluation.predictions import Predictions
+from train.recipes.state import Weights
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    """A linear one that is right about most of the images, and their split."""
+    images, labels = small_images()
+    split = InMemory(images[:37, ..., None], labels[:37].astype(np.int32))
+    model = models.create("cnn_4", 4)
+    variables = model.init(jax.random.key(3), jnp.zeros((1, 12, 12, 1)))
+    return model, Weights(variables["params"], {}), split
+
+
+def predictions(classifier, *, batch_size=16, keep_logits=False, limit=None, **attack):
+    model, weights, split = classifier
+    evaluator = Evaluator(
+        model, split, PgdAttack(**{"epsilon": 0.1, "steps": 3, **attack}),
+        sharding.create_mesh(), num_classes=4, batch_size=batch_size, seed=5,
+    )  # fmt: skip
+    return evaluator(weights, limit, keep_logits=keep_logits)
+
+
+def test_of_each_restart_whatever_the_batch(classifier):
+    found = predictions(classifier, restarts=2, keep_logits=True)
+    assert found.resisted.shape == (2, 37)
+    np.testing.assert_array_equal(found.predicted, found.logits.argmax(axis=1))
+    np.testing.assert_array_equal(
+        found.robust, found.correct & found.resisted[0] & found.resisted[1]
+    )
+    other = predictions(classifier, restarts=2, batch_size=8, limit=20)
+    for name in ("indices", "labels", "predicted"):
+        np.testing.assert_array_equal(
+            getattr(other, name), getattr(found, name)[:20], err_msg=name
+        )
+    np.testing.assert_array_equal(other.resisted, found.resisted[:, :20])
+    assert other.logits is None
+
+
+def test_in_a_ball_of_no_size_nothing_changes(classifier):
+    found = predictions(classifier, epsilon=0.0)
+    np.testing.assert_array_equal(found.resisted[0], found.correct)
+    assert found.score == found.robust_accuracy == found.natural_accuracy
+
+
+def test_without_restarts_there_is_natural_accuracy_alone(classifier):
+    found = predictions(classifier, restarts=0)
+    assert found.resisted is found.robust is found.robust_accuracy is None
+    assert found.score == found.natural_accuracy
+
+
+def test_robust_is_right_as_it_is_and_after_every_restart():
+    labels = np.array([0, 1, 2, 3])
+    found = Predictions(
+        np.arange(4), labels, np.array([0, 1, 2, 0]),
+        np.array([[True, True, False, True], [True, False, True, True]]),
+    )  # fmt: skip
+    np.testing.assert_array_equal(found.robust, [True, False, False, False])
+    assert (found.natural_accuracy, found.robust_accuracy) == (0.75, 0.25)
+
+
+def test_few_images_are_shown_as_many_as_there_are(classifier):
+    model, weights, split = classifier
+    few = InMemory(split.images[:5], split.labels[:5])
+    evaluator = Evaluator(
+        model, few, PgdAttack(epsilon=0.1, steps=1), sharding.create_mesh(),
+        num_classes=4, batch_size=16,
+    )  # fmt: skip
+    images = evaluator.examples(weights)
+    assert {len(array) for array in images} == {5}
+    np.testing.assert_array_equal(images.labels, few.labels)
+    assert 0 < np.abs(images.x_adv - images.x).max() <= 0.1 + 1e-6
+
+
+def test_logits_that_are_not_finite_are_noticed(classifier):
+    model, weights, split = classifier
+    evaluator = Evaluator(
+        model, split, PgdAttack(epsilon=0.1), sharding.create_mesh(),
+        num_classes=4, batch_size=16,
+    )  # fmt: skip
+    assert evaluator.is_finite(weights)
+    ruined = jax.tree.map(lambda leaf: leaf * jnp.nan, weights)
+    assert not evaluator.is_finite(ruined)

@@ -1,0 +1,133 @@
+"""Records: one for each judgement, which nothing else replaces or loses."""
+
+import json
+import threading
+
+import numpy as np
+import pytest
+
+from train.base.errors import UserError
+from train.evaluation import records
+from train.evaluation.judgement import Judgement, Kind, Options, check_options
+
+ARGUMENTS = {
+    "attack": "pgd", "norm": "linf", "epsilon": 0.12, "steps": 5,
+    "relative_step_size": 0.25, "restarts": 1, "seed": 0, "model": "cnn",
+    "dtype": "float32", "weights": "averaged", "step": 44,
+    "weights_checksum": "12345678", "dataset": "digits",
+    "data_fingerprint": "360 of 8x8x1 (0)", "evaluated_on": "test",
+    "num_examples": 360,
+}  # fmt: skip
+
+
+def judgement(accuracy=0.5, **changed):
+    arguments = {**ARGUMENTS, **changed}
+    results = {"natural_accuracy": 0.9, "robust_accuracy": {"pgd5": accuracy}}
+    arrays = {"robust": np.arange(4) < 4 * accuracy}
+    return Judgement("pgd5 at 0.12, averaged weights", arguments, results, arrays)
+
+
+def accuracies(workdir):
+    return [
+        record["robust_accuracy"]["pgd5"] for record in records.read(workdir).values()
+    ]
+
+
+OTHERS = {
+    "attack": "autoattack", "norm": "l2", "epsilon": 0.1200001, "steps": 6,
+    "relative_step_size": 0.025, "restarts": 2, "seed": 1, "model": "cnn_4",
+    "dtype": "bfloat16", "weights": "best", "step": 22,
+    "weights_checksum": "12345679", "dataset": "npz:digits.npz",
+    "data_fingerprint": "360 of 8x8x1 (1)", "evaluated_on": "validation",
+    "num_examples": 64,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("argument", ARGUMENTS)
+def test_another_argument_is_another_judgement(tmp_path, argument):
+    records.add(tmp_path, judgement(0.5))
+    records.add(tmp_path, judgement(0.75, **{argument: OTHERS[argument]}))
+    assert accuracies(tmp_path) == [0.5, 0.75]
+    first, second = (
+        records.per_example(tmp_path, record)
+        for record in records.read(tmp_path).values()
+    )
+    assert (first["robust"].mean(), second["robust"].mean()) == (0.5, 0.75)
+
+
+def test_the_same_judgement_replaces_itself(tmp_path):
+    records.add(tmp_path, judgement(0.5, seed=1))
+    records.add(tmp_path, judgement(0.5))
+    record = records.add(tmp_path, judgement(0.25))
+    assert accuracies(tmp_path) == [0.5, 0.25]
+    assert records.per_example(tmp_path, record)["robust"].mean() == 0.25
+    assert len(list((tmp_path / "evaluations").iterdir())) == 2
+
+
+def test_a_record_holds_its_arguments_and_results(tmp_path):
+    record = records.add(tmp_path, judgement())
+    assert record.items() >= ARGUMENTS.items()
+    assert record["robust_accuracy"] == {"pgd5": 0.5}
+    (key,) = records.read(tmp_path)
+    assert record["per_example"] == f"evaluations/pgd5-at-0.12-{key[-9:-1]}.npz"
+    assert (tmp_path / record["per_example"]).exists()
+
+
+def test_records_that_are_added_at_the_same_time_are_all_there(tmp_path):
+    def add(first):
+        for seed in range(first, first + 12):
+            records.add(tmp_path, judgement(seed=seed))
+
+    threads = [threading.Thread(target=add, args=(100 * i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seeds = {record["seed"] for record in records.read(tmp_path).values()}
+    assert seeds == {100 * i + j for i in range(4) for j in range(12)}
+
+
+def test_records_of_earlier_versions_stay_as_they_are(tmp_path):
+    old = {"pgd5 at 0.12, averaged weights": {"robust_accuracy": {"pgd5": 0.125}}}
+    (tmp_path / "evaluation.json").write_text(json.dumps(old))
+    records.add(tmp_path, judgement())
+    assert accuracies(tmp_path) == [0.125, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"cut', r"evaluation.json cannot be read"),
+        ("[1, 2]", r"must hold a JSON object of records by name"),
+        ('{"pgd": 0.5}', r"'pgd' is no record of train.evaluate"),
+        ('{"pgd": {"steps": 5}}', r"it has no field robust_accuracy"),
+    ],
+)
+def test_a_file_that_holds_something_else_is_refused_and_kept(
+    tmp_path, content, message
+):
+    (tmp_path / "evaluation.json").write_text(content)
+    with pytest.raises(UserError, match=message):
+        records.add(tmp_path, judgement())
+    assert (tmp_path / "evaluation.json").read_text() == content
+
+
+def test_a_per_example_file_that_is_gone(tmp_path):
+    record = records.add(tmp_path, judgement())
+    (tmp_path / record["per_example"]).unlink()
+    with pytest.raises(UserError, match=r"pgd5-at-0.12-.*npz cannot be read"):
+        records.per_example(tmp_path, record)
+
+
+def test_options_of_other_kinds_are_refused():
+    nothing = lambda target, options, console: iter(())
+    kinds = {
+        "pgd": Kind(("steps", "seed"), nothing),
+        "other": Kind(("version", "seed"), nothing),
+        "third": Kind(("version",), nothing),
+    }
+    check_options("pgd", Options(steps=3, seed=1, num_examples=5, picture=False), kinds)
+    with pytest.raises(
+        UserError, match="--version is for --attack=other or third, not for pgd"
+    ):
+        check_options("pgd", Options(steps=3, version="standard"), kinds)

@@ -1,0 +1,156 @@
+"""Runs side by side: what stands in a row, and that nothing stands beside the wrong."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from train.reports import tables
+from train.reports.rows import rows
+
+RESULT = {
+    "config": "digits", "dataset": "digits", "weights": "averaged", "steps": 44,
+    "weights_checksum": "aaaaaaaa", "dtype": "float32", "seconds": 7.3,
+    "data_fingerprint": "360 of 8x8x1 (0)", "evaluated_on": "test",
+    "num_examples": 360, "natural_accuracy": 0.9, "epsilon": 0.12, "norm": "linf",
+    "robust_accuracy": {"pgd5": 0.5},
+    "attack": {
+        "attack": "pgd", "steps": 5, "relative_step_size": 0.5, "restarts": 1, "seed": 0
+    },
+}  # fmt: skip
+
+
+def record(accuracy, *, attack="pgd5", **changed):
+    made = {
+        "attack": "pgd", "norm": "linf", "epsilon": 0.12, "steps": 5,
+        "relative_step_size": 0.5, "restarts": 1, "seed": 0, "weights": "averaged",
+        "step": 44, "weights_checksum": "aaaaaaaa", "dtype": "float32",
+        "dataset": "digits", "data_fingerprint": "360 of 8x8x1 (0)",
+        "evaluated_on": "test", "num_examples": 360, "part_examples": 360,
+        "natural_accuracy": 0.9, "robust_accuracy": {attack: accuracy},
+    }  # fmt: skip
+    if attack.startswith("autoattack"):
+        del made["relative_step_size"]
+    return made | changed
+
+
+def shown(results, records=None):
+    """The headings of the table, then its lines, as a wide terminal has them."""
+    out = io.StringIO()
+    Console(file=out, width=200).print(tables.table(results, records))
+    lines = out.getvalue().splitlines()
+    split = lambda line, mark: [cell.strip() for cell in line.strip(mark).split(mark)]
+    heads = [split(line, "┃") for line in lines if line[:1] == "┃"]
+    together = [" ".join(filter(None, column)) for column in zip(*heads, strict=True)]
+    return [together, *(split(line, "│") for line in lines if line[:1] == "│")]
+
+
+def test_a_result_alone():
+    head, row = shown({"runs/digits": RESULT})
+    assert head == ["run", "data", "steps", "seconds", "natural", "pgd5 at 0.12"]
+    assert row == ["digits", "digits (test)", "44", "7", "90.0%", "50.0%"]
+
+
+def test_other_step_sizes_are_other_columns_and_fewer_examples_are_named():
+    found = [record(0.5), record(0.75, relative_step_size=0.05, num_examples=64)]
+    head, row = shown({"digits": RESULT}, {"digits": found})
+    assert head[-2:] == ["pgd5 at 0.12 step 0.05ε", "pgd5 at 0.12 step 0.5ε"]
+    assert row[-2:] == ["75.0% (of 64)", "50.0%"]
+
+
+def test_both_are_shown_where_one_is_of_fewer_examples():
+    found = [record(0.625, num_examples=64), record(0.5)]
+    _, row, below = shown({"digits": RESULT}, {"digits": found})
+    assert (row[-1], below[-1]) == ("50.0%", "62.5% (of 64)")
+
+
+def test_both_are_shown_where_the_seeds_differ():
+    _, row, below = shown({"digits": RESULT}, {"digits": [record(0.25, seed=7)]})
+    assert (row[-1], below[-1]) == ("50.0% (seed 0)", "25.0% (seed 7)")
+
+
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        ({"weights": "best", "step": 22, "weights_checksum": "b"}, "best, step 22"),
+        ({"weights": "last", "weights_checksum": "c"}, "last, step 44"),
+        ({"step": 22, "weights_checksum": "d"}, "averaged, step 22"),
+        (
+            {"weights_checksum": "eeeeeeee"},
+            "averaged, step 44, eeeeeeee, 360 of 8x8x1 (0)",
+        ),
+        ({"dtype": "bfloat16"}, "averaged, step 44, bfloat16"),
+    ],
+)
+def test_other_weights_have_a_row_of_their_own(changed, name):
+    """Of an earlier step too: a run that went on has other averaged weights now."""
+    verdict = record(0.125, attack="autoattack_standard", num_examples=100, **changed)
+    head, *lines = shown({"digits": RESULT}, {"digits": [verdict]})
+    assert head[:3] == ["run", "weights", "data"]
+    first, second = (line for line in lines if line[0])
+    assert (first[1], first[-2:]) == ("averaged", ["", "50.0%"])
+    assert (second[3:5], second[-2:]) == (["", ""], ["12.5% (of 100)", ""])
+    below = [line[1] for line in lines[lines.index(second) :]]
+    assert ", ".join(below) == name
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"dataset": "npz:other.npz"},
+        {"evaluated_on": "validation"},
+        {"data_fingerprint": "360 of 8x8x1 (1)"},
+    ],
+)
+def test_other_data_have_a_row_of_their_own(changed):
+    found = rows("digits", RESULT, [record(0.25, **changed), record(0.5)])
+    assert [len(row.records) for row in found] == [1, 1]
+
+
+def test_what_is_known_of_records_of_earlier_versions_decides():
+    """They have no checksums, nor the size of the evaluated part."""
+    old = {
+        "step": 44, "weights": "averaged", "dataset": "digits", "evaluated_on": "test",
+        "num_examples": 40, "epsilon": 0.12, "norm": "linf", "natural_accuracy": 0.9,
+        "robust_accuracy": {"autoattack_standard": 0.25},
+    }  # fmt: skip
+    _, row = shown({"digits": RESULT}, {"digits": [old]})
+    assert row[-2:] == ["25.0% (of 40)", "50.0%"]
+    found = rows("digits", RESULT, [old | {"step": 22}])
+    assert len(found) == 2
+    # Nor had their results.
+    new = ("weights_checksum", "dtype", "data_fingerprint", "attack")
+    result = {name: value for name, value in RESULT.items() if name not in new}
+    (row,) = rows("digits", result, [old])
+    assert len(row.records) == 2
+
+
+def test_weights_without_a_run():
+    found = [
+        record(0.25, weights="robust.npz", dataset=dataset, weights_checksum="f")
+        for dataset in ("cifar10:a", "cifar10:b")
+    ]
+    for one in found:
+        del one["step"]
+    _, first, second = shown({"robust": None}, {"robust": found})
+    assert first[:3] == ["robust", "robust.npz", "cifar10:a (test)"]
+    assert second[:3] == ["robust", "robust.npz", "cifar10:b (test)"]
+
+
+def test_runs_of_other_seeds_share_their_columns():
+    other = RESULT | {"attack": RESULT["attack"] | {"seed": 1}}
+    head, first, second = shown({"a": RESULT, "b": other})
+    assert head[-1] == "pgd5 at 0.12"
+    assert first[-1] == second[-1] == "50.0%"
+
+
+def test_a_run_that_was_not_attacked():
+    result = {
+        name: value
+        for name, value in RESULT.items()
+        if name not in ("attack", "epsilon", "norm")
+    }
+    result |= {"robust_accuracy": {}, "accuracy_by_shots": {"many": 0.5, "few": 0.25}}
+    head, row = shown({"a": result})
+    assert head[-3:] == ["natural", "many shot", "few shot"]
+    assert row[-2:] == ["50.0%", "25.0%"]

@@ -1,0 +1,87 @@
+"""How far the nearest misclassified inputs are, and images that an attack broke."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Sharding
+from rich.console import Console
+
+import ikl_jax
+from ikl_jax.attacks.common import geometry
+from ikl_jax.attacks.ensemble.autoattack import Result
+from ikl_jax.types import LogitsFn
+from train.base.progress import ProgressPrinter
+from train.evaluation.remaining import CompileTime
+
+TARGETS = 3  # classes that the search is made towards
+CURVE_REACH, CURVE_POINTS = 2.0, 21  # of the curve in a record; reach in epsilons
+IMAGES = 8  # that broke, in the per-example file
+
+
+def found(
+    logits_fn: LogitsFn, x: np.ndarray, labels: np.ndarray, result: Result,
+    console: Console, *, batch_size: int, sharding: Sharding,
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:  # fmt: skip
+    """Searches for the distances with FAB.
+
+    Returns:
+      For the record: a curve of robust accuracy against epsilon. For the per-example
+      file: the distances, and the first images that the attack broke.
+    """
+    with CompileTime() as compiling:
+        nearest = ikl_jax.attacks.distances(
+            logits_fn, x, labels, norm=result.norm, targets=TARGETS,
+            batch_size=batch_size, sharding=sharding,
+            report=_report(compiling, console),
+        )  # fmt: skip
+    distance = _at_most_as_attacked(nearest, x, result)
+    epsilons = np.linspace(0.0, CURVE_REACH * result.epsilon, CURVE_POINTS)
+    curve = {
+        "epsilon": [round(float(epsilon), 6) for epsilon in epsilons],
+        "robust_accuracy": [float(np.mean(distance > epsilon)) for epsilon in epsilons],
+    }
+    rows = np.flatnonzero((distance > 0) & ~result.robust)[:IMAGES]
+    return {"curve": curve}, {
+        "distance": distance, **_images(logits_fn, x, result, rows)
+    }  # fmt: skip
+
+
+def _report(compiling: CompileTime, console: Console) -> Callable[[float], None]:
+    """Prints from time to time which share of the search is done."""
+    printer, start = ProgressPrinter(console), time.monotonic()
+
+    def report(share: float) -> None:
+        worked = time.monotonic() - start - compiling.seconds
+        text = f"distances  {100 * share:.0f}% done"
+        printer.line(text, max(worked, 0.0) / share * (1 - share))
+
+    return report
+
+
+def _at_most_as_attacked(
+    nearest: np.ndarray, x: np.ndarray, result: Result
+) -> np.ndarray:
+    """`[N]`, to the nearest that FAB has found, or the attack where that is nearer."""
+    size = geometry.norm_named(result.norm).size
+    flat = lambda array: np.asarray(array, np.float64).reshape(len(array), -1)
+    within = np.minimum(size(flat(result.x_adv) - flat(x)), result.epsilon)
+    return np.where(result.robust, nearest, np.minimum(nearest, within))
+
+
+def _images(
+    logits_fn: LogitsFn, x: np.ndarray, result: Result, rows: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The images at `rows` as they are and attacked, with their predictions."""
+    if not len(rows):
+        return {}
+    predict = jax.jit(lambda x: logits_fn(x).argmax(axis=-1))
+    return {
+        "image_index": rows,
+        "image": x[rows],
+        "image_adversarial": result.x_adv[rows],
+        "image_predicted": np.asarray(predict(x[rows])),
+        "image_predicted_adversarial": np.asarray(predict(result.x_adv[rows])),
+    }

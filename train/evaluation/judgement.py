@@ -1,0 +1,117 @@
+"""What an evaluation found, with every argument that it depends on."""
+
+import dataclasses
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.console import Console
+
+from train.base.errors import UserError
+from train.evaluation.target import Target
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """What an evaluation found.
+
+    Attributes:
+      name: a short name, for people.
+      arguments: all that the results depend on. Two judgements are the same if these
+        are equal.
+      results: what was found.
+      per_example: arrays with what was found for each example.
+    """
+
+    name: str
+    arguments: dict[str, Any]
+    results: dict[str, Any]
+    per_example: dict[str, np.ndarray]
+
+    @property
+    def digest(self) -> str:
+        """A checksum of the arguments, eight hexadecimal digits."""
+        content = json.dumps(self.arguments, sort_keys=True)
+        return f"{zlib.crc32(content.encode()):08x}"
+
+    @property
+    def key(self) -> str:
+        """The name of its record, which no other judgement has."""
+        return f"{self.name} ({self.digest})"
+
+    @property
+    def file_name(self) -> str:
+        """The name of its files, without a suffix."""
+        kind = re.sub(r"[^\w.+-]+", "-", self.name.partition(",")[0])
+        return f"{kind}-{self.digest}"
+
+    def extended(
+        self, results: Mapping[str, Any], per_example: Mapping[str, np.ndarray]
+    ) -> "Judgement":
+        """The same judgement with further results."""
+        return dataclasses.replace(
+            self,
+            results={**self.results, **results},
+            per_example={**self.per_example, **per_example},
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What a user may set of an evaluation; None: the default of its kind.
+
+    Attributes:
+      norm: "linf", "l2" or "l1"; default: the config's.
+      epsilon: radius in pixels of [0, 1]; default: the config's.
+      steps: of each restart of PGD.
+      restarts: of PGD; 0: no attack.
+      relative_step_size: of PGD, in epsilons.
+      version: of AutoAttack.
+      seed: of the attack's random numbers.
+      num_examples: the first of the evaluated part; None: all.
+      picture: whether to search for what a picture shows, where there is one.
+    """
+
+    norm: str | None = None
+    epsilon: float | None = None
+    steps: int | None = None
+    restarts: int | None = None
+    relative_step_size: float | None = None
+    version: str | None = None
+    seed: int | None = None
+    num_examples: int | None = None
+    picture: bool = True
+
+    def given(self) -> dict[str, Any]:
+        """Those that are set; the number of examples and the picture are not among."""
+        fields = dataclasses.asdict(self)
+        return {
+            name: value
+            for name, value in fields.items()
+            if value is not None and name not in ("num_examples", "picture")
+        }
+
+
+class Kind(NamedTuple):
+    """A kind of evaluation.
+
+    Attributes:
+      options: names of the options that it takes.
+      judge: evaluates, and yields a judgement, perhaps again with further results.
+    """
+
+    options: tuple[str, ...]
+    judge: Callable[[Target, Options, Console], Iterator[Judgement]]
+
+
+def check_options(name: str, options: Options, kinds: Mapping[str, Kind]) -> None:
+    """Raises `UserError` for an option that another kind of evaluation takes."""
+    for option in options.given():
+        if option not in kinds[name].options:
+            takers = [other for other, kind in kinds.items() if option in kind.options]
+            raise UserError(
+                f"--{option} is for --attack={' or '.join(takers)}, not for {name}"
+            )

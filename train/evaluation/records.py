@@ -1,0 +1,99 @@
+"""The records of `evaluation.json`, and the per-example files beside it.
+
+A record is named after a checksum of every argument that its results depend on. The
+same judgement again takes the place of its record; no other judgement does.
+"""
+
+import contextlib
+import fcntl
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from train.base import files
+from train.base.errors import UserError
+from train.evaluation.judgement import Judgement
+
+FILE, FOLDER = "evaluation.json", "evaluations"
+LOCK = ".evaluation.lock"
+
+Record = dict[str, Any]
+
+
+def read(workdir: pathlib.Path) -> dict[str, Record]:
+    """The records of a workdir by name, those of earlier versions too.
+
+    Raises:
+      UserError: the file is there, but it cannot be read or holds something else.
+    """
+    path = workdir / FILE
+    if not path.exists():
+        return {}
+    records = files.read_json(path)
+    if not isinstance(records, dict):
+        raise UserError(f"{path} must hold a JSON object of records by name")
+    for name, record in records.items():
+        if not isinstance(record, dict) or "robust_accuracy" not in record:
+            raise UserError(
+                f"{path}: {name!r} is no record of train.evaluate: it has no field "
+                "robust_accuracy"
+            )
+    return records
+
+
+def add(workdir: pathlib.Path, judgement: Judgement) -> Record:
+    """Writes the per-example file, then the record that names it.
+
+    Several processes may add to one workdir at the same time.
+
+    Returns:
+      The record.
+
+    Raises:
+      UserError: a file cannot be read or written.
+    """
+    with _locked(workdir):
+        name = f"{FOLDER}/{judgement.file_name}.npz"
+        _write_arrays(workdir / name, judgement.per_example)
+        record = {**judgement.arguments, **judgement.results, "per_example": name}
+        records = {**read(workdir), judgement.key: record}
+        files.write_whole(workdir / FILE, files.to_json(records))
+    return record
+
+
+def per_example(workdir: pathlib.Path, record: Record) -> dict[str, np.ndarray]:
+    """The arrays of a record's per-example file.
+
+    Raises:
+      UserError: it cannot be read.
+    """
+    path = workdir / record["per_example"]
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+
+
+def _write_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
+    temporary = files.unfinished(path)
+    with files.written(path):
+        path.parent.mkdir(exist_ok=True)
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        temporary.replace(path)
+
+
+@contextlib.contextmanager
+def _locked(workdir: pathlib.Path) -> Iterator[None]:
+    """Lets one process at a time read and replace the records."""
+    path = workdir / LOCK
+    with files.written(path):
+        file = path.open("w")
+    with file:
+        # Where a file system has no locks, records are added without one.
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
