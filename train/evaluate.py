@@ -24,7 +24,7 @@ from train import cli
 from train.base import files
 from train.base.errors import UserError, explained
 from train.evaluation import records, target
-from train.evaluation.judgement import Options, check_options
+from train.evaluation.judgement import Judgement, Options, check_options
 from train.evaluation.kinds import KINDS
 from train.networks import converted
 from train.reports import pictures
@@ -104,21 +104,24 @@ def _evaluate(values: flags.FlagValues) -> None:
     check_options(values.attack, options, KINDS)
     evaluated, console = _target(values), Console()
     records.read(evaluated.workdir)  # so that a damaged file is refused at once
-    record: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for judgement in KINDS[values.attack].judge(evaluated, options, console):
-        record = records.add(evaluated.workdir, judgement)
-        if "distance" in judgement.per_example:
-            _draw(evaluated.workdir, judgement.file_name, record, console)
-    _print_record(record)
+        found = judgement.record
+        try:
+            records.add(evaluated.workdir, judgement)
+            if "distance" in judgement.per_example:
+                _draw(evaluated.workdir, judgement, console)
+        except UserError:
+            _print_record(found)  # so that it is not lost
+            raise
+    _print_record(found)
 
 
-def _draw(
-    workdir: pathlib.Path, file_name: str, record: dict[str, Any], console: Console
-) -> None:
+def _draw(workdir: pathlib.Path, judgement: Judgement, console: Console) -> None:
     """Draws the picture beside the per-example file; `autoattack.png` is the newest."""
-    path = workdir / records.FOLDER / f"{file_name}.png"
+    path = (workdir / judgement.per_example_file).with_suffix(".png")
     newest = workdir / "autoattack.png"
-    pictures.save_robustness(path, record, records.per_example(workdir, record))
+    pictures.save_robustness(path, judgement.record, judgement.per_example)
     with files.written(newest):
         shutil.copyfile(path, newest)
     console.print(f"picture: {newest}", highlight=False)

@@ -157,6 +157,19 @@ def other_digits(folder):
     return path
 
 
+def test_what_cannot_be_written_is_printed(workdir, capsys):
+    (workdir / "evaluations").write_text("in the way")
+    assert judge(f"--workdir={workdir}", "--restarts=0") == 1
+    shown = capsys.readouterr()
+    assert re.search(r"^natural_accuracy: 0\.\d+$", shown.out, re.M)
+    assert "error: cannot write" in shown.err
+    (workdir / "evaluation.json").write_text("{")
+    assert judge(f"--workdir={workdir}", "--restarts=0") == 1
+    shown = capsys.readouterr()
+    assert "natural_accuracy" not in shown.out  # refused before it began
+    assert "evaluation.json cannot be read" in shown.err
+
+
 def test_fields_that_a_run_is_evaluated_with_otherwise(workdir, tmp_path):
     path = other_digits(tmp_path)
     given = (f"--workdir={workdir}", "--restarts=0")

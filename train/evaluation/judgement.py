@@ -13,6 +13,8 @@ from rich.console import Console
 from train.base.errors import UserError
 from train.evaluation.target import Target
 
+FOLDER = "evaluations"  # of the files beside evaluation.json
+
 
 @dataclasses.dataclass(frozen=True)
 class Judgement:
@@ -47,6 +49,16 @@ class Judgement:
         """The name of its files, without a suffix."""
         kind = re.sub(r"[^\w.+-]+", "-", self.name.partition(",")[0])
         return f"{kind}-{self.digest}"
+
+    @property
+    def per_example_file(self) -> str:
+        """The name of the file with the arrays, within the workdir."""
+        return f"{FOLDER}/{self.file_name}.npz"
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What `evaluation.json` holds of it under its key."""
+        return {**self.arguments, **self.results, "per_example": self.per_example_file}
 
     def extended(
         self, results: Mapping[str, Any], per_example: Mapping[str, np.ndarray]

@@ -16,8 +16,7 @@ from train.base import files
 from train.base.errors import UserError
 from train.evaluation.judgement import Judgement
 
-FILE, FOLDER = "evaluation.json", "evaluations"
-LOCK = ".evaluation.lock"
+FILE, LOCK = "evaluation.json", ".evaluation.lock"
 
 Record = dict[str, Any]
 
@@ -43,24 +42,18 @@ def read(workdir: pathlib.Path) -> dict[str, Record]:
     return records
 
 
-def add(workdir: pathlib.Path, judgement: Judgement) -> Record:
+def add(workdir: pathlib.Path, judgement: Judgement) -> None:
     """Writes the per-example file, then the record that names it.
 
     Several processes may add to one workdir at the same time.
-
-    Returns:
-      The record.
 
     Raises:
       UserError: a file cannot be read or written.
     """
     with _locked(workdir):
-        name = f"{FOLDER}/{judgement.file_name}.npz"
-        _write_arrays(workdir / name, judgement.per_example)
-        record = {**judgement.arguments, **judgement.results, "per_example": name}
-        records = {**read(workdir), judgement.key: record}
+        records = {**read(workdir), judgement.key: judgement.record}
+        _write_arrays(workdir / judgement.per_example_file, judgement.per_example)
         files.write_whole(workdir / FILE, files.to_json(records))
-    return record
 
 
 def per_example(workdir: pathlib.Path, record: Record) -> dict[str, np.ndarray]:

@@ -58,17 +58,18 @@ def test_another_argument_is_another_judgement(tmp_path, argument):
 def test_the_same_judgement_replaces_itself(tmp_path):
     records.add(tmp_path, judgement(0.5, seed=1))
     records.add(tmp_path, judgement(0.5))
-    record = records.add(tmp_path, judgement(0.25))
+    records.add(tmp_path, judgement(0.25))
+    record = judgement(0.25).record
     assert accuracies(tmp_path) == [0.5, 0.25]
     assert records.per_example(tmp_path, record)["robust"].mean() == 0.25
     assert len(list((tmp_path / "evaluations").iterdir())) == 2
 
 
 def test_a_record_holds_its_arguments_and_results(tmp_path):
-    record = records.add(tmp_path, judgement())
+    records.add(tmp_path, judgement())
+    ((key, record),) = records.read(tmp_path).items()
     assert record.items() >= ARGUMENTS.items()
     assert record["robust_accuracy"] == {"pgd5": 0.5}
-    (key,) = records.read(tmp_path)
     assert record["per_example"] == f"evaluations/pgd5-at-0.12-{key[-9:-1]}.npz"
     assert (tmp_path / record["per_example"]).exists()
 
@@ -110,10 +111,12 @@ def test_a_file_that_holds_something_else_is_refused_and_kept(
     with pytest.raises(UserError, match=message):
         records.add(tmp_path, judgement())
     assert (tmp_path / "evaluation.json").read_text() == content
+    assert not (tmp_path / "evaluations").exists()
 
 
 def test_a_per_example_file_that_is_gone(tmp_path):
-    record = records.add(tmp_path, judgement())
+    records.add(tmp_path, judgement())
+    record = judgement().record
     (tmp_path / record["per_example"]).unlink()
     with pytest.raises(UserError, match=r"pgd5-at-0.12-.*npz cannot be read"):
         records.per_example(tmp_path, record)
