@@ -143,7 +143,9 @@ def test_damaged_and_other_npz(tmp_path, weights):
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     (tmp_path / "empty.npz").touch()
     for name in ("damaged", "other", "empty", "none"):
-        with pytest.raises(UserError, match=f"{name}.npz cannot be read as weights that"):
+        with pytest.raises(
+            UserError, match=f"{name}.npz cannot be read as weights that"
+        ):
             converted.read(tmp_path / f"{name}.npz")
 
 
