@@ -6,61 +6,61 @@ from train.base.errors import UserError
 from train.data.augment import views
 
 
-def check(data: DataConfig) -> None:
+def check(data_config: DataConfig) -> None:
     """Raises `UserError` for the first value that no run can use."""
     fields.one_of(
-        "data", data, evaluate_on=("test", "validation"), undecodable=("error", "skip"),
-        second_view=views.VIEWS,
+        "data", data_config, evaluate_on=("test", "validation"),
+        undecodable=("error", "skip"), second_view=views.VIEWS,
     )  # fmt: skip
-    fields.positive("data", data, "threads", "resize_shorter")
+    fields.positive("data", data_config, "threads", "resize_shorter")
     fields.non_negative(
-        "data", data, "validation_size", "crop_padding", "image_size",
+        "data", data_config, "validation_size", "crop_padding", "image_size",
         "second_view_cutout",
     )  # fmt: skip
-    fields.shares("data", data, "synthetic_ratio")
-    _check_views(data)
-    _check_examples(data)
-    _check_sizes(data)
+    fields.shares("data", data_config, "synthetic_ratio")
+    _check_views(data_config)
+    _check_examples(data_config)
+    _check_sizes(data_config)
 
 
-def _check_views(data: DataConfig) -> None:
-    if data.second_view_cutout and data.second_view == "none":
+def _check_views(data_config: DataConfig) -> None:
+    if data_config.second_view_cutout and data_config.second_view == "none":
         raise UserError(
             "data.second_view_cutout must be 0 where data.second_view is none, got "
-            f"{data.second_view_cutout}"
+            f"{data_config.second_view_cutout}"
         )
 
 
-def _check_examples(data: DataConfig) -> None:
-    if not data.imbalance_ratio >= 1:
+def _check_examples(data_config: DataConfig) -> None:
+    if not data_config.imbalance_ratio >= 1:
         raise UserError(
-            f"data.imbalance_ratio must be >= 1, got {data.imbalance_ratio:g}"
+            f"data.imbalance_ratio must be >= 1, got {data_config.imbalance_ratio:g}"
         )
-    if data.evaluate_on == "validation" and not data.validation_size:
+    if data_config.evaluate_on == "validation" and not data_config.validation_size:
         raise UserError("data.evaluate_on=validation needs data.validation_size > 0")
-    if data.train_list and data.imbalance_ratio != 1:
+    if data_config.train_list and data_config.imbalance_ratio != 1:
         raise UserError(
             "data.train_list says what to train on: data.imbalance_ratio must be 1, "
-            f"got {data.imbalance_ratio:g}"
+            f"got {data_config.imbalance_ratio:g}"
         )
 
 
-def _check_sizes(data: DataConfig) -> None:
-    if data.image_size > data.resize_shorter:
+def _check_sizes(data_config: DataConfig) -> None:
+    if data_config.image_size > data_config.resize_shorter:
         raise UserError(
             f"data.image_size must be at most data.resize_shorter="
-            f"{data.resize_shorter}, got {data.image_size}"
+            f"{data_config.resize_shorter}, got {data_config.image_size}"
         )
-    if not data.random_resized_crop:
+    if not data_config.random_resized_crop:
         return
-    if not data.image_size:
+    if not data_config.image_size:
         raise UserError("data.random_resized_crop needs data.image_size > 0, got 0")
-    if data.crop_padding:
+    if data_config.crop_padding:
         raise UserError(
             "data.random_resized_crop crops already: data.crop_padding must be 0, got "
-            f"{data.crop_padding}"
+            f"{data_config.crop_padding}"
         )
-    if data.synthetic:
+    if data_config.synthetic:
         raise UserError(
             "data.random_resized_crop cuts encoded images, which synthetic ones are "
             "not: it must be False with data.synthetic"
