@@ -1,20 +1,21 @@
-"""Examples a second that the pipeline mixes, beside what a training would eat.
+"""Measures the pipeline that mixes synthetic images, beside what training would read.
 
     python benchmarks/synthetic_pipeline.py
     python benchmarks/synthetic_pipeline.py --images 1000000 --threads 4
 
-Generates a part of the public format in a temporary folder (6 KB of disk an image, of
-which there must be thousands), converts it, and reads batches of 512, of which 358 rows
-are synthetic, with crop and flip; beside that, real images in memory alone. The shards
-are in the page cache. 50 million images do not fit there: then the disk has to deliver
-3.1 KB a synthetic image, at random.
+Generates a part in the public format in a temporary folder (6 KB of disk an image; use
+thousands of images) and converts it. Then reads batches of 512 with crop and flip:
+first of real images in memory, then with 358 synthetic rows in each batch. The shards
+are in the page cache. 50 million images do not fit there, so then the disk has to
+deliver 3.1 KB for each synthetic image, in random order.
 
-What a WRN-28-10 on eight GPUs eats is an estimate, not measured here:
-- 5.2 GMAC, that is 10.4 GFLOP, a forward pass of one 32 x 32 image;
-- a backward pass costs two forward ones, so a step of PGD costs three, ten of them 30,
-  and forward and backward of the natural and the adversarial image 6: 36 in all;
-- 374 GFLOP an example, at 400 TFLOP/s, 40 % of the 989 that an H100 has in bfloat16:
-  1,070 examples/s a GPU, 8,500 on eight. Slower GPUs and float32 eat less.
+The number of examples that a WRN-28-10 reads on eight GPUs is an estimate:
+- A forward pass of one 32 x 32 image takes 5.2 GMAC, that is 10.4 GFLOP.
+- A backward pass costs two forward passes. So ten PGD steps cost 30, and the forward
+  and backward passes of the natural and the adversarial image cost 6: 36 in all.
+- These are 374 GFLOP an example. At 400 TFLOP/s, 40 % of the 989 that an H100 has in
+  bfloat16, a GPU reads 1,070 examples/s, and eight read 8,500. Slower GPUs and float32
+  read fewer.
 """
 
 import argparse
@@ -58,9 +59,9 @@ def main() -> None:
                 real, config, batch_size=BATCH_SIZE, seed=0, synthetic=mixed_in
             )
             _measure(name, batches, arguments.batches)
-    eaten = GPU / (FORWARD * FORWARD_PASSES) * GPUS
+    needed = GPU / (FORWARD * FORWARD_PASSES) * GPUS
     print(
-        f"a WRN-28-10 on {GPUS} GPUs would eat {eaten:,.0f} examples/s: "
+        f"a WRN-28-10 on {GPUS} GPUs would read {needed:,.0f} examples/s: "
         f"{GPU / 1e12:.0f} TFLOP/s a GPU, {FORWARD_PASSES} forward passes of "
         f"{FORWARD / 1e9:.1f} GFLOP an example (an estimate)"
     )
@@ -79,7 +80,7 @@ def _converted(folder: pathlib.Path, count: int) -> shards.Shards:
 
 
 def _measure(name: str, batches: Iterator[Batch], count: int) -> None:
-    for _ in range(20):  # what is read ahead does not count
+    for _ in range(20):  # not timed: batches that were prefetched
         next(batches)
     start, cpu = time.perf_counter(), time.process_time()
     for _ in range(count):

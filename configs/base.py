@@ -43,8 +43,7 @@ def get_config(argument: str = "") -> Config:
     config.model.remat = False  # recompute the activations of each block
 
     config.data = section()
-    # digits | idx:DIR | npz:FILE | cifar10:DIR | cifar100:DIR | folder:DIR | tfds:NAME
-    config.data.source = "digits"
+    config.data.source = "digits"  # what else there is: docs/data.md
     config.data.data_dir = ""  # where TFDS keeps its data sets; empty: its default
     config.data.train_split = "train"  # names within a tfds source or a folder
     config.data.test_split = "test"

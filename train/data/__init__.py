@@ -1,1 +1,1 @@
-"""Data: sources by name, augmentation, and the input pipeline."""
+"""Data sets by name, their augmentation, and the input pipeline."""

@@ -1,9 +1,9 @@
-"""The input pipeline: shuffled, augmented batches that depend on the seed alone.
+"""The input pipeline: shuffled, augmented batches that depend only on the seed.
 
-Grain permutes indices, not examples: a batch is a gather and a vectorised
-augmentation, drawn from a generator of its own, seeded by its position. So the order
-can be entered anywhere (its state is one number, which checkpoints keep), and neither
-threads nor restarts change it.
+Grain permutes indices, not examples. A batch gathers its examples and augments them
+with random numbers from its own generator, whose seed is the batch's position. So any
+position can be the first to be read: the state that checkpoints keep is one number, and
+neither threads nor restarts change what is read.
 """
 
 import dataclasses
@@ -23,17 +23,26 @@ from train.data.splits import Split, Synthetic
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-    """Other examples of which some join each batch, say unlabelled ones.
+    """Other examples that join each batch, for instance unlabelled ones.
 
     Attributes:
-      split: the examples, read one permutation of them after another.
-      data_config: says how their images are augmented, and their second view.
-      batch_size: how many join each batch, always as many.
+      split: the examples, which are read in one permutation after another.
+      data_config: says how their images are augmented; it can differ from the run's.
+      batch_size: the number of them in each batch, which is always the same.
+
+    Raises:
+      UserError: there are no examples, or `batch_size` is below 1.
     """
 
     split: Split
     data_config: DataConfig
     batch_size: int
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise UserError(f"a stream's batch_size must be > 0, got {self.batch_size}")
+        if not len(self.split):
+            raise UserError("a stream's split must have examples, got none")
 
 
 def training_batches(

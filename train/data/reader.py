@@ -19,6 +19,7 @@ Rows = Callable[[int], np.ndarray]
 
 
 def all_rows(size: int) -> np.ndarray:
+    """All rows of a batch, which one process reads if it is the only one."""
     return np.arange(size)
 
 

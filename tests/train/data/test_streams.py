@@ -5,6 +5,7 @@ import pytest
 
 from configs import base
 from tests.support.batches import check_same, check_two_processes, take
+from train.base.errors import UserError
 from train.data import pipeline
 from train.data.splits import InMemory
 
@@ -108,3 +109,10 @@ def test_the_seed_decides():
 def test_two_processes_read_the_rows_of_one():
     """Each reads half of each stream's rows, augmented as in the whole batch."""
     check_two_processes(two_streams, 6)
+
+
+def test_streams_that_cannot_be_read():
+    with pytest.raises(UserError, match="batch_size must be > 0, got 0"):
+        pipeline.Stream(numbered(3), data_config(), 0)
+    with pytest.raises(UserError, match="split must have examples, got none"):
+        pipeline.Stream(numbered(0), data_config(), 4)
