@@ -35,6 +35,13 @@ DATA = [
     {"splits"},
     {"order", "replaced"},
 ]
+RECIPES = [
+    {"adversarial", "distillation", "requirements", "supervised"},
+    {"accumulation", "attack"},
+    {"recipe"},
+    {"averaging", "optim"},
+    {"losses", "state"},
+]
 TRAIN = [
     {"__main__", "evaluate", "compare", "convert", "convert_synthetic"},
     {"cli"},
@@ -103,6 +110,7 @@ def floors(package, order):
         ("ikl_jax.divergences", DIVERGENCES),
         ("train", TRAIN),
         ("train.data", DATA),
+        ("train.recipes", RECIPES),
     ],
 )
 def test_arrows_between_rooms_point_down(package, order):
