@@ -34,7 +34,7 @@ class Change:
     def of(cls, section):
         blocks = re.findall(r'```python title="(.*?)"\n(.*?)```', section, re.DOTALL)
         (command,) = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
-        return cls(dict(blocks), shlex.split(command))
+        return cls(dict(blocks), shlex.split(command.replace("\\\n", " ")))
 
 
 def changes():
