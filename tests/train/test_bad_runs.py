@@ -124,7 +124,7 @@ BAD = {
         "optimizer.cycle_momentum is for the schedules one_cycle and one_cycle_per_epoch",
     ),
     "optimiser": (
-        ["--config.optimizer.name=adam"], 1, "did you mean 'adamw'",
+        ["--config.optimizer.name=adam"], 1, "unknown optimizer.name 'adam'; did you mean 'radam' or 'adamw'",
     ),
     "unused beta": (
         ["--config.optimizer.b1=0.8"], 1,
