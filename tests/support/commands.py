@@ -21,7 +21,11 @@ def environment(devices=1):
         "JAX_COMPILATION_CACHE_DIR": str(CACHE / "commands"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
     }
-    flags = {"XLA_FLAGS": xla_flags(devices)}
+    # A run computes more than it compiles, so it is optimised.
+    flags = {
+        "XLA_FLAGS": xla_flags(devices),
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "0",
+    }
     return os.environ | cache | flags | {"COLUMNS": "200"}
 
 

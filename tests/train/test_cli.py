@@ -1,24 +1,32 @@
 """Recipes through the real command line, on real data, as a user runs them."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from tests.conftest import cases, write_idx
 from tests.support.commands import DIGITS, QUICK, metrics_of, result_of, run, train
-from train import compare, evaluate
+from tests.support.shared import made_once
+from train import cli, compare, evaluate
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory):
-    """A finished quick run on the digits, and what it printed."""
-    workdir = tmp_path_factory.mktemp("runs") / "digits"
-    return workdir, train(workdir)
+    """A finished quick run on the digits, and what it printed: stdout and stderr."""
+
+    def make(folder):
+        folder.mkdir()
+        done = train(folder / "run")
+        (folder / "printed.json").write_text(json.dumps([done.stdout, done.stderr]))
+
+    folder = made_once(tmp_path_factory, "digits", make)
+    return folder / "run", *json.loads((folder / "printed.json").read_text())
 
 
 def test_a_run_leaves_what_the_docs_say(finished):
-    workdir, done = finished
+    workdir, stdout, stderr = finished
     names = {path.name for path in workdir.iterdir()}
     assert names == {
         "config.json", "metrics.jsonl", "tensorboard", "checkpoints", "best",
@@ -39,36 +47,35 @@ def test_a_run_leaves_what_the_docs_say(finished):
     assert [line["step"] for line in evaluated] == [22, 44]
     assert evaluated[-1]["eval_robust_accuracy"] == result["robust_accuracy"]["pgd5"]
     assert all(np.isfinite(list(line.values())).all() for line in lines)
-    assert "epoch   2/2" in done.stdout
-    assert "pgd5" in done.stdout
-    assert done.stderr == ""
+    assert "epoch   2/2" in stdout
+    assert "pgd5" in stdout
+    assert stderr == ""
     assert (workdir / "examples.png").read_bytes().startswith(b"\x89PNG")
     assert list((workdir / "tensorboard").iterdir())
 
 
-def test_a_finished_run_is_not_run_again(finished):
-    workdir, _ = finished
+def test_a_finished_run_is_not_run_again(finished, capsys):
+    workdir, *_ = finished
     before = {path: path.stat().st_mtime_ns for path in workdir.iterdir()}
-    done = train(workdir)
-    assert f"{workdir} is finished" in done.stdout
+    assert cli.main(["train", f"--config={QUICK}", f"--workdir={workdir}"]) == 0
+    assert f"{workdir} is finished" in capsys.readouterr().out.replace("\n", "")
     assert {path: path.stat().st_mtime_ns for path in workdir.iterdir()} == before
 
 
-def test_another_config_is_refused_and_nothing_overwritten(finished):
-    workdir, _ = finished
+def test_another_config_is_refused_and_nothing_overwritten(finished, capsys):
+    workdir, *_ = finished
     before = {path: path.stat().st_mtime_ns for path in workdir.rglob("*")}
-    done = run(f"--config={QUICK}", f"--workdir={workdir}", "--config.loss.alpha=3.0")
-    assert done.returncode == 1
-    assert (
-        "holds another config's run: loss.alpha is 10.0 there and 3.0 here"
-        in done.stderr
-    )
-    assert done.stderr.count("\n") == 1
+    given = (f"--config={QUICK}", f"--workdir={workdir}", "--config.loss.alpha=3.0")
+    assert cli.main(["train", *given]) == 1
+    error = capsys.readouterr().err
+    assert "holds another config's run: loss.alpha is 10.0 there and 3.0 here" in error
+    assert error.count("\n") == 1
     assert {path: path.stat().st_mtime_ns for path in workdir.rglob("*")} == before
 
 
-def test_evaluate_and_compare(finished, capsys):
-    workdir, _ = finished
+def test_evaluate_and_compare(finished, tmp_path, capsys):
+    workdir = tmp_path / "run"
+    shutil.copytree(finished[0], workdir)
     plain = run(f"--workdir={workdir}", module="train.evaluate")
     assert plain.returncode == 0, plain.stderr
     assert plain.stderr == ""
@@ -122,7 +129,7 @@ def test_supervised_training(tmp_path):
 @pytest.mark.slow
 def test_eight_devices_train_as_one_does(finished, tmp_path):
     """The whole loop; sums in another order part the two slowly, attacks faster."""
-    one, _ = finished
+    one, *_ = finished
     train(tmp_path / "run", devices=8)
     first, eight = (metrics_of(folder)[:3] for folder in (one, tmp_path / "run"))
     for line, expected in zip(eight, first, strict=True):

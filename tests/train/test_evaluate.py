@@ -15,6 +15,7 @@ from sklearn.datasets import load_digits
 
 from tests.conftest import ROOT
 from tests.support.commands import command, environment, train
+from tests.support.shared import made_once
 from train import compare, evaluate
 from train.evaluation import journal, records, target
 from train.experiment import run as runs
@@ -24,11 +25,10 @@ AUTOATTACK = ("--attack=autoattack", "--num_examples=40", "--epsilon=0.02")
 ONE = (*AUTOATTACK, "--version=apgd-ce", "--nopicture")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def trained(tmp_path_factory):
-    workdir = tmp_path_factory.mktemp("evaluate") / "run"
-    train(workdir, config="configs/digits_ikl_at.py:natural,quick")
-    return workdir
+    make = lambda folder: train(folder, config="configs/digits_ikl_at.py:natural,quick")
+    return made_once(tmp_path_factory, "natural", make)
 
 
 @pytest.fixture

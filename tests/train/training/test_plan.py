@@ -7,6 +7,7 @@ import pytest
 from configs import digits_distill, digits_ikl_at
 from ikl_jax import models
 from tests.support.commands import DIGITS, run
+from train import cli
 from train.base.errors import UserError
 from train.networks import converted
 from train.training import flops, plan
@@ -108,17 +109,17 @@ BAD = {
     "memory": ("--memory=-1", "memory must be > 0 and finite, got -1"),
     "endless memory": ("--memory=inf", "memory must be > 0 and finite, got inf"),
     "processes": ("--distributed", "--distributed is for a run: --plan is for"),
-    "mesh": ("--config.mesh=(3,1)", "mesh must be (data, model), with product 1"),
+    "mesh": ("--config.mesh=(3,1)", "mesh must be (data, model), with product 8"),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input(name):
+def test_bad_input(name, capsys):
     flag, message = BAD[name]
-    done = run(f"--config={DIGITS}:quick", "--plan", flag)
-    assert done.returncode == 1
-    assert message in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    assert cli.main(["train", f"--config={DIGITS}:quick", "--plan", flag]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
 
 
 def test_a_platform_that_is_not_there_leaves_jax_as_it_was():
