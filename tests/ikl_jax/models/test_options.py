@@ -9,7 +9,7 @@ from ikl_jax import models
 from ikl_jax.models.layers import channel_shuffle
 from tests.ikl_jax.models.shapes import forward, residual_bytes
 
-# One of each kind of block, of those that are listed, and small where there is a choice.
+# One architecture for each kind of block, the smallest one that is listed.
 KINDS = [
     "wide_resnet_10_1", "wide_resnet_swish_10_1", "cifar_resnet8",
     "imagenet_resnet18", "cifar_vgg8", "cifar_mobilenetv2", "cifar_shufflev1",
