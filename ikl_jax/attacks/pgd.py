@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from ikl_jax import checks
 from ikl_jax.attacks.common import geometry, loops
+from ikl_jax.attacks.common.keys import example_keys
 from ikl_jax.types import Array, LossFn, Scalar
 
 
@@ -29,9 +30,8 @@ def pgd(
 
     Each step goes `step_size` along the steepest direction of the norm (the gradient's
     sign for l-infinity, the normalised gradient for l2, its largest entry for l1), then
-    back into the ball and the bounds. What does not depend on the perturbed input, such
-    as the natural logits of a divergence, belongs outside of `loss_fn`, where it is
-    computed once.
+    back into the ball and the bounds. Compute what does not depend on the perturbed
+    input, such as the natural logits of a divergence, once and outside of `loss_fn`.
 
     Args:
       loss_fn: `[B, ...]` to `[B]`, the loss to increase, each example's depending on
@@ -42,18 +42,19 @@ def pgd(
       steps: number of steps, >= 0.
       norm: "linf", "l2" or "l1".
       bounds: the valid range of inputs.
-      x_init: `[B, ...]`, where to start, brought into the ball after the first step
-        only (TRADES starts at `x` plus small noise); wins over `key`.
-      key: one key, folded with each row's index, or `[B]` keys, one an example: start
-        at a uniform sample of the ball. With neither, start at `x`.
-      unroll: steps per iteration of the compiled loop; `steps` leaves no loop. It
-        changes speed, never results beyond rounding. None: no loop on CPU, where XLA
-        runs the gradient of a convolution inside a loop up to 28 times slower, and a
-        loop of single steps elsewhere. For very many steps on CPU, rather call this
-        again from where it stopped (`x_init`).
+      x_init: `[B, ...]`, where to start. It is used as it is, and brought into the ball
+        only after the first step (TRADES starts at `x` plus small noise). If it is
+        given, `key` has no effect.
+      key: one key, folded with each row's index, or `[B]` keys, one for each example:
+        start at a uniform sample of the ball. Without `x_init` and `key`, start at `x`.
+      unroll: steps in one iteration of the compiled loop; with `steps` there is no
+        loop. It changes the speed, and results by no more than rounding. None: no loop
+        on CPU, where XLA runs the gradient of a convolution inside a loop up to 28
+        times slower, and a loop of single steps elsewhere. For very many steps on CPU,
+        call `pgd` again from where it stopped (`x_init`).
 
     Returns:
-      `[B, ...]`, in the ball and the bounds; no gradient flows through it.
+      `[B, ...]`, where it ends, in the ball and the bounds. No gradient flows through.
 
     Raises:
       ValueError: epsilon, step_size or steps negative, unknown norm, bounds reversed,
@@ -103,7 +104,7 @@ def _start(
         return x_init.astype(x.dtype)
     if key is None:
         return x
-    keys = geometry.example_keys(key, len(x))
+    keys = example_keys(key, len(x))
     noise = jax.vmap(lambda key: norm.sample(key, x.shape[1:]))(keys)
     return geometry.into(
         x + (epsilon * noise).astype(x.dtype), x, epsilon, norm, bounds

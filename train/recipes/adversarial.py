@@ -15,7 +15,7 @@ import optax
 
 import ikl_jax
 from ikl_jax import ClassMeans, checks
-from ikl_jax.attacks.common import geometry
+from ikl_jax.attacks.common.keys import example_keys
 from ikl_jax.types import Array, PyTree
 from train.base import fields
 from train.base.config import Config
@@ -72,7 +72,7 @@ def build(task: recipe.Task) -> recipe.BuiltRecipe:
         ramp_epochs = config.attack.epsilon_ramp * config.epochs
         epsilon = config.attack.epsilon * recipe.ramp(epoch, ramp_epochs)
         scales = _scales(config, means, labels) if accumulation.count > 1 else NO_SCALES
-        keys = geometry.example_keys(state.step_key(), len(labels))
+        keys = example_keys(state.step_key(), len(labels))
         parts = accumulation.split(AttackedExamples(images, labels, keys, first))
 
         def attacked(part: AttackedExamples) -> Array:

@@ -8,6 +8,7 @@ import optax
 
 import ikl_jax
 from ikl_jax.attacks.common import geometry
+from ikl_jax.attacks.common.keys import example_keys
 from ikl_jax.types import Array
 from train.base import fields
 from train.base.config import AttackConfig, BatchNormConfig
@@ -96,7 +97,7 @@ def _cross_entropy(logits: Array, target: Target, _: Coefficients) -> Array:
 
 
 def _gaussian_start(attack: AttackConfig, x: Array, key: Array) -> Start:
-    keys = geometry.example_keys(key, len(x))
+    keys = example_keys(key, len(x))
     noise = jax.vmap(lambda key: jax.random.normal(key, x.shape[1:]))(keys)
     return x + attack.start_scale * noise, None
 

@@ -13,13 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from ikl_jax.attacks.common import geometry
+from ikl_jax.attacks.common.rows import choose, spread
 from ikl_jax.types import Array, Scalar
 
-BOX = (0.0, 1.0)
 # The share of a step in the new direction; the rest is the step before.
 MOMENTUM = 0.75
-# Shares of all steps: to the first checkpoint, by how much less to each later one, and
-# what is left at least.
+# Intervals between checkpoints, as shares of all steps: the first one, by how much each
+# later one is shorter, and the shortest.
 FIRST_INTERVAL, SHORTER_BY, SHORTEST_INTERVAL = 0.22, 0.03, 0.06
 
 
@@ -32,25 +32,28 @@ class Point(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """A part of the search, in the ball of its own radius."""
+    """A part of the search, in a ball of its own radius."""
 
     epsilon: float
     steps: int
 
 
 class Steps(Protocol):
-    """What differs between norms. Memory is a pytree that is its business alone."""
+    """The rules of a norm: where the search starts, moves and goes back to.
+
+    What they remember between steps, `memory`, is a pytree that only they read.
+    """
 
     def phases(self, epsilon: float, steps: int) -> list[Phase]:
-        """The search in parts; each starts from the best point of the one before."""
+        """The phases of a search; each starts at the best point of the one before."""
         ...
 
     def checkpoints(self, steps: int) -> np.ndarray:
-        """`[steps]`, for a step that ends with a check how many it is about, else 0."""
+        """`[steps]`: at a checkpoint, the steps since the last one; elsewhere 0."""
         ...
 
     def start(self, x: Array, keys: Array, epsilon: Scalar) -> Array:
-        """A random point for each example; it need not yet be in ball and box."""
+        """A random point for each example, which may lie outside of ball and box."""
         ...
 
     def project(self, x_adv: Array, x: Array, epsilon: Scalar) -> Array:
@@ -64,7 +67,7 @@ class Steps(Protocol):
     def move(
         self, x: Array, now: Point, memory: Any, number: Array, epsilon: Scalar
     ) -> tuple[Array, Any]:
-        """The next input, in ball and box; `number` counts from 0 within the phase."""
+        """The next input, in ball and box; steps count from 0 in each phase."""
         ...
 
     def adapt(
@@ -76,17 +79,20 @@ class Steps(Protocol):
         interval: Array,
         epsilon: Scalar,
     ) -> tuple[Point, Any]:
-        """After a step to `now`: where to go on from; `interval` of `checkpoints`."""
+        """After a step to `now`: the point to go on from, `now` or `best`.
+
+        `interval` is the step's entry of `checkpoints`.
+        """
         ...
 
 
 class Halvings(NamedTuple):
-    """What `HalvedSteps` remembers of each example, all `[B]` but the first.
+    """The memory of `HalvedSteps`, `[B]` except for the first.
 
     Attributes:
-      x_before: `[B, ...]`, where the step before started.
+      x_before: `[B, ...]`, where the previous step started.
       step_size: the length of a step.
-      loss_before: the loss after the step before.
+      loss_before: the loss after the previous step.
       increases: how many steps since the last checkpoint increased the loss.
       best_at_check: the best loss at the last checkpoint.
       halved_at_check: whether the step size was halved there.
@@ -102,7 +108,7 @@ class Halvings(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class HalvedSteps:
-    """Steepest steps with momentum, halved where they stop to pay.
+    """Steepest steps with momentum, whose length is halved where the loss stalls.
 
     The step size starts at twice the radius. At a checkpoint it is halved, and the
     search goes back to the best point, if too few steps since the last checkpoint
@@ -111,9 +117,9 @@ class HalvedSteps:
     Attributes:
       norm: of the ball.
       direction: `(key, shape)`, one example's random direction of norm 1.
-      rho: the share of increasing steps below which, or at which, they are too few.
-      loss_before_start: what the first step's loss is compared with; None for the loss
-        at the start.
+      rho: if at most this share of the steps increased the loss, they are too few.
+      loss_before_start: the loss that the first step must exceed to count as an
+        increase; None for the loss at the start.
     """
 
     norm: geometry.Norm
@@ -141,7 +147,7 @@ class HalvedSteps:
         return x + epsilon * directions
 
     def project(self, x_adv: Array, x: Array, epsilon: Scalar) -> Array:
-        return geometry.into(x_adv, x, epsilon, self.norm, BOX)
+        return geometry.into(x_adv, x, epsilon, self.norm, geometry.BOX)
 
     def begin(self, x: Array, now: Point, epsilon: Scalar) -> Halvings:
         before = self.loss_before_start
@@ -193,29 +199,17 @@ class HalvedSteps:
 
 
 def linf_direction(key: Array, shape: tuple[int, ...]) -> Array:
-    """Uniform in the cube, then stretched until it touches a face."""
+    """A uniform point of the cube, stretched until it touches a face."""
     inside = jax.random.uniform(key, shape, minval=-1.0, maxval=1.0)
     size = jnp.max(jnp.abs(inside))
     return inside / jnp.where(size > 0, size, 1.0)
 
 
 def l2_direction(key: Array, shape: tuple[int, ...]) -> Array:
-    """Uniform on the sphere."""
+    """A uniform point of the sphere."""
     return geometry.NORMS["l2"].steepest(jax.random.normal(key, (1, *shape)))[0]
 
 
 def share(part: float, steps: int) -> int:
-    """That part of the steps, rounded down, and one at least."""
+    """That share of the steps, rounded down, but at least one."""
     return max(int(part * steps), 1)
-
-
-def spread(values: Array, x: Array) -> Array:
-    """`[B]` as `[B, 1, ...]`, to go with `x`."""
-    return values.reshape(values.shape + (1,) * (x.ndim - 1))
-
-
-def choose(where: Array, there: Any, elsewhere: Any) -> Any:
-    """`there` in the rows `[B]` that say so, of pytrees of `[B, ...]` each."""
-    return jax.tree.map(
-        lambda one, other: jnp.where(spread(where, one), one, other), there, elsewhere
-    )

@@ -1,4 +1,6 @@
-"""How APGD moves in l1 balls: few coordinates at a time, as many as have paid.
+"""How APGD moves in l1 balls: by few coordinates at a time.
+
+The number of coordinates adapts to the number that the best point has changed.
 
 Reference: Croce & Hein, "Mind the box: l1-APGD for sparse adversarial attacks on image
 classifiers", https://arxiv.org/abs/2103.01208, 2021.
@@ -11,25 +13,27 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ikl_jax.attacks.apgd.halving import Phase, Point, choose, share
+from ikl_jax.attacks.apgd.halving import Phase, Point, share
+from ikl_jax.attacks.common import l1_box
+from ikl_jax.attacks.common.rows import choose
 from ikl_jax.types import Array, Scalar
 
-# Radii in units of epsilon, and the share of all steps that each is searched for.
+# The larger balls that come first: radii in units of epsilon, and shares of all steps.
 LARGER_RADII = ((3.0, 0.3), (2.0, 0.3))
 INTERVAL = 0.04
-# The best point must keep less than this share of its coordinates to count as sparser.
-# In whole numbers, like all that is counted here: results must not hang on rounding.
+# The best point counts as sparser if it changes less than 19/20 of the coordinates that
+# it changed before. Whole numbers, so that rounding decides nothing.
 SPARSER, OF = 19, 20
 SHORTER, SHORTEST = 1.5, 10.0
 
 
 class Sparsity(NamedTuple):
-    """What `SparseSteps` remembers of each example, all `[B]`.
+    """The memory of `SparseSteps`, all `[B]`.
 
     Attributes:
       step_size: the length of a step.
-      changed: of the best point at the last checkpoint, how many coordinates differ
-        from the natural input's. A step changes two thirds as many.
+      changed: in how many coordinates the best point differed from the natural input
+        at the last checkpoint. A step changes two thirds as many.
     """
 
     step_size: Array
@@ -39,9 +43,10 @@ class Sparsity(NamedTuple):
 class SparseSteps:
     """Steps along the signs of the gradient's largest entries.
 
-    At a checkpoint, where the best point has become sparser, the search goes back to
-    it with steps of full length (the radius); elsewhere they become shorter, down to a
-    tenth of it. The search starts in larger balls, whose best points are projected.
+    If the best point has become sparser at a checkpoint, the search goes back to it
+    with steps of full length (the radius). If not, steps become shorter, down to a
+    tenth of the radius. The search starts in larger balls, whose best points are
+    projected.
     """
 
     def phases(self, epsilon: float, steps: int) -> list[Phase]:
@@ -61,7 +66,7 @@ class SparseSteps:
         return x + jax.vmap(lambda key: jax.random.normal(key, x.shape[1:]))(keys)
 
     def project(self, x_adv: Array, x: Array, epsilon: Scalar) -> Array:
-        return project_l1_in_box(x_adv, x, epsilon)
+        return l1_box.into(x_adv - x, x, epsilon)
 
     def begin(self, x: Array, now: Point, epsilon: Scalar) -> Sparsity:
         return Sparsity(jnp.full_like(now.loss, epsilon), _changed(now.x, x))
@@ -95,58 +100,6 @@ class SparseSteps:
         new = Sparsity(jnp.where(sparser, epsilon, shorter), changed)
         memory = choose(jnp.broadcast_to(check, changed.shape), new, memory)
         return choose(check & sparser, best, now), memory
-
-
-def project_l1_in_box(x_adv: Array, x: Array, epsilon: Scalar) -> Array:
-    """The nearest point with l1 distance to `x` at most epsilon and values in [0, 1].
-
-    All coordinates of the difference shrink by the same amount, none beyond zero,
-    after which the box cuts them. The sum of what is left falls with that amount,
-    piecewise linearly: an entry matters from where the box no longer cuts it to where
-    it is zero. So it is solved exactly among these sorted ends.
-
-    Args:
-      x_adv: `[B, ...]`, any values.
-      x: `[B, ...]` in [0, 1].
-      epsilon: the radius, >= 0.
-    """
-    delta = (x_adv - x).reshape(len(x), -1)
-    flat = x.reshape(len(x), -1)
-    size = jnp.abs(delta)
-    room = jnp.where(delta > 0, 1.0 - flat, flat)
-    amount = _shrinkage(size, room, epsilon)[:, None]
-    shrunk = jnp.sign(delta) * jnp.clip(size - amount, 0.0, room)
-    # Sums round: the box must hold exactly.
-    return jnp.clip(x + shrunk.reshape(x.shape), 0.0, 1.0)
-
-
-def _shrinkage(size: Array, room: Array, epsilon: Scalar) -> Array:
-    """The least amount >= 0, `[B]`, with sum(clip(size - amount, 0, room)) <= epsilon.
-
-    `size` and `room` are `[B, N]`, >= 0.
-    """
-    free_from = jnp.maximum(size - room, 0.0)
-    ends = jnp.concatenate([free_from, size], axis=-1)
-    enters = jnp.concatenate([jnp.ones_like(size), -jnp.ones_like(size)], axis=-1)
-    ends, enters = jax.lax.sort((ends, enters), dimension=-1, num_keys=1)
-    # Between one end and the next, the sum falls with the number of free entries.
-    free = jnp.cumsum(enters, axis=-1)
-    falls = jnp.cumsum(free[:, :-1] * jnp.diff(ends, axis=-1), axis=-1)
-    left = jnp.sum(jnp.minimum(size, room), axis=-1)
-    before = jnp.sum(falls < (left - epsilon)[:, None], axis=-1, keepdims=True)
-    bounds = [
-        jnp.take_along_axis(ends, jnp.minimum(before + later, ends.shape[-1] - 1), -1)
-        for later in (0, 1)
-    ]
-    # Which entries are free there is now known: their sum anew, without the rounding
-    # of thousands of additions.
-    middle = (bounds[0] + bounds[1]) / 2
-    is_free = (free_from <= middle) & (middle < size)
-    cut = middle < free_from
-    held = jnp.sum(jnp.where(is_free, size, jnp.where(cut, room, 0.0)), axis=-1)
-    amount = (held - epsilon) / jnp.maximum(jnp.sum(is_free, axis=-1), 1)
-    amount = jnp.clip(amount, bounds[0][:, 0], bounds[1][:, 0])
-    return jnp.where(left > epsilon, amount, 0.0)
 
 
 def _changed(x_adv: Array, x: Array) -> Array:

@@ -15,13 +15,15 @@ import numpy as np
 
 from ikl_jax import checks
 from ikl_jax.attacks.apgd import halving, l1
-from ikl_jax.attacks.apgd.halving import Point, Steps, choose
+from ikl_jax.attacks.apgd.halving import Point, Steps
 from ikl_jax.attacks.common import geometry, loops, losses
-from ikl_jax.attacks.common.attack import Found
-from ikl_jax.attacks.common.classifier import Classifier
+from ikl_jax.attacks.common.attack import Batch, Found
+from ikl_jax.attacks.common.classifier import Classifier, Constants
+from ikl_jax.attacks.common.keys import fold_each
+from ikl_jax.attacks.common.rows import choose
 from ikl_jax.types import Array, Scalar
 
-# Of rho and the loss before the start, which the l1 ball's rules have no use for.
+# The norm's rules, from rho and the loss before the start, which those of l1 ignore.
 STEPS: dict[str, Callable[[float, float | None], Steps]] = {
     "linf": functools.partial(
         halving.HalvedSteps, geometry.NORMS["linf"], halving.linf_direction
@@ -33,22 +35,13 @@ STEPS: dict[str, Callable[[float, float | None], Steps]] = {
 }
 
 
-class Batch(NamedTuple):
-    """What an attack is called with."""
-
-    x: Array
-    labels: Array
-    targets: Array
-    keys: Array
-
-
 class State(NamedTuple):
-    """Where a search stands.
+    """The state of a search.
 
     Attributes:
       now: the newest point.
       best: the point with the highest loss in this phase's ball.
-      memory: the norm's own.
+      memory: what the norm's rules remember.
       found: the first misclassified point.
     """
 
@@ -62,23 +55,24 @@ class State(NamedTuple):
 class Apgd:
     """One restart of APGD, an `Attack`.
 
-    Every step costs one forward and one backward pass. All that is adapted is adapted
-    for each example by itself. It keeps its compiled programs, two for each batch
-    shape: so use one object for all batches.
+    Every step costs one forward and one backward pass, and adapts to each example by
+    itself. The object keeps its compiled programs, three for each batch shape, so use
+    one object for all batches.
 
     Attributes:
       classifier: the classifier.
       epsilon: radius of the ball, > 0, in the units of `x` (pixels in [0, 1]).
       norm: "linf", "l2" or "l1".
-      loss: what to increase, of logits `[B, C]`, labels `[B]` and targets `[B]`:
-        `losses.targeted_dlr`, or another one through `losses.untargeted`.
-      steps: how many, >= 0; in the l1 ball those in the larger balls are among them.
+      loss: the loss to increase, a function of logits `[B, C]`, labels `[B]` and
+        targets `[B]`, such as `losses.targeted_dlr`. `losses.untargeted` makes one that
+        ignores targets.
+      steps: the number of gradient steps, >= 0; for l1 with those in larger balls.
       rho: the share of steps that must increase the loss, in [0, 1]; linf and l2.
-      eot_samples: forward and backward passes a step, each with its own noise of a
-        randomised network, whose losses and gradients are averaged. More than half of
-        them must be wrong for an input to count as misclassified.
-      loss_before_start: what the first step's loss is compared with at the first
-        checkpoint of linf and l2. None: the loss at the start. The authors' code has
+      eot_samples: forward and backward passes in each step, each with its own noise of
+        a randomised network. Their losses and gradients are averaged, and an input
+        counts as misclassified if more than half of them are wrong.
+      loss_before_start: the loss that the first step must exceed to count as an
+        increase, for linf and l2. None: the loss at the start. The authors' code has
         0.0 there, which counts that step as an increase of any positive loss.
 
     Raises:
@@ -108,9 +102,9 @@ class Apgd:
         return self.search(x, labels, targets, keys).found
 
     def search(self, x: Array, labels: Array, targets: Array, keys: Array, /) -> State:
-        """Like a call; the state also has the best point and its loss.
+        """Like a call; the returned state also has the best point and its loss.
 
-        It ends early once all examples are broken. No gradient flows through it.
+        It ends early once all examples are broken.
         """
         batch = Batch(x, labels, targets, keys)
         found = Found(x, jnp.zeros(len(x), bool))
@@ -118,9 +112,9 @@ class Apgd:
         start = self._start(batch, (larger or [last])[0].epsilon)
         # Only the last phase's points lie in the ball that is asked for.
         for number, phase in enumerate(larger):
-            part = batch._replace(keys=_fold_each(keys, 2 + number))
+            part = batch._replace(keys=fold_each(keys, 2 + number))
             start = self._climb(part, start, found, phase, counts=False).best.x
-        part = batch._replace(keys=_fold_each(keys, 1))
+        part = batch._replace(keys=fold_each(keys, 1))
         return self._climb(part, start, found, last, counts=True)
 
     def _climb(
@@ -132,12 +126,12 @@ class Apgd:
         *,
         counts: bool,
     ) -> State:
-        constants = self.classifier.constants
+        constants = self.classifier.constants(batch.x, batch.keys)
         state = self._begin(constants, batch, start, found, phase.epsilon, counts)
         checkpoints = self._rules.checkpoints(phase.steps)
         for first in range(0, phase.steps, self._chunk):
-            # What is past the last step runs too, rather than in a program of its
-            # own, and changes nothing that matters.
+            # A last chunk with fewer steps runs the same program. The steps that are
+            # not live change neither `best` nor `found`.
             live = first + np.arange(self._chunk) < phase.steps
             intervals = np.zeros(self._chunk, np.int32)
             intervals[live] = checkpoints[first : first + self._chunk]
@@ -161,14 +155,14 @@ class Apgd:
     @functools.cached_property
     def _start(self) -> Callable[[Batch, float], Array]:
         def start(batch: Batch, epsilon: Array) -> Array:
-            return self._rules.start(batch.x, _fold_each(batch.keys, 0), epsilon)
+            return self._rules.start(batch.x, fold_each(batch.keys, 0), epsilon)
 
         return jax.jit(start)
 
     @functools.cached_property
     def _begin(self) -> Callable[..., State]:
         def begin(
-            constants: Sequence[Array],
+            constants: Constants,
             batch: Batch,
             x_adv: Array,
             found: Found,
@@ -186,7 +180,7 @@ class Apgd:
     @functools.cached_property
     def _advance(self) -> Callable[..., tuple[State, Array]]:
         def advance(
-            constants: Sequence[Array],
+            constants: Constants,
             batch: Batch,
             state: State,
             epsilon: Array,
@@ -217,15 +211,15 @@ class Apgd:
         return jax.jit(advance, donate_argnums=2)
 
     def _sample_keys(self, keys: Array, numbers: Array) -> Array:
-        """For each evaluation of that number, sample and example: `[N, S, B]`."""
+        """A key for each evaluation number, sample and example: `[N, S, B]`."""
         samples = jnp.arange(self.eot_samples)[None]
         samples = self.eot_samples * numbers[:, None] + samples
-        return jax.vmap(jax.vmap(_fold_each, (None, 0)), (None, 0))(keys, samples)
+        return jax.vmap(jax.vmap(fold_each, (None, 0)), (None, 0))(keys, samples)
 
     def _evaluate(
-        self, constants: Sequence[Array], batch: Batch, x: Array, keys: Array
+        self, constants: Constants, batch: Batch, x: Array, keys: Array
     ) -> tuple[Point, Array]:
-        """The point, and which of its examples are misclassified; keys `[S, B]`."""
+        """The point, and which examples are misclassified there; keys `[S, B]`."""
 
         def total(x: Array, sample: Scalar) -> tuple[Array, tuple[Array, Array]]:
             logits = self.classifier.logits(constants, x, keys[sample])
@@ -256,12 +250,8 @@ def _keep_first(found: Found, x_adv: Array, wrong: Array) -> Found:
     return Found(choose(new, x_adv, found.x_adv), found.broken | wrong)
 
 
-def _fold_each(keys: Array, number: Scalar) -> Array:
-    return jax.vmap(jax.random.fold_in, (0, None))(keys, number)
-
-
 def _chunk_size(steps: Sequence[int], most: int) -> int:
-    """At most so many steps, at least half, such that the fewest are left over."""
+    """A size from `most / 2` to `most` that leaves the fewest steps over."""
     most = min(most, max(1, *steps))
     waste = lambda size: sum(-length % size for length in steps)
     return min(range(most, (most - 1) // 2, -1), key=waste)

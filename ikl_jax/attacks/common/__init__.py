@@ -1,1 +1,1 @@
-"""What every attack is built from: balls, losses, loops, and the network."""
+"""Parts that the attacks share: balls, losses, loops, keys and the classifier."""

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ikl_jax import checks
+from ikl_jax.attacks.common.rows import spread
 from ikl_jax.types import Array, Scalar
 
 Bounds = tuple[float, float]
@@ -43,7 +44,7 @@ class Norm:
 
 
 def norm_named(name: str) -> Norm:
-    """The norm of that name, from the explicit table `NORMS`.
+    """The norm of that name.
 
     Raises:
       ValueError: there is no such norm.
@@ -60,33 +61,25 @@ def into(x_adv: Array, x: Array, epsilon: Scalar, norm: Norm, bounds: Bounds) ->
     return jnp.clip(x + norm.project(x_adv - x, epsilon), *bounds)
 
 
-def example_keys(key: Array, batch_size: int) -> Array:
-    """One key an example: `key` folded with the row's index, or `[B]` keys as given."""
-    is_key = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-    if is_key and key.shape == (batch_size,):
-        return key
-    if is_key and key.shape == ():
-        return jax.vmap(lambda row: jax.random.fold_in(key, row))(
-            jnp.arange(batch_size)
-        )
-    raise ValueError(
-        f"key must be one key or {batch_size} keys of jax.random.key, "
-        f"got {key.dtype} {key.shape}"
-    )
-
-
-def check_bounds(bounds: Bounds, x: Array) -> None:
+def check_bounds(bounds: Bounds, x: Array | np.ndarray) -> None:
     """Raises `ValueError` for reversed bounds, or for a known `x` outside of them."""
     low, high = bounds
     if not low < high:
         raise ValueError(f"bounds must be (low, high) with low < high, got {bounds}")
     if checks.is_concrete(x):
-        least, most = checks.least_and_most(x)
+        least, most = _extremes(x)
         if not (least >= low and most <= high):
             raise ValueError(
                 f"x must lie within bounds [{low}, {high}], got values from "
                 f"{least:g} to {most:g}; epsilon and bounds are in the units of x"
             )
+
+
+def _extremes(x: Any) -> tuple[float, float]:
+    """The least and the largest entry; NumPy arrays stay on the host for it."""
+    if isinstance(x, np.ndarray):
+        return float(x.min(initial=np.inf)), float(x.max(initial=-np.inf))
+    return checks.least_and_most(x)
 
 
 def _coordinates(x: Any) -> tuple[int, ...]:
@@ -120,25 +113,20 @@ def _linf_sample(key: Array, shape: tuple[int, ...]) -> Array:
     return jax.random.uniform(key, shape, minval=-1.0, maxval=1.0)
 
 
-def _scale(delta: Array, factor: Array) -> Array:
-    return delta * factor.reshape(factor.shape + (1,) * (delta.ndim - 1))
-
-
 def _l2_project(delta: Array, epsilon: Scalar) -> Array:
     size = _l2_size(delta)
     outside = size > epsilon
-    return _scale(
-        delta, jnp.where(outside, epsilon / jnp.where(outside, size, 1.0), 1.0)
-    )
+    factor = jnp.where(outside, epsilon / jnp.where(outside, size, 1.0), 1.0)
+    return delta * spread(factor, delta)
 
 
 def _l2_steepest(gradient: Array) -> Array:
     # Divided by its largest entry first, so that squares of tiny gradients do not
     # underflow and one that is exactly zero stays zero.
     largest = _linf_size(gradient)
-    gradient = _scale(gradient, 1.0 / jnp.where(largest > 0, largest, 1.0))
+    gradient = gradient * spread(1.0 / jnp.where(largest > 0, largest, 1.0), gradient)
     size = _l2_size(gradient)
-    return _scale(gradient, 1.0 / jnp.where(size > 0, size, 1.0))
+    return gradient * spread(1.0 / jnp.where(size > 0, size, 1.0), gradient)
 
 
 def _l2_sample(key: Array, shape: tuple[int, ...]) -> Array:
@@ -161,7 +149,7 @@ def _l1_project(delta: Array, epsilon: Scalar) -> Array:
     amount = jnp.take_along_axis(shrinkage, jnp.maximum(kept - 1, 0), axis=-1)
     shrunk = jnp.sign(delta) * jnp.maximum(flat - amount, 0.0).reshape(delta.shape)
     outside = jnp.sum(flat, axis=-1) > epsilon
-    return jnp.where(outside.reshape(-1, *(1,) * (delta.ndim - 1)), shrunk, delta)
+    return jnp.where(spread(outside, delta), shrunk, delta)
 
 
 def _l1_steepest(gradient: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Loops whose compiled form is chosen by the backend and never changes results."""
+"""Loops whose compiled form depends on the backend, and whose results do not."""
 
 import functools
 from collections.abc import Callable
@@ -23,18 +23,18 @@ def repeat(
     """`step(state, i)` for i = first ... first + steps - 1, within a compiled program.
 
     Args:
-      step: state and the step's number to the next state.
+      step: the state and the number of the step to the next state.
       state: a pytree of arrays.
-      steps: how many, >= 0.
+      steps: the number of steps, >= 0.
       first: the number of the first step.
-      unroll: steps per iteration of the compiled loop; `steps` leaves no loop. None: no
-        loop on CPU, where XLA runs the gradient of a convolution inside a loop up to 28
-        times slower, and a loop of single steps elsewhere.
+      unroll: steps in one iteration of the compiled loop; with `steps` there is no
+        loop. None: no loop on CPU, where XLA runs the gradient of a convolution inside
+        a loop up to 28 times slower, and a loop of single steps elsewhere.
     """
     if unroll is None:
         unroll = steps if jax.default_backend() == "cpu" else 1
     unroll = max(unroll, 1)
-    # For scan 0 means no loop; at a single step, 1 would leave a loop of one.
+    # For scan, 0 means no loop; with 1, a single step would still be a loop.
     unroll = unroll if unroll < steps else 0
     numbers = first + jnp.arange(steps)
     return jax.lax.scan(
@@ -52,15 +52,15 @@ def total(term: Callable[[Array], State], count: int) -> State:
 def combined(
     term: Callable[[Array], State], combine: Callable[[State, State], State], count: int
 ) -> State:
-    """`term(i)` for i = 0 ... count - 1 brought together, within a compiled program.
+    """Combines `term(i)` for i = 0 ... count - 1, within a compiled program.
 
-    On CPU all terms are computed side by side, which takes their memory together: a
-    loop is slow there, and without a loop the program would be `count` times as large.
+    On CPU all terms are computed side by side, which takes the memory of all: a loop is
+    slow there, and without a loop the program would be `count` times as large.
 
     Args:
       term: a number to a pytree of arrays.
-      combine: two of them to one.
-      count: how many, >= 1.
+      combine: two terms to one.
+      count: the number of terms, >= 1.
     """
     if jax.default_backend() == "cpu" and count > 1:
         terms = jax.vmap(term)(jnp.arange(count))
@@ -75,9 +75,9 @@ def combined(
 
 
 def gradient_steps() -> int:
-    """How many steps with a gradient are compiled as one program.
+    """The number of steps with a gradient that are compiled as one program.
 
-    Long attacks call it again from where it stopped: so they can end early, and what is
-    unrolled on CPU stays small.
+    Long attacks call that program again and again. So they can end early, and the
+    program, which has no loop on CPU, stays small.
     """
     return 5 if jax.default_backend() == "cpu" else 20

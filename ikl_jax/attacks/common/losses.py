@@ -1,4 +1,4 @@
-"""What attacks increase, and what says that a prediction is wrong.
+"""Losses that attacks increase, and the test for a wrong prediction.
 
 All take logits `[B, C]` and labels `[B]` and return one value per example, `[B]`.
 
@@ -13,29 +13,29 @@ import jax.numpy as jnp
 
 from ikl_jax.types import Array
 
-# Logits, labels and targets to one loss an example.
+# Logits, labels and targets to one loss for each example.
 AimedLoss = Callable[[Array, Array, Array], Array]
 
-# Logits may be equal, and the denominators zero.
+# Added to denominators, which are zero where logits are equal.
 SMALLEST = 1e-12
-# Below them the losses of the paper have too few logits for their denominators.
+# With fewer classes, there are too few logits for the denominators of these losses.
 DLR_CLASSES, TARGETED_DLR_CLASSES = 3, 4
 
 
 def cross_entropy(logits: Array, labels: Array) -> Array:
-    """Of the label, -log softmax(logits)[label]."""
+    """-log softmax(logits)[label]."""
     return -_of(jax.nn.log_softmax(logits), labels)
 
 
 def margin(logits: Array, labels: Array) -> Array:
-    """The largest other logit minus the label's: >= 0 where the label is not alone."""
+    """The largest other logit minus the label's: negative if the label's is largest."""
     return jnp.max(_others(logits, labels), axis=-1) - _of(logits, labels)
 
 
 def dlr(logits: Array, labels: Array) -> Array:
-    """Difference of logits ratio: the margin in units of the first less the third.
+    """Difference of logits ratio: the margin over (largest - third largest logit).
 
-    With two classes there is no third, and it is the margin.
+    With two classes there is no third logit, and it returns the margin.
     """
     if logits.shape[-1] < DLR_CLASSES:
         return margin(logits, labels)
@@ -50,9 +50,10 @@ def target_margin(logits: Array, labels: Array, targets: Array) -> Array:
 
 
 def targeted_dlr(logits: Array, labels: Array, targets: Array) -> Array:
-    """The target's logit minus the label's, in units of the first less 3rd and 4th.
+    """The target's logit minus the label's, over a scale of the logits.
 
-    With fewer than four classes it is the difference itself.
+    The scale is the largest logit minus the mean of the third and the fourth largest.
+    With fewer than four classes there is no scale, and it returns the difference.
     """
     difference = target_margin(logits, labels, targets)
     if logits.shape[-1] < TARGETED_DLR_CLASSES:
@@ -63,7 +64,7 @@ def targeted_dlr(logits: Array, labels: Array, targets: Array) -> Array:
 
 
 def untargeted(loss: Callable[[Array, Array], Array]) -> AimedLoss:
-    """The loss of logits and labels, for attacks that also hand over targets."""
+    """Makes an `AimedLoss`, which ignores its targets."""
     return lambda logits, labels, targets: loss(logits, labels)
 
 
@@ -82,7 +83,7 @@ def _of(values: Array, classes: Array) -> Array:
 
 
 def _others(logits: Array, labels: Array) -> Array:
-    """Logits with the label's out of the way."""
+    """The logits, with minus infinity for the label."""
     return jnp.where(
         jax.nn.one_hot(labels, logits.shape[-1], dtype=bool), -jnp.inf, logits
     )

@@ -1,4 +1,4 @@
-"""AutoAttack: an ensemble of attacks without parameters, as an evaluation.
+"""AutoAttack: an ensemble of attacks without parameters to choose.
 
 Reference: Croce & Hein, "Reliable evaluation of adversarial robustness with an ensemble
 of diverse parameter-free attacks", https://arxiv.org/abs/2003.01690, 2020.
@@ -11,11 +11,11 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import jax
-import jax.core
 import jax.numpy as jnp
 import numpy as np
 
 from ikl_jax import checks
+from ikl_jax.attacks.common import arguments
 from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.ensemble import preflight, versions
 from ikl_jax.attacks.ensemble.batches import Batches
@@ -35,16 +35,16 @@ IMAGE_RANK = 4
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """How robust a classifier is, and by what it was told.
+    """The result of an evaluation, and its arguments.
 
     Attributes:
       x_adv: `[N, ...]` float32: an adversarial example where one was found, else x.
-      robust: `[N]`, right as it is and on all that was tried.
+      robust: `[N]`, whether the prediction is right on x and on all inputs tried.
       stages: (name, robust accuracy after it, seconds), "clean" first.
       epsilon: radius of the ball.
       norm: of the ball.
       version: which attacks were made.
-      notes: what was left out or looks wrong, in sentences.
+      notes: what was left out and what looks wrong, in sentences.
       key: the random key's data.
       versions: of jax and of ikl_jax.
     """
@@ -85,41 +85,43 @@ def autoattack(
 ) -> Result:
     """Evaluates a classifier in the epsilon-ball around every example.
 
-    Each attack goes on with what those before it left robust, and starts from the clean
-    example. What it claims counts after a clean forward pass, if it lies in the ball
-    and in [0, 1]. An example's random numbers depend on `key` and its own content, so
-    batch size, order and devices do not change what is found for it. Call it from
-    Python, not inside of `jit`.
+    Each attack gets the examples that those before it left robust, and starts from the
+    clean example. What it finds counts if a clean forward pass confirms it, and if it
+    lies in the ball and in [0, 1]. The random numbers of an example depend on `key` and
+    its content, so batch size, order and devices do not change what is found for it.
+    The examples stay on the host; only the batch under attack is on a device.
 
     Args:
       logits_fn: `[B, ...]` to `[B, C]`, C >= 2, for batches of any size, each example's
         logits depending on its own input only (BatchNorm must use its running
-        statistics); of `(x, key)` for version "rand".
-      x: `[N, ...]` in [0, 1], as the classifier takes them: what it normalises by
-        belongs into `logits_fn`. Square needs images `[N, H, W, K]`.
+        statistics); for version "rand" a function of `(x, key)`.
+      x: `[N, ...]` in [0, 1]; normalisation belongs into `logits_fn`. Square needs
+        images `[N, H, W, K]`.
       labels: `[N]` integers in [0, C).
       epsilon: radius of the ball, > 0, in the units of `x`.
       norm: "linf", "l2" or "l1".
-      version: "standard"; "plus", with restarts and untargeted attacks; "rand",
-        for randomised classifiers; "apgd", fast and an upper bound; or names of
-        `versions.ATTACKS`.
-      key: one of `jax.random.key`.
-      batch_size: examples in one call; it changes speed alone. None: 256 at most.
+      version: "standard"; "plus", with restarts and untargeted attacks; "rand", for
+        randomised classifiers; "apgd", which is fast and an upper bound; or a list of
+        names from `versions.ATTACKS`.
+      key: one key of `jax.random.key`.
+      batch_size: examples in one call; it changes only the speed. None: 256 at most.
       sharding: of a batch over devices, such as `NamedSharding(mesh, P("data"))`.
       judged_by: another function for the clean forward pass, such as the float32 form
         of a network that is attacked in bfloat16. None: `logits_fn`.
-      journal: records of an evaluation with the same arguments that was stopped, which
-        then goes on to the same end; `fingerprint` tells whether they are the same.
-      report: called after each batch with its `Record`, to be kept for a journal, and
-        the `Progress`.
+      journal: the records of an evaluation that was stopped, to go on from. Its
+        arguments must have been the same, which `fingerprint` tells.
+      report: called after each batch with its `Record`, which a journal keeps, and the
+        `Progress`.
 
     Returns:
-      A `Result`. What looks wrong with the classifier is in its `notes`, and warned of.
+      A `Result`. Its `notes` say what looks wrong with the classifier; they are given
+      as warnings too.
 
     Raises:
       ValueError: shapes that do not fit, `x` or labels out of range, logits that are
         not finite, epsilon not positive, or an unknown norm or version.
-      TypeError: labels are not integers, or `x` is not floating point.
+      TypeError: labels are not integers, `x` is not floating point, or the call is
+        inside of `jit`, `grad` or `vmap`.
 
     Examples:
       >>> import jax, jax.numpy as jnp, ikl_jax
@@ -131,13 +133,14 @@ def autoattack(
       >>> print(result.robust, [stage.name for stage in result.stages])
       [False  True] ['clean', 'apgd-ce']
     """
+    arguments.from_python("autoattack", x, labels, epsilon, key)
     x, labels = checked(x, labels, norm)
     checks.positive(epsilon=epsilon)
     batches = Batches.for_examples(len(x), batch_size, sharding)
     random = version in versions.RANDOMISED
     create = Classifier.randomised if random else Classifier.of
     classifier, judging = (
-        create(fn, jnp.asarray(x[np.resize(np.arange(len(x)), batches.size)]))
+        create(fn, batches.input(x, batches.size))
         for fn in (logits_fn, judged_by or logits_fn)
     )
     checks.labels_in_range(jnp.asarray(labels), classifier.num_classes)
@@ -148,13 +151,14 @@ def autoattack(
 
     start = time.monotonic()
     keys = content_keys(key, x)
+    arguments.from_python("autoattack", classifier.arrays)
     logits = clean_logits(judge, x, keys, batches)
     preflight.check_logits(logits)
     clean = logits.argmax(axis=1) == labels
     inputs = Inputs(x, labels, other_classes(logits, labels), keys)
     stages = [Stage("clean", float(clean.mean()), time.monotonic() - start)]
     notes = [
-        *([] if random else preflight.is_random(logits_fn, jnp.asarray(x))),
+        *([] if random else preflight.is_random(logits_fn, x)),
         *_doubts(classifier, logits, inputs, batches),
         *_left_out(version, len(passes) - len(kept), x.shape),
     ]
@@ -179,16 +183,17 @@ def fingerprint(
     version: str | Sequence[str],
     key: Array,
 ) -> str:
-    """A short text that differs where a journal is of another evaluation.
+    """A short text that differs if a journal belongs to another evaluation.
 
-    Of the arrays that `logits_fn` closes over, the data, the threat and the key. It
-    does not see a change of code that the arrays are used by.
+    It depends on the arrays that `logits_fn` closes over, the data, epsilon, the norm,
+    the version and the key, but not on the code of `logits_fn`.
     """
     random = version in versions.RANDOMISED
     create = Classifier.randomised if random else Classifier.of
-    classifier = create(logits_fn, jnp.asarray(x[:1]))
+    one = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
+    arrays = create(logits_fn, one).arrays
     crc = zlib.crc32(np.ascontiguousarray(jax.random.key_data(key)).tobytes())
-    for array in (*classifier.constants, x, labels):
+    for array in (*arrays, x, labels):
         crc = zlib.crc32(np.ascontiguousarray(jax.device_get(array)).tobytes(), crc)
     return f"{_shown(version)} {norm} {epsilon:g} of {len(x)} ({crc:08x})"
 

@@ -1,4 +1,4 @@
-"""How examples are dealt out to calls of compiled programs."""
+"""Divides examples into batches of two sizes."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ import numpy as np
 from ikl_jax.types import Array
 
 DEFAULT_SIZE = 256
-# The part of a full batch up to which small ones, which devices may not be filled by,
-# cost less than the padding to a full one.
+# Up to this share of a full batch, the rest goes into small batches. Beyond it, padding
+# to a full batch costs less than small batches, which may not fill the devices.
 MOST_IN_SMALL = 0.75
 
 
@@ -19,14 +19,14 @@ MOST_IN_SMALL = 0.75
 class Batches:
     """How many rows go into one call.
 
-    Two sizes are all that programs are compiled for: full batches, and small ones for
-    what remains, so that few examples do not cost what many do.
+    Programs are compiled for two sizes only: full batches, and small ones for what
+    remains, so that few examples do not cost what many do.
 
     Attributes:
       size: of a full batch.
       small: of a small one.
-      sharding: of a batch over devices, which both sizes must divide into; None: it
-        stays on JAX's default device.
+      sharding: of a batch over devices, whose number divides both sizes. None: batches
+        stay on JAX's default device.
     """
 
     size: int
@@ -35,7 +35,7 @@ class Batches:
 
     @classmethod
     def of(cls, size: int, sharding: jax.sharding.Sharding | None = None) -> "Batches":
-        """Small batches of an eighth; both rounded up to multiples of the devices."""
+        """Small batches have an eighth; both are multiples of the number of devices."""
         devices = 1 if sharding is None else sharding.num_devices
         small = -(-size // (8 * devices)) * devices
         return cls(-(-size // devices) * devices, small, sharding)
@@ -44,11 +44,11 @@ class Batches:
     def for_examples(
         cls, count: int, size: int | None, sharding: jax.sharding.Sharding | None
     ) -> "Batches":
-        """For that many examples; size None: `DEFAULT_SIZE` at most."""
+        """For `count` examples. Size None: `DEFAULT_SIZE` at most."""
         return cls.of(min(size or DEFAULT_SIZE, count), sharding)
 
     def split(self, rows: np.ndarray) -> Iterator[np.ndarray]:
-        """Runs of `rows` that each fit into one call."""
+        """Parts of `rows` that fit into one call each."""
         whole = len(rows) - len(rows) % self.size
         for start in range(0, whole, self.size):
             yield rows[start : start + self.size]
@@ -58,14 +58,19 @@ class Batches:
             yield rest[start : start + step]
 
     def padded(self, rows: np.ndarray) -> np.ndarray:
-        """The rows, some of them again, up to one of the two sizes.
+        """The rows, repeated up to one of the two sizes.
 
-        Rows that are there twice come to the same end, so they delay no batch.
+        A repeated row has the same result as the first, so it does not delay the batch.
         """
         return np.resize(rows, self.small if len(rows) <= self.small else self.size)
 
     def put(self, array: np.ndarray | Array) -> Array:
-        return jnp.asarray(array) if self.sharding is None else self._divided(array)
-
-    def _divided(self, array: np.ndarray | Array) -> Array:
+        """A batch on its devices."""
+        if self.sharding is None:
+            return jnp.asarray(array)
         return jax.device_put(array, self.sharding)
+
+    @staticmethod
+    def input(x: np.ndarray, size: int) -> jax.ShapeDtypeStruct:
+        """Shape and dtype of a batch of that size."""
+        return jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype)

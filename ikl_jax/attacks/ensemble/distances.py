@@ -1,4 +1,4 @@
-"""How far every example is from the nearest input that is misclassified."""
+"""The distance of every example to the nearest misclassified input."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ikl_jax import checks
+from ikl_jax.attacks.common import arguments
 from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.ensemble import preflight
 from ikl_jax.attacks.ensemble.batches import Batches
@@ -34,21 +35,22 @@ def distances(
     sharding: jax.sharding.Sharding | None = None,
     report: Callable[[float], None] = lambda share: None,
 ) -> np.ndarray:
-    """The sizes of the smallest perturbations that FAB finds to be misclassified.
+    """The sizes of the smallest perturbations with which FAB changes the prediction.
 
-    One search for all radii: the robust accuracy at epsilon is at most the share of
-    distances above it. It is as strong as FAB alone, which other attacks may beat.
+    One search serves all radii: the robust accuracy at epsilon is at most the share of
+    distances above epsilon. It is an upper bound, since other attacks may find more.
 
     Args:
       logits_fn: `[B, ...]` to `[B, C]`, as `autoattack` takes it.
       x: `[N, ...]` in [0, 1].
       labels: `[N]` integers in [0, C).
       norm: "linf", "l2" or "l1".
-      targets: of the other classes that a search is made for, the most likely ones.
-      steps: of each search, >= 0.
-      batch_size: examples in one call; it changes speed alone. None: 256 at most.
+      targets: how many of the other classes a search is made towards, beginning with
+        the most likely one.
+      steps: steps of each search, >= 0.
+      batch_size: examples in one call; it changes only the speed. None: 256 at most.
       sharding: of a batch over devices.
-      report: called after each batch with the share of all that is done.
+      report: called after each batch with the share of the work that is done.
 
     Returns:
       `[N]` float32; 0 where x itself is misclassified, infinity where nothing was found
@@ -57,7 +59,8 @@ def distances(
     Raises:
       ValueError: shapes that do not fit, a value outside of its range, logits that are
         not finite, or an unknown norm.
-      TypeError: labels are not integers, or `x` is not floating point.
+      TypeError: labels are not integers, `x` is not floating point, or the call is
+        inside of `jit`, `grad` or `vmap`.
 
     Examples:
       >>> import jax.numpy as jnp, ikl_jax
@@ -66,12 +69,14 @@ def distances(
       >>> print(ikl_jax.attacks.distances(lambda x: 4 * x, x, labels).round(2))
       [0.05 0.35 0.  ]
     """
+    arguments.from_python("distances", x, labels)
     x, labels = checked(x, labels, norm)
     checks.positive(targets=targets)
     batches = Batches.for_examples(len(x), batch_size, sharding)
-    classifier = Classifier.of(logits_fn, jnp.asarray(x[batches.padded(np.arange(1))]))
+    classifier = Classifier.of(logits_fn, batches.input(x, batches.small))
     checks.labels_in_range(jnp.asarray(labels), classifier.num_classes)
     judge, keys = Judge(classifier, np.inf, norm), content_keys(jax.random.key(0), x)
+    arguments.from_python("distances", classifier.arrays)
     logits = clean_logits(judge, x, keys, batches)
     preflight.check_logits(logits)
     inputs = Inputs(x, labels, other_classes(logits, labels), keys)
@@ -96,7 +101,7 @@ def distances(
 def _nearest(
     attack: Fab, inputs: Inputs, rank: int, rows: np.ndarray, batches: Batches
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What a search towards the target of that rank finds for `rows`, and how far."""
+    """The nearest inputs to `rows` towards the target of that rank, and distances."""
     padded = batches.padded(rows)
     x = batches.put(inputs.x[padded])
     labels = batches.put(inputs.labels[padded])

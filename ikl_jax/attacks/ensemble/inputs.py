@@ -1,28 +1,27 @@
-"""All that an evaluation attacks, and what the classifier says of it as it is."""
+"""The examples of an evaluation, and the logits of the clean ones."""
 
 import zlib
 from typing import Any, NamedTuple
 
 import jax
-import jax.core
 import jax.numpy as jnp
 import numpy as np
 
 from ikl_jax import checks
-from ikl_jax.attacks.common import geometry
+from ikl_jax.attacks.common import arguments, geometry
 from ikl_jax.attacks.ensemble.batches import Batches
 from ikl_jax.attacks.ensemble.judge import Judge
 from ikl_jax.types import Array
 
 
 class Inputs(NamedTuple):
-    """All that is attacked.
+    """All examples of an evaluation. All but the keys stay on the host.
 
     Attributes:
       x: `[N, ...]` float32 in [0, 1].
       labels: `[N]` int32.
       targets: `[N, C - 1]` int32, the other classes, the most likely first.
-      keys: `[N]`, an example's own random key, which its content decides.
+      keys: `[N]`, a random key for each example, which its content decides.
     """
 
     x: np.ndarray
@@ -32,33 +31,28 @@ class Inputs(NamedTuple):
 
 
 def checked(x: Any, labels: Any, norm: str) -> tuple[np.ndarray, np.ndarray]:
-    """`x` `[N, ...]` in [0, 1] and labels `[N]`, as attacks are handed them.
+    """`x` `[N, ...]` and labels `[N]` on the host, in float32 and int32.
 
     Raises:
       ValueError: shapes that do not fit, `x` out of range, an unknown norm.
       TypeError: labels are not integers, or `x` is not floating point.
     """
-    if any(isinstance(array, jax.core.Tracer) for array in (x, labels)):
-        raise TypeError(
-            "attacks on all examples compile their own programs: call it outside of jit"
-        )
-    x, labels = jnp.asarray(x), jnp.asarray(labels)
+    x, labels = np.asarray(x), np.asarray(labels)
     checks.floating(x=x)
     checks.rank_at_least(2, x=x)
-    if labels.shape != x.shape[:1] or not len(x):
-        raise ValueError(
-            f"x and labels must have one row an example, and some examples, got "
-            f"{x.shape} and {labels.shape}"
-        )
+    arguments.one_each(x, labels=labels)
+    if not len(x):
+        raise ValueError(f"x must have examples, got shape {x.shape}")
     geometry.norm_named(norm)
+    x = np.asarray(x, np.float32)
     geometry.check_bounds(geometry.BOX, x)
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise TypeError(f"labels must be integers, got {labels.dtype}")
-    return np.asarray(x, np.float32), np.asarray(labels, np.int32)
+    return x, np.asarray(labels, np.int32)
 
 
 def content_keys(key: Array, x: np.ndarray) -> Array:
-    """`[N]`: the key folded with each example's checksum."""
+    """`[N]`: the key, folded with the checksum of each example."""
     if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.shape:
         raise ValueError(
             f"key must be one key of jax.random.key, got {key.dtype} {key.shape}"
@@ -70,7 +64,7 @@ def content_keys(key: Array, x: np.ndarray) -> Array:
 def clean_logits(
     judge: Judge, x: np.ndarray, keys: Array, batches: Batches
 ) -> np.ndarray:
-    """Of all examples as they are, `[N, C]`."""
+    """The logits of all examples, `[N, C]`."""
     parts = []
     for rows in batches.split(np.arange(len(x))):
         padded = batches.padded(rows)

@@ -1,15 +1,16 @@
-"""Who says whether a claimed adversarial example is one."""
+"""Checks what attacks say they found."""
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ikl_jax.attacks.common import geometry, losses
-from ikl_jax.attacks.common.classifier import Classifier
+from ikl_jax.attacks.common.classifier import Classifier, Constants
+from ikl_jax.attacks.common.keys import fold_each
 from ikl_jax.types import Array
 
 # Sizes are summed in float64, of coordinates that were rounded to float32.
@@ -18,7 +19,7 @@ TOLERANCE = 1e-5
 
 @dataclasses.dataclass(frozen=True)
 class Judge:
-    """A clean forward pass, and the perturbation measured again.
+    """Makes a clean forward pass, and measures the perturbation again.
 
     Attributes:
       classifier: makes the clean forward pass; it may compute in more digits than the
@@ -48,7 +49,7 @@ class Judge:
 
     def logits(self, x: Array, keys: Array) -> Array:
         """`[B, C]`, the mean over the samples."""
-        return self._logits(self.classifier.constants, x, keys)
+        return self._logits(self.classifier.constants(x, keys), x, keys)
 
     def is_allowed(self, x: np.ndarray, x_adv: np.ndarray) -> np.ndarray:
         """`[B]`, whether `x_adv` lies in the ball and in [0, 1]."""
@@ -60,10 +61,10 @@ class Judge:
         return near & inside.all(axis=1)
 
     @functools.cached_property
-    def _logits(self) -> Callable[[Sequence[Array], Array, Array], Array]:
-        def mean_logits(constants: Sequence[Array], x: Array, keys: Array) -> Array:
+    def _logits(self) -> Callable[[Constants, Array, Array], Array]:
+        def mean_logits(constants: Constants, x: Array, keys: Array) -> Array:
             def add(sample: Array, total: Array) -> Array:
-                folded = jax.vmap(jax.random.fold_in, (0, None))(keys, sample)
+                folded = fold_each(keys, sample)
                 return total + self.classifier.logits(constants, x, folded)
 
             if self.samples == 1:

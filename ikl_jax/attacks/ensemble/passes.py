@@ -6,10 +6,10 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from ikl_jax.attacks.common.attack import Attack
+from ikl_jax.attacks.common.keys import fold_each
 from ikl_jax.attacks.ensemble.batches import Batches
 from ikl_jax.attacks.ensemble.inputs import Inputs
 from ikl_jax.attacks.ensemble.judge import Judge
@@ -19,10 +19,10 @@ class Pass(NamedTuple):
     """One call of an attack for every example that is still robust.
 
     Attributes:
-      stage: the name that its results are told under; neighbours of one name are one.
-      attack: what is called.
-      rank: which of the example's other classes is its target, 0 the most likely.
-      restart: parts its random numbers from those of the stage's other restarts.
+      stage: the name of its stage. Neighbouring passes with one name are one stage.
+      attack: the attack to call.
+      rank: which of the other classes is the target of an example, 0 the most likely.
+      restart: number of the restart, which gives it other random numbers.
     """
 
     stage: str
@@ -32,22 +32,22 @@ class Pass(NamedTuple):
 
     @property
     def seed(self) -> int:
-        """Of its keys: the same whatever other passes there are."""
+        """Folded into its keys; it does not depend on the other passes."""
         name = f"{self.stage} {self.rank} {self.restart}"
         return zlib.crc32(name.encode()) & 0x7FFFFFFF
 
 
 class Record(NamedTuple):
-    """What one batch of one pass came to.
+    """The result of one batch of one pass.
 
-    The records of a run that was stopped are all that it takes to go on with it.
+    An evaluation that was stopped can go on from its records alone.
 
     Attributes:
       number: of the pass, from 0.
       rows: `[n]`, the examples that were attacked.
       broken: `[n]`, which of them are no longer robust.
-      x_adv: `[broken.sum(), ...]` float32, by what.
-      seconds: it took.
+      x_adv: `[broken.sum(), ...]` float32, their adversarial examples.
+      seconds: the time that the batch took.
     """
 
     number: int
@@ -58,7 +58,7 @@ class Record(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """A line of the result's table: what is left after an attack, and what it took."""
+    """A line of the result's table: an attack, the accuracy after it, and its time."""
 
     name: str
     robust_accuracy: float
@@ -67,14 +67,15 @@ class Stage(NamedTuple):
 
 @dataclasses.dataclass
 class Progress:
-    """How an evaluation stands; it changes with every record.
+    """How far an evaluation has come; it changes with every record.
 
     Attributes:
-      x_adv: `[N, ...]`, x itself where nothing was found.
-      robust: `[N]`.
-      stages: those that are complete.
-      number: of the pass that is going on, of `passes` in all.
-      seconds: of all records so far.
+      x_adv: `[N, ...]`, adversarial examples, x itself where none was found.
+      robust: `[N]`, whether no pass so far has broken the example.
+      stages: the complete ones.
+      number: of the current pass, from 0.
+      passes: how many there are.
+      seconds: the time of all records so far.
     """
 
     x_adv: np.ndarray
@@ -86,7 +87,7 @@ class Progress:
 
     @property
     def robust_accuracy(self) -> float:
-        """Of the examples so far."""
+        """The share of examples that no pass so far has broken."""
         return float(self.robust.mean())
 
     def add(self, record: Record) -> None:
@@ -108,9 +109,10 @@ def run(
     journal: Iterable[Record],
     report: Report,
 ) -> None:
-    """All passes, those of `journal` from it; `progress` is how it ends.
+    """Makes all passes, and updates `progress`.
 
-    What an attack says it found counts where the judge agrees.
+    Batches that are in `journal` are taken from there. What an attack says it found
+    counts if the judge agrees.
     """
     recorded: dict[int, list[Record]] = {}
     for record in journal:
@@ -142,11 +144,11 @@ def _attacked(
     batches: Batches,
     rows: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which of `rows` the pass breaks, and by what."""
+    """Which of `rows` the pass breaks, and their adversarial examples."""
     padded = batches.padded(rows)
     x, labels = batches.put(inputs.x[padded]), batches.put(inputs.labels[padded])
     targets = batches.put(inputs.targets[padded, current.rank])
-    folded = jax.vmap(jax.random.fold_in, (0, None))(inputs.keys[padded], current.seed)
-    found = current.attack(x, labels, targets, batches.put(folded))
-    broken = np.asarray(found.broken) & judge(x, found.x_adv, labels, folded)
+    keys = fold_each(inputs.keys[padded], current.seed)
+    found = current.attack(x, labels, targets, batches.put(keys))
+    broken = np.asarray(found.broken) & judge(x, found.x_adv, labels, keys)
     return broken[: len(rows)], np.asarray(found.x_adv)[: len(rows)]

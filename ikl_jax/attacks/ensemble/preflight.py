@@ -1,7 +1,7 @@
-"""What is wrong with a classifier under attack, and what only looks so.
+"""Errors and warnings about a classifier under attack.
 
-Mistakes raise. What may be meant, but often is a mistake that makes a network look
-robust, is told: the messages end up in the result and as warnings.
+Clear mistakes raise an error. What often is a mistake that makes a network look robust,
+but may be meant, becomes a message in the result's notes and a warning.
 """
 
 import itertools
@@ -12,16 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from ikl_jax.attacks.common import losses
-from ikl_jax.attacks.common.classifier import Classifier
+from ikl_jax.attacks.common.classifier import Classifier, Constants
 from ikl_jax.types import Array, LogitsFn
 
-SAMPLE = 8  # examples that a logits function is called with twice
-# How much Square may find that gradients did not, as a share of all examples.
+SAMPLE = 8  # the number of examples with which a logits function is called twice
+# The share of all examples that Square may find after gradients did not.
 SQUARE_HELPS = 0.002
 
 
 def check_logits(logits: np.ndarray) -> None:
-    """Raises `ValueError` for logits `[N, C]` that are no numbers, or too few."""
+    """Raises `ValueError` for logits `[N, C]` that are not finite, or of one class."""
     if logits.shape[1] < 2:
         raise ValueError(
             f"logits_fn must have 2 or more classes, got {logits.shape[1]}"
@@ -40,11 +40,11 @@ def doubts(
     """Messages about the logits of all examples, and the gradients of some.
 
     Args:
-      logits: `[N, C]`.
-      classifier: whose they are.
+      logits: `[N, C]`, of all examples.
+      classifier: the classifier.
       x: `[B, ...]`, some examples.
-      labels: `[B]`.
-      keys: `[B]`.
+      labels: `[B]`, their labels.
+      keys: `[B]`, their keys.
     """
     sums, least = logits.sum(axis=1), logits.min()
     if least >= 0 and np.allclose(sums, 1.0, atol=1e-4):
@@ -65,8 +65,11 @@ def doubts(
         )
 
 
-def is_random(logits_fn: LogitsFn, x: Array) -> Iterator[str]:
-    """A message if two calls with the same input return different logits."""
+def is_random(logits_fn: LogitsFn, x: np.ndarray) -> Iterator[str]:
+    """A message if two calls with the same input return different logits.
+
+    Only the first examples of `x` are put on a device.
+    """
     some = jnp.asarray(x[:SAMPLE])
     first, second = (np.asarray(logits_fn(some)) for _ in range(2))
     if not np.array_equal(first, second):
@@ -90,12 +93,10 @@ def is_masked(stages: Sequence[tuple[str, float, float]]) -> Iterator[str]:
 def _without_gradient(
     classifier: Classifier, x: Array, labels: Array, keys: Array
 ) -> int:
-    def total(
-        x: Array, constants: Sequence[Array], labels: Array, keys: Array
-    ) -> Array:
+    def total(x: Array, constants: Constants, labels: Array, keys: Array) -> Array:
         logits = classifier.logits(constants, x, keys)
         return jnp.sum(losses.cross_entropy(logits, labels))
 
     gradient_fn: Callable[..., Array] = jax.jit(jax.grad(total))
-    gradient = gradient_fn(x, classifier.constants, labels, keys)
+    gradient = gradient_fn(x, classifier.constants(x, keys), labels, keys)
     return int(jnp.sum(~jnp.any(gradient.reshape(len(x), -1) != 0, axis=1)))

@@ -1,4 +1,4 @@
-"""Which attacks AutoAttack's versions are made of.
+"""The attacks of each version of AutoAttack.
 
 Reference: Croce & Hein, "Reliable evaluation of adversarial robustness with an ensemble
 of diverse parameter-free attacks", https://arxiv.org/abs/2003.01690, 2020, section 6;
@@ -17,10 +17,10 @@ from ikl_jax.attacks.fab.search import Fab, FromRandomPoint
 from ikl_jax.attacks.square import Square
 
 EOT_SAMPLES = 20
-TARGETS = {"linf": 9, "l2": 9, "l1": 5}  # of APGD-T; FAB-T has nine in every norm
-FAB_TARGETS = 9
-FAB_RESTARTS = 5  # of the untargeted one
-L1_RESTARTS = 5  # of APGD, where the standard version has one
+APGD_TARGETS = {"linf": 9, "l2": 9, "l1": 5}  # of targeted APGD
+FAB_TARGETS = 9  # of targeted FAB
+FAB_RESTARTS = 5  # of untargeted FAB
+L1_RESTARTS = 5  # of untargeted APGD in l1 balls, at least
 
 
 # A classifier, epsilon and the norm's name to the passes of one attack.
@@ -63,7 +63,7 @@ def _apgd(
 
 def _apgd_targeted(classifier: Classifier, epsilon: float, norm: str) -> Iterator[Pass]:
     attack = Apgd(classifier, epsilon, norm, loss=losses.targeted_dlr)
-    for rank in range(_targets(classifier, TARGETS[norm])):
+    for rank in range(_targets(classifier, APGD_TARGETS[norm])):
         yield Pass("apgd-t", attack, rank=rank)
 
 
@@ -111,9 +111,9 @@ VERSIONS: dict[str, tuple[str, ...]] = {
     "rand": ("apgd-ce-eot", "apgd-dlr-eot"),
     "apgd": ("apgd-ce", "apgd-t"),
 }
-# Those that take a randomised network, called with a key.
+# The versions whose logits functions take a key too.
 RANDOMISED = ("rand",)
-# What the result of a version that leaves attacks out is to be called.
+# Notes on the results of versions that leave attacks out.
 NOTES = {
     "apgd": "an upper bound of the robust accuracy: FAB-T and Square were not run",
 }

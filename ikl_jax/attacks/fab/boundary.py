@@ -14,9 +14,10 @@ import jax.numpy as jnp
 
 from ikl_jax.attacks.common import loops, losses
 from ikl_jax.attacks.common.geometry import Norm
+from ikl_jax.attacks.common.rows import choose
 from ikl_jax.types import Array
 
-# Of a slope, by which a margin is divided; a slope may be zero.
+# Added to a slope that divides a margin, because it may be zero.
 SMALLEST = 1e-12
 
 LogitsAt = Callable[[Array], Array]
@@ -26,7 +27,7 @@ class Plane(NamedTuple):
     """Where the linearised difference of two logits is zero.
 
     Attributes:
-      margin: `[B]`, the difference at the point: the other class's less the label's.
+      margin: `[B]`, the difference at the point: the other class's minus the label's.
       slope: `[B, ...]`, its gradient there; zero where it is not a number.
       logits: `[B, C]`, at the point.
     """
@@ -67,9 +68,10 @@ def towards_target(
 def towards_nearest(
     logits_at: LogitsAt, point: Array, labels: Array, targets: Array, norm: Norm
 ) -> Plane:
-    """The nearest of the label's planes with all classes; a backward pass for each.
+    """The nearest of the planes between the label and each other class.
 
-    How far a plane is, is measured as if the box were not there. Targets are ignored.
+    It costs a backward pass for each class. The distance of a plane is measured as if
+    there were no box. Targets are ignored.
     """
     logits, pull_back = jax.vjp(logits_at, point)
     differences = jnp.eye(logits.shape[-1], dtype=logits.dtype)
@@ -86,14 +88,12 @@ def towards_nearest(
     def nearer(
         first: tuple[Array, Array, Array], second: tuple[Array, Array, Array]
     ) -> tuple[Array, Array, Array]:
-        closer = second[0] < first[0]
-        choose = lambda a, b: jnp.where(closer.reshape(-1, *[1] * (a.ndim - 1)), b, a)
-        return jax.tree.map(choose, first, second)
+        return choose(second[0] < first[0], second, first)
 
     _, margin, slope = loops.combined(plane, nearer, logits.shape[-1])
     return Plane(margin, slope, logits)
 
 
 def _finite(slope: Array) -> Array:
-    """One entry that is not a number would spoil all later steps."""
+    """With zeros for entries that are not finite, which would spoil all later steps."""
     return jnp.where(jnp.isfinite(slope), slope, 0.0)

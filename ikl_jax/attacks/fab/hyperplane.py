@@ -1,8 +1,8 @@
 """The nearest point of the box that lies on a hyperplane, in l-infinity, l2 and l1.
 
-A plane is given by its normal `w` and by the `value` of its function at `x`: a step
-`delta` reaches it where <w, delta> = -value. Seen so, the constants of two nearly equal
-numbers never cancel.
+A plane is given by its normal `w` and by the `value` of its linear function at `x`: a
+step `delta` reaches it if <w, delta> = -value. The offset of the plane is not needed,
+so no two large and nearly equal numbers are subtracted.
 
 Reference: Croce & Hein, "Minimally distorted adversarial examples with a fast adaptive
 boundary attack", https://arxiv.org/abs/1907.02044, 2020, section 2.1.
@@ -18,13 +18,15 @@ from ikl_jax.types import Array
 
 
 class _Approach(NamedTuple):
-    """What each coordinate can do to get to the plane, `[B, D]`, w scaled to 1 at most.
+    """How each coordinate can move towards the plane, `[B, D]`.
+
+    The plane is scaled so that the largest entry of |w| is 1.
 
     Attributes:
-      direction: the sign of the move that gets nearer; 0 where none does.
+      direction: the sign of the move that gets nearer; 0 where no move does.
       weight: how much nearer a move of 1 gets.
-      room: how far the box lets it move.
-      shortfall: `[B, 1]`, how far the plane is.
+      room: how far the coordinate can move within the box.
+      shortfall: `[B, 1]`, how much is missing to the plane.
     """
 
     direction: Array
@@ -45,12 +47,13 @@ def _approach(x: Array, w: Array, value: Array) -> _Approach:
 
 
 def _step_at(approach: _Approach, rate: Array) -> Array:
-    """The step in which all move at their `rate` until they, or the plane, are there.
+    """The step in which coordinates move at their `rate`, up to the box or the plane.
 
-    How near a time gets is increasing, concave and piecewise linear, so Newton's method
-    from time 0 does not overshoot, and is exact after as many iterations as it meets
-    pieces: a handful, where a sort of the pieces' ends costs CPUs 20 times as much. An
-    example that is there does not change while others go on.
+    The progress towards the plane is an increasing, concave and piecewise linear
+    function of time. So Newton's method from time 0 does not overshoot, and is exact
+    after as many iterations as it meets pieces. These are few; sorting the ends of the
+    pieces would cost CPUs 20 times as much. An example that has arrived does not change
+    while others go on.
     """
     _, weight, room, shortfall = approach
     end = jnp.where(room > 0, room / jnp.where(rate > 0, rate, 1.0), 0.0)
@@ -74,19 +77,19 @@ def _step_at(approach: _Approach, rate: Array) -> Array:
 
 
 def _linf_step_to(x: Array, w: Array, value: Array) -> Array:
-    """All move alike, until they reach the box."""
+    """All coordinates move at the same rate, until they reach the box."""
     approach = _approach(x, w, value)
     return _step_at(approach, jnp.ones_like(approach.weight))
 
 
 def _l2_step_to(x: Array, w: Array, value: Array) -> Array:
-    """Each moves in proportion to its weight, until it reaches the box."""
+    """Each coordinate moves at the rate of its weight, until it reaches the box."""
     approach = _approach(x, w, value)
     return _step_at(approach, approach.weight)
 
 
 def _l1_step_to(x: Array, w: Array, value: Array) -> Array:
-    """The largest weights first, each as far as the box; equal ones share the rest."""
+    """Coordinates of the largest weights move up to the box; equal ones share."""
     approach = _approach(x, w, value)
     gain = approach.weight * approach.room
     last = _last_weight(approach.weight, gain, approach.shortfall)
@@ -99,10 +102,11 @@ def _l1_step_to(x: Array, w: Array, value: Array) -> Array:
 
 
 def _last_weight(weight: Array, gain: Array, shortfall: Array) -> Array:
-    """The largest weight such that the gains from there up cover it, `[B, 1]`; else 0.
+    """The smallest weight that has to move, `[B, 1]`.
 
-    Halves the range that it lies in until no other weight does, which costs CPUs a
-    tenth of a sort.
+    It is the largest weight such that the gains of all weights from it upwards cover
+    the shortfall, or 0 if they never do. A bisection finds it, which ends when no other
+    weight lies in the range, and costs CPUs a tenth of a sort.
     """
 
     def extremes(ends: tuple[Array, Array]) -> tuple[Array, Array]:

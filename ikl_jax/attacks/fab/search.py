@@ -8,15 +8,15 @@ Reference: Croce & Hein, "Minimally distorted adversarial examples with a fast a
 boundary attack", https://arxiv.org/abs/1907.02044, 2020; targeted form and defaults as
 in https://arxiv.org/abs/2003.01690. Where this differs from the authors' code:
 
-- A point that is gone back to is also looked at, since its logits are there: it may
-  still be misclassified, and is then nearer. The iterates do not change.
-- The final search of the paper, which their ensemble leaves out, is made.
-- An input that is misclassified itself is found, at distance 0.
+- A point after a step back also counts if it is still misclassified, since its logits
+  are computed anyway. The iterates do not change.
+- It makes the final search of the paper, which their ensemble leaves out.
+- It finds an input that is misclassified itself, at distance 0.
 """
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
@@ -24,26 +24,17 @@ import jax.numpy as jnp
 
 from ikl_jax import checks
 from ikl_jax.attacks.common import geometry, loops, losses
-from ikl_jax.attacks.common.attack import Found
-from ikl_jax.attacks.common.classifier import Classifier
+from ikl_jax.attacks.common.attack import Batch, Found
+from ikl_jax.attacks.common.classifier import Classifier, Constants
+from ikl_jax.attacks.common.keys import fold_each
+from ikl_jax.attacks.common.rows import spread
 from ikl_jax.attacks.fab import hyperplane
 from ikl_jax.attacks.fab.boundary import Boundary, towards_target
-from ikl_jax.attacks.fab.nearest import Nearest, final_search, rows
+from ikl_jax.attacks.fab.nearest import Nearest, final_search
 from ikl_jax.types import Array
 
-# Of the distances whose ratio weighs the two projections; they may be zero.
+# The least distance in ratios of distances, which would be 0 / 0 without it.
 SMALLEST = 1e-8
-
-
-class _Problem(NamedTuple):
-    x: Array
-    labels: Array
-    targets: Array
-    keys: Array
-
-    def noise(self, look: int | Array) -> Array:
-        """Other keys for each look at the network, which may be random."""
-        return jax.vmap(jax.random.fold_in, (0, None))(self.keys, look)
 
 
 class _Search(NamedTuple):
@@ -55,20 +46,20 @@ class _Search(NamedTuple):
 class Fab:
     """One restart of FAB from the clean input, an `attacks.common.attack.Attack`.
 
-    It ends when an input within epsilon is found for all of a batch, and what is found
-    for an example stays as it is from then on.
+    The first input within epsilon that is found for an example is its result. The
+    search ends when there is one for all examples of the batch.
 
     Attributes:
-      classifier: what is attacked.
-      epsilon: radius of the ball, >= 0. With 0 all steps are made.
+      classifier: the classifier.
+      epsilon: radius of the ball, >= 0. With 0 the search makes all steps.
       norm: "linf", "l2" or "l1".
-      steps: number of steps, >= 0, each of two forward passes and those that the
-        boundary takes.
-      alpha_max: the most weight of the clean input's projection, in [0, 1].
-      eta: how far to go along the projections, > 0; beyond the boundary above 1.
-      beta: what remains of a perturbation after a step back, in [0, 1].
-      boundary: which plane is gone to: `towards_target`, or `towards_nearest`, whose
-        steps cost a backward pass a class.
+      steps: number of steps, >= 0. Each costs two forward passes, and the backward
+        passes of `boundary`.
+      alpha_max: the largest weight of the clean input's projection, in [0, 1].
+      eta: how far to go along the projections, > 0; above 1, beyond the boundary.
+      beta: the share of a perturbation that is left after a step back, in [0, 1].
+      boundary: the plane to go to: `towards_target` costs one backward pass in each
+        step, `towards_nearest` one for each class.
 
     Raises:
       ValueError: a value outside of its range, or an unknown norm.
@@ -114,21 +105,34 @@ class Fab:
             if bool(jnp.all(nearest.distance <= self.epsilon)):
                 break
         broken = nearest.distance <= self.epsilon
-        return Found(jnp.where(rows(broken, x), nearest.x_adv, x), broken)
+        return Found(jnp.where(spread(broken, x), nearest.x_adv, x), broken)
 
     def nearest(
         self, x: Array, labels: Array, targets: Array, keys: Array, *, start: Array
     ) -> Iterator[Nearest]:
-        """The nearest so far, from time to time, and at last after the final search."""
-        # On CPU, XLA's norms of differences of images take forty times those of rows.
-        flat = lambda array: array.reshape(len(x), -1)
-        shaped = lambda nearest: nearest._replace(x_adv=nearest.x_adv.reshape(x.shape))
-        problem = _Problem(flat(x), labels, targets, keys)
-        search = _Search(flat(start), Nearest.none(problem.x))
+        """Yields the nearest so far after each chunk, last after the final search."""
+        batch, search = _begin(Batch(x, labels, targets, keys), start)
+        constants = self.classifier.constants(x, keys)
         for first in range(0, self.steps, self._chunk):
-            search = self._advance(self.classifier.constants, problem, search, first)
-            yield shaped(search.nearest)
-        yield shaped(self._finish(self.classifier.constants, problem, search.nearest))
+            search = self._advance(constants, batch, search, first)
+            yield search.nearest.shaped(x)
+        yield self._finish(constants, batch, search.nearest).shaped(x)
+
+    def nearest_inside_jit(
+        self, x: Array, labels: Array, targets: Array, keys: Array, *, start: Array
+    ) -> Nearest:
+        """The last that `nearest` yields, for use inside of `jit`.
+
+        The chunks are a loop of the program, so that it does not grow with the steps.
+        """
+        batch, search = _begin(Batch(x, labels, targets, keys), start)
+        constants = self.classifier.constants(x, keys)
+        advance = lambda i, search: self._advance(
+            constants, batch, search, i * self._chunk
+        )
+        chunks = -(-self.steps // self._chunk)
+        search = jax.lax.fori_loop(0, chunks, advance, search)
+        return self._finish(constants, batch, search.nearest).shaped(x)
 
     @property
     def _norm(self) -> geometry.Norm:
@@ -140,13 +144,13 @@ class Fab:
 
     @functools.cached_property
     def _advance(self):
-        """A number of steps, compiled once a batch shape for the life of the attack."""
+        """A chunk of steps, compiled once for each batch shape."""
 
         def advance(
-            constants: Sequence[Array], problem: _Problem, search: _Search, first: Array
+            constants: Constants, batch: Batch, search: _Search, first: Array
         ) -> _Search:
             def step(search: _Search, i: Array) -> _Search:
-                following = self._step(constants, problem, search, i)
+                following = self._step(constants, batch, search, i)
                 # The last chunk may be longer than what remains.
                 return jax.tree.map(
                     lambda new, old: jnp.where(i < self.steps, new, old),
@@ -160,37 +164,37 @@ class Fab:
 
     def _step(
         self,
-        constants: Sequence[Array],
-        problem: _Problem,
+        constants: Constants,
+        batch: Batch,
         search: _Search,
         i: Array,
     ) -> _Search:
-        x, labels, targets, _ = problem
+        x, labels, targets, _ = batch
         logits_at = lambda point, look: self.classifier.logits(
-            constants, point, problem.noise(look)
+            constants, point, fold_each(batch.keys, look)
         )
         margin, slope, logits = self.boundary(
             lambda point: logits_at(point, 2 * i),
             search.point, labels, targets, self._norm,
         )  # fmt: skip
-        nearest = self._or_nearer(search.nearest, problem, search.point, logits)
+        nearest = self._or_nearer(search.nearest, batch, search.point, logits)
         point = self._towards_boundary(x, search.point, margin, slope)
         logits = logits_at(point, 2 * i + 1)
-        nearest = self._or_nearer(nearest, problem, point, logits)
+        nearest = self._or_nearer(nearest, batch, point, logits)
         back = x + self.beta * (point - x)
-        wrong = rows(losses.is_wrong(logits, labels), x)
+        wrong = spread(losses.is_wrong(logits, labels), x)
         return _Search(jnp.where(wrong, back, point), nearest)
 
     def _or_nearer(
-        self, nearest: Nearest, problem: _Problem, point: Array, logits: Array
+        self, nearest: Nearest, batch: Batch, point: Array, logits: Array
     ) -> Nearest:
-        wrong = losses.is_wrong(logits, problem.labels)
-        return nearest.or_nearer(problem.x, point, wrong, self._norm, self.epsilon)
+        wrong = losses.is_wrong(logits, batch.labels)
+        return nearest.or_nearer(batch.x, point, wrong, self._norm, self.epsilon)
 
     def _towards_boundary(
         self, x: Array, point: Array, margin: Array, slope: Array
     ) -> Array:
-        """Where the linearised boundary is nearest to the iterate and to `x`, mixed."""
+        """A mean of the two projections, of the iterate and of `x`, onto the plane."""
         at_x = margin + jnp.sum(slope * (x - point), axis=-1)
         starts = jnp.concatenate([point, x])
         normals = jnp.concatenate([slope, slope])
@@ -205,20 +209,26 @@ class Fab:
 
     @functools.cached_property
     def _finish(self):
-        """The final search, compiled alike."""
+        """The final search, compiled once for each batch shape."""
 
-        def finish(
-            constants: Sequence[Array], problem: _Problem, nearest: Nearest
-        ) -> Nearest:
+        def finish(constants: Constants, batch: Batch, nearest: Nearest) -> Nearest:
             def look(point: Array, i: int | Array) -> tuple[Array, Array]:
-                keys = problem.noise(2 * self.steps + i)
+                keys = fold_each(batch.keys, 2 * self.steps + i)
                 logits = self.classifier.logits(constants, point, keys)
-                margin = losses.margin(logits, problem.labels)
-                return margin, losses.is_wrong(logits, problem.labels)
+                margin = losses.margin(logits, batch.labels)
+                return margin, losses.is_wrong(logits, batch.labels)
 
-            return final_search(look, nearest, problem.x, self._norm, self.epsilon)
+            return final_search(look, nearest, batch.x, self._norm, self.epsilon)
 
         return jax.jit(finish)
+
+
+def _begin(batch: Batch, start: Array) -> tuple[Batch, _Search]:
+    """The batch with flat inputs, and the search before its first step."""
+    # On CPU, XLA's norms of differences of images take forty times those of rows.
+    flat = lambda array: array.reshape(len(array), -1)
+    batch = batch._replace(x=flat(batch.x))
+    return batch, _Search(flat(start), Nearest.none(batch.x))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,8 +236,8 @@ class FromRandomPoint:
     """A restart of FAB from a random point, an `Attack`.
 
     Attributes:
-      fab: whose compiled programs it shares.
-      radius: how far from the clean input it starts, in epsilons; > 0.
+      fab: the search, whose compiled programs it shares.
+      radius: distance of the start from the clean input, in units of epsilon, > 0.
     """
 
     fab: Fab
@@ -245,12 +255,12 @@ class FromRandomPoint:
     @functools.cached_property
     def _start(self):
         def start(x: Array, keys: Array) -> tuple[Array, Array]:
-            """The point, and the keys that are left for the search."""
+            """The start, and other keys for the search."""
             norm = geometry.norm_named(self.fab.norm)
             keys, starts = jax.vmap(jax.random.split, out_axes=1)(keys)
             delta = jax.vmap(lambda key: norm.sample(key, x.shape[1:]))(starts)
             size = norm.size(delta.reshape(len(x), -1))
             scale = self.radius * self.fab.epsilon / jnp.maximum(size, SMALLEST)
-            return jnp.clip(x + rows(scale, x) * delta, 0.0, 1.0), keys
+            return jnp.clip(x + spread(scale, x) * delta, 0.0, 1.0), keys
 
         return jax.jit(start)

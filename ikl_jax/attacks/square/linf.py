@@ -7,18 +7,18 @@ section 3.2 and algorithm 2.
 
 import jax.numpy as jnp
 
-from ikl_jax.attacks.square import windows as windows
+from ikl_jax.attacks.square import windows
 from ikl_jax.types import Array, Scalar
 
 
 class Signs:
-    """Every coordinate is at -epsilon or epsilon from x, or at the box."""
+    """Moves every coordinate by -epsilon or epsilon, or as far as the box allows."""
 
     def start_draws(self, shape: windows.Shape) -> int:
         return shape[1] * shape[2]
 
     def start(self, numbers: Array, x: Array, epsilon: Scalar) -> Array:
-        """Vertical stripes: one sign a column and channel."""
+        """Vertical stripes: one sign for each column and channel."""
         stripes = windows.signs(numbers).reshape(len(x), 1, *x.shape[2:])
         return jnp.clip(x + epsilon * stripes, 0.0, 1.0)
 
@@ -34,11 +34,11 @@ class Signs:
         epsilon: Scalar,
         places: windows.Places,
     ) -> Array:
-        """One sign a channel in one window.
+        """Sets one sign for each channel in one window.
 
-        The paper adds 2 epsilon of that sign and projects, which from any such `x_adv`
-        is the same as setting it; that accumulates no rounding. As in the paper,
-        nothing changes where the window has the drawn signs: that query is spent.
+        The paper adds 2 epsilon of that sign and projects, which has the same result
+        but accumulates rounding. As in the paper, a query may change nothing, because
+        the window has the drawn signs already.
         """
         _, height, width, channels = x.shape
         top, left = (

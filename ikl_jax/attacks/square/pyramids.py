@@ -1,7 +1,7 @@
-"""The Square Attack's proposals in l2 and l1 balls: mass moves between two windows.
+"""The Square Attack's proposals in l2 and l1 balls, which move norm between windows.
 
-What is in the first window gets a pyramid more and keeps its norm, and all of the
-second window's norm too, which is emptied.
+A proposal draws two windows. It adds a pyramid to the perturbation in the first window,
+sets the perturbation in the second to zero, and gives the first the norm of both.
 
 References: Andriushchenko et al., "Square Attack: a query-efficient black-box
 adversarial attack via random search", https://arxiv.org/abs/1912.00049, 2020, section
@@ -17,34 +17,35 @@ import jax.numpy as jnp
 import numpy as np
 
 from ikl_jax.attacks.common import geometry, l1_box
-from ikl_jax.attacks.square import windows as windows
+from ikl_jax.attacks.square import windows
 from ikl_jax.types import Array, Scalar
 
-# The start's grid has so many tiles along the image's shorter side.
+# The number of tiles along the image's shorter side in the grid of the start.
 TILES = 5
 SMALLEST_SIDE = 3
-# The authors' l1 windows exceed by the number of channels, which for colour images is
-# this. Without, perturbations are hardly ever sparse, and success comes many times
-# later, also with a single channel.
+# In l1 balls, the authors' code gives a window this many times the norm that is
+# available (it multiplies by the channels of a colour image). Without it perturbations
+# are hardly ever sparse, and success takes many times as many queries, also on images
+# of one channel.
 L1_EXCESS = 3.0
 
 
 def pyramid(side: int, power: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Two adjacent pyramids, one up and one down, that fill a window of that side.
+    """A window filled with two adjacent pyramids, a positive and a negative one.
 
-    The upper is side // 2 rows high, each has the same norm, and both together have 1.
-    A pyramid falls off with the larger of the distances along rows and columns from its
-    centre, so it is given by profiles: entry (i, j) of the window is
+    The upper one has side // 2 rows. Both have the same norm, and the window has norm
+    1. The height of a pyramid depends on the larger of the distances along rows and
+    columns from its centre. So profiles describe it: entry (i, j) of the window is
     `weight[i] * min(rows[i], columns[j])`.
 
     Args:
-      side: of the window, >= 1; at 1 there is only the lower one.
-      power: 1 or 2, of the norm.
+      side: of the window, >= 1; with 1 there is only the lower pyramid.
+      power: of the norm, 1 or 2.
 
     Returns:
       rows, columns, weight: `[side]` float64.
     """
-    # All rings of 1, 1/4, 1/9, ... that are not smaller than the distance.
+    # The sum of 1, 1/4, 1/9, ... over all rings that are at least as wide.
     sums = np.cumsum([0.0, *(1.0 / np.arange(1, side // 2 + 2) ** 2)])
     profile = lambda length: sums[-1] - sums[np.abs(np.arange(length) - length // 2)]
     upper, lower = profile(side // 2), profile(side - side // 2)
@@ -58,7 +59,7 @@ def pyramid(side: int, power: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @functools.lru_cache(maxsize=8)
 def _table(longest: int, power: int) -> np.ndarray:
-    """The profiles of all sides, `[longest + 1, 3, longest]` with zeros behind."""
+    """The profiles of all sides, `[longest + 1, 3, longest]`, padded with zeros."""
     table = np.zeros((longest + 1, 3, longest), np.float32)
     for side in range(1, longest + 1):
         table[side, :, :side] = pyramid(side, power)
@@ -73,9 +74,9 @@ def _pyramids(
     shape: windows.Shape,
     power: int,
 ) -> Array:
-    """One window each, `[B, h, w, 1]`, zero outside; turned ones lie on their side.
+    """A window of pyramids for each image, `[B, h, w, 1]`, zero outside of it.
 
-    `min` takes profiles apart, so rows and columns are looked up, not pixels.
+    Turned ones are transposed. Only rows and columns are looked up, not pixels.
     """
     height, width, _ = shape
     upright = jnp.asarray(_table(min(height, width), power))[side]
@@ -98,14 +99,14 @@ def _pyramids(
 
 @dataclasses.dataclass(frozen=True)
 class Pyramids:
-    """Proposals in the ball of a norm that is a root of sums.
+    """Proposals in the ball of a norm that is the root of a sum of powers.
 
     Attributes:
-      power: 1 or 2, the norm's.
-      of: what is summed, elementwise: |delta| to the power.
-      root: of the sum.
-      excess: by how much the window's new norm exceeds what is available. `into` then
-        shrinks all of the perturbation.
+      power: of the norm, 1 or 2.
+      of: |delta| to that power, elementwise.
+      root: the root of a sum of powers.
+      excess: the new norm of the first window, in units of the norm that is available.
+        If it is above 1, `into` shrinks the whole perturbation.
       into: `(delta, x, epsilon)` to x_adv, with delta brought into the ball and x_adv
         into the box.
     """
@@ -121,7 +122,7 @@ class Pyramids:
         return rows * columns * (1 + shape[2])
 
     def start(self, numbers: Array, x: Array, epsilon: Scalar) -> Array:
-        """A grid of pyramids with a sign a tile and channel, as far out as it goes."""
+        """A grid of pyramids, a sign for each tile and channel, of norm epsilon."""
         shape = x.shape[1:]
         rows, columns, side = _grid(shape)
         tiles = numbers.reshape(-1, rows, columns, 1, 1, 1 + shape[2])
@@ -179,19 +180,19 @@ class Pyramids:
         return self.into(delta, x, epsilon)
 
     def side(self, side: int) -> int:
-        """Odd, so that it has a middle, and no smaller than two pyramids need."""
+        """An odd number, which has a middle, and large enough for two pyramids."""
         side = max(side, SMALLEST_SIDE)
         return side + 1 - side % 2
 
 
 def _grid(shape: windows.Shape) -> tuple[int, int, int]:
-    """Rows and columns of tiles, and their side."""
+    """The numbers of rows and columns of tiles, and the side of a tile."""
     side = max(min(shape[:2]) // TILES, 1)
     return shape[0] // side, shape[1] // side, side
 
 
 def _margins(shape: windows.Shape) -> list[tuple[int, int]]:
-    """What the grid leaves free before and after its rows and columns."""
+    """The pixels that the grid leaves free before and after its rows and columns."""
     rows, columns, side = _grid(shape)
     free = [shape[0] - rows * side, shape[1] - columns * side]
     return [(length // 2, length - length // 2) for length in free]
@@ -202,11 +203,11 @@ def _or_one(value: Array) -> Array:
 
 
 def _l2_into(delta: Array, x: Array, epsilon: Scalar) -> Array:
-    return geometry.into(x + delta, x, epsilon, geometry.NORMS["l2"], (0.0, 1.0))
+    return geometry.into(x + delta, x, epsilon, geometry.NORMS["l2"], geometry.BOX)
 
 
 def _l1_into(delta: Array, x: Array, epsilon: Scalar) -> Array:
-    return jnp.clip(x + l1_box.project(delta, x, epsilon), 0.0, 1.0)
+    return l1_box.into(delta, x, epsilon)
 
 
 L2 = Pyramids(2, jnp.square, jnp.sqrt, 1.0, _l2_into)

@@ -1,4 +1,4 @@
-"""Square windows of an image: how large they are, where they lie, what is drawn.
+"""Square windows of an image: their sizes, their places, and random signs.
 
 Reference: Andriushchenko et al., "Square Attack: a query-efficient black-box
 adversarial attack via random search", https://arxiv.org/abs/1912.00049, 2020.
@@ -13,30 +13,30 @@ import jax.numpy as jnp
 from ikl_jax.types import Array, Scalar
 
 Shape = tuple[int, ...]
-# Of the image's height or width, and of the window's side: over how many places the
-# window's first row or column is uniform.
+# The image's height or width and the window's side to the number of places for the
+# window's first row or column, which is drawn uniformly.
 Places = Callable[[int, Array], Array]
 
-# After these iterations, of all that are ever made, windows have half of their area.
+# After each of these iterations the area of the windows is halved.
 HALVED_AFTER = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
 class Proposals(Protocol):
-    """How the search in a norm's ball starts and goes on.
+    """The start and the next inputs of a search in the ball of a norm.
 
-    What is random comes as numbers uniform in [0, 1), so many an example.
+    Random numbers are arguments: for each example, so many uniform ones in [0, 1).
     """
 
     def start_draws(self, shape: Shape) -> int:
-        """How many numbers `start` uses, of images (h, w, K)."""
+        """How many numbers `start` uses for each image (h, w, K)."""
         ...
 
     def start(self, numbers: Array, x: Array, epsilon: Scalar) -> Array:
-        """The first `x_adv`; numbers `[B, start_draws]`."""
+        """The first `x_adv`, from numbers `[B, start_draws]`."""
         ...
 
     def draws(self, shape: Shape) -> int:
-        """How many numbers `propose` uses, of images (h, w, K)."""
+        """How many numbers `propose` uses for each image (h, w, K)."""
         ...
 
     def propose(
@@ -48,11 +48,11 @@ class Proposals(Protocol):
         epsilon: Scalar,
         places: Places,
     ) -> Array:
-        """The next `x_adv`; numbers `[B, draws]`, windows of `side`, an integer."""
+        """The next `x_adv`, from numbers `[B, draws]` and the windows' side."""
         ...
 
     def side(self, side: int) -> int:
-        """The side that is taken where the schedule says `side`."""
+        """The side to use if the schedule says `side`."""
         ...
 
 
@@ -62,15 +62,15 @@ def every_place(length: int, side: Array) -> Array:
 
 
 def all_but_the_last_place(length: int, side: Array) -> Array:
-    """The reference's: no window reaches the last row or column, but of full size."""
+    """The reference's choice: only full-size windows reach the last row or column."""
     return jnp.maximum(length - side, 1)
 
 
 def share_at(iteration: int, p_init: float) -> float:
-    """Which part of the image's area a window has; iterations count from 0.
+    """The share of the image's area that a window has; iterations count from 0.
 
-    Beyond the last of `HALVED_AFTER` it stays; the reference starts over with `p_init`
-    beyond 10,000.
+    After the last of `HALVED_AFTER` it stays the same. The reference starts again with
+    `p_init` after 10,000 iterations.
     """
     return p_init / 2.0 ** sum(iteration > after for after in HALVED_AFTER)
 
@@ -88,13 +88,13 @@ def corner(number: Array, length: int, side: Array, places: Places) -> Array:
 
 
 def within(first: Array, side: Array, length: int) -> tuple[Array, Array]:
-    """Each row's number within a window and whether it has one, both `[B, length]`."""
+    """The number of each row in a window, and whether it lies in it: `[B, length]`."""
     index = jnp.arange(length)[None] - first[:, None]
     return index, (index >= 0) & (index < side)
 
 
 def mask(rows: Array, columns: Array) -> Array:
-    """`[B, h]` and `[B, w]` to `[B, h, w, 1]`: where both hold."""
+    """`[B, h]` and `[B, w]` to `[B, h, w, 1]`: whether both hold."""
     return rows[:, :, None, None] & columns[:, None, :, None]
 
 

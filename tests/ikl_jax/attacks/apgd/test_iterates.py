@@ -7,7 +7,7 @@ import pytest
 
 from ikl_jax.attacks.apgd import Apgd
 from ikl_jax.attacks.apgd.halving import Point
-from ikl_jax.attacks.apgd.search import Batch
+from ikl_jax.attacks.common.attack import Batch
 from ikl_jax.attacks.common.classifier import Classifier
 from tests.conftest import cases
 from tests.ikl_jax.attacks.apgd.problems import CROSS_ENTROPY, NORMS, keys_of

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ikl_jax.attacks.apgd import Apgd, search
-from ikl_jax.attacks.apgd.search import Batch
 from ikl_jax.attacks.common import loops
+from ikl_jax.attacks.common.attack import Batch
 from ikl_jax.attacks.common.classifier import Classifier
 from tests.conftest import cases
 from tests.ikl_jax.attacks.apgd.problems import (
@@ -117,7 +117,7 @@ def test_compiled_for_cpu_no_loop_is_left_and_constants_are_arguments():
     batch = Batch(x, labels, labels, keys_of(2))
     state = attack.search(*batch)
     lowered = attack._advance.lower(
-        classifier.constants, batch, state, 0.01, 0,
+        classifier.constants(x, batch.keys), batch, state, 0.01, 0,
         np.zeros(5, np.int32), np.ones(5, bool), True,
     )  # fmt: skip
     assert len(lowered.as_text()) < 300_000

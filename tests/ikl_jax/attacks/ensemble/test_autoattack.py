@@ -184,7 +184,7 @@ def test_bad_data_and_logits():
         ),
         ((logits_fn, x, labels + 5), ValueError, r"labels must lie in \[0, 5\)"),
         ((logits_fn, x, labels.astype(float)), TypeError, "labels must be integers"),
-        ((logits_fn, x, labels[:3]), ValueError, "one row an example"),
+        ((logits_fn, x, labels[:3]), ValueError, "one class for each example"),
         (
             (lambda x: logits_fn(x)[:1], x, labels),
             ValueError,

@@ -1,18 +1,14 @@
 """Classifiers and inputs that the tests of FAB share."""
 
-import sys
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ikl_jax import attacks
+from ikl_jax.attacks.common.attack import Batch
 from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.fab import nearest
-from ikl_jax.attacks.fab.search import Fab
-
-# Where the search is.
-fab = sys.modules[Fab.__module__]
+from ikl_jax.attacks.fab.search import Fab, _Search
 
 NORMS = ["linf", "l2", "l1"]
 
@@ -60,9 +56,9 @@ def program_arguments(attack, x, labels, targets):
     """What its chunks of steps are called with."""
     x, labels, targets = map(jnp.asarray, (x.reshape(len(x), -1), labels, targets))
     keys = jax.random.split(jax.random.key(0), len(x))
-    problem = fab._Problem(x, labels, targets, keys)
-    search = fab._Search(x, nearest.Nearest.none(x))
-    return attack.classifier.constants, problem, search, 0
+    batch = Batch(x, labels, targets, keys)
+    search = _Search(x, nearest.Nearest.none(x))
+    return attack.classifier.constants(x, keys), batch, search, 0
 
 
 def epsilon_that_breaks_half(norm):

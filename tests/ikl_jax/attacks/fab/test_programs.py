@@ -113,7 +113,7 @@ def test_no_convolution_is_in_a_loop_on_cpu(monkeypatch):
 def test_the_weights_are_arguments_of_the_program():
     big = jnp.asarray(RNG.standard_normal((FEATURES, 5000)), jnp.float32)
     attack = attack_of(lambda x: (x @ big)[:, :CLASSES], epsilon=0.1, steps=2)
-    assert any(array.size == big.size for array in attack.classifier.constants)
+    assert any(array.size == big.size for array in attack.classifier.arrays)
     labels = jnp.zeros(ROWS, int)
     arguments = program_arguments(attack, X, labels, labels + 1)
     assert len(attack._advance.lower(*arguments).as_text()) < 200_000

@@ -1,19 +1,15 @@
 """Classifiers, images and searches that the tests of the Square Attack share."""
 
-import sys
-
 import jax
 import jax.numpy as jnp
 
-from ikl_jax.attacks.common import geometry
 from ikl_jax.attacks.common.classifier import Classifier
+from ikl_jax.attacks.common.keys import example_keys
 from ikl_jax.attacks.square import Square
 
 EPSILONS = {"linf": 0.05, "l2": 0.4, "l1": 1.5}
 
 KEY = jax.random.key(5)
-
-MODULE = sys.modules["ikl_jax.attacks.square"]  # whose name is the function's
 
 
 def images(batch, *shape, least=0.0, most=1.0):
@@ -40,7 +36,7 @@ def slope_of(x):
 def searches(logits_fn, x, norm, numbers_of_queries, keys=None):
     """One search for each; all run the same two compiled programs."""
     attack = Square(Classifier.of(logits_fn, x), EPSILONS[norm], norm)
-    keys = geometry.example_keys(KEY, len(x)) if keys is None else keys
+    keys = example_keys(KEY, len(x)) if keys is None else keys
     for queries in numbers_of_queries:
         object.__setattr__(attack, "queries", queries)
         yield attack.search(x, jnp.zeros(len(x), jnp.int32), keys)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ikl_jax import attacks
-from ikl_jax.attacks.square import NORMS
+from ikl_jax.attacks.square.search import NORMS
 from tests.ikl_jax.attacks.square.problems import (
     EPSILONS,
     KEY,
@@ -106,7 +106,11 @@ BAD_INPUT = {
     "outside": (dict(x=X + 1), ValueError, "x must lie within bounds"),
     "bytes": (dict(x=X.astype(jnp.uint8)), TypeError, "x must be floating"),
     "label": (dict(labels=jnp.array([0, 2])), ValueError, r"lie in \[0, 2\)"),
-    "labels": (dict(labels=jnp.array([0])), ValueError, "one for each of the 2 images"),
+    "labels": (
+        dict(labels=jnp.array([0])),
+        ValueError,
+        r"labels must have shape \(2,\)",
+    ),
     "float": (dict(labels=jnp.zeros(2)), TypeError, "labels must be integers"),
     "epsilon": (dict(epsilon=0.0), ValueError, "epsilon must be > 0, got 0"),
     "norm": (dict(norm="l3"), ValueError, "unknown norm 'l3'; did you mean"),

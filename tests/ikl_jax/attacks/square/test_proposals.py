@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ikl_jax.attacks.square import NORMS, pyramids, windows
+from ikl_jax.attacks.square import pyramids, windows
+from ikl_jax.attacks.square.search import NORMS
 from tests.ikl_jax.attacks.square.problems import (
     KEY,
 )

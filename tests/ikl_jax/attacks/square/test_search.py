@@ -5,15 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ikl_jax.attacks.common import geometry
 from ikl_jax.attacks.common.classifier import Classifier
-from ikl_jax.attacks.square import CHUNK, NORMS, Square
+from ikl_jax.attacks.common.keys import example_keys
+from ikl_jax.attacks.square import search as square_search
+from ikl_jax.attacks.square.search import CHUNK, NORMS, Square
 from tests.conftest import cases
 from tests.ikl_jax.attacks.sizes import size
 from tests.ikl_jax.attacks.square.problems import (
     EPSILONS,
     KEY,
-    MODULE,
     images,
     linear,
     optimum,
@@ -59,7 +59,7 @@ def test_perturbations_reach_epsilon_where_the_box_does_not_cut(norm):
 @pytest.mark.parametrize("norm", cases(NORMS, quick=["linf"]))
 def test_an_example_is_attacked_alike_in_any_company(norm):
     x = images(5, 7, 6, 3)
-    keys = geometry.example_keys(KEY, 5)
+    keys = example_keys(KEY, 5)
     logits_fn = linear(
         slope_of(x), jnp.linspace(0.2, 1.0, 5)[0] * optimum(slope_of(x), norm)
     )
@@ -83,7 +83,7 @@ def test_the_results_do_not_depend_on_the_chunk(norm, monkeypatch):
     x = images(3, 6, 5, 2)
     run = lambda: search(linear(slope_of(x), 1e3), x, norm, 40)
     whole = run()
-    monkeypatch.setattr(MODULE, "CHUNK", 7)
+    monkeypatch.setattr(square_search, "CHUNK", 7)
     for a, b in zip(whole, run(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6)
 
@@ -115,9 +115,9 @@ def test_the_networks_arrays_are_arguments_of_the_program():
     x = images(2, 6, 6, 1)
     weights = jax.random.normal(KEY, (36, 1000))
     attack = Square(Classifier.of(lambda x: x.reshape(len(x), -1) @ weights, x), 0.1)
-    keys = geometry.example_keys(KEY, 2)
+    keys = example_keys(KEY, 2)
     labels = jnp.zeros(2, jnp.int32)
-    constants = attack.classifier.constants
+    constants = attack.classifier.constants(x, keys)
     state = attack.search(x, labels, keys)
     sides, numbers = jnp.ones(CHUNK, jnp.int32), jnp.zeros((CHUNK, 2, 3))
     lowered = attack._advance.lower(
@@ -131,7 +131,7 @@ def test_one_program_serves_all_queries_of_a_batch_shape():
     x = images(2, 6, 6, 1)
     attack = Square(Classifier.of(linear(slope_of(x), 1e3), x), 0.1, queries=250)
     for _ in range(2):
-        attack.search(x, jnp.zeros(2, jnp.int32), geometry.example_keys(KEY, 2))
+        attack.search(x, jnp.zeros(2, jnp.int32), example_keys(KEY, 2))
     assert attack._advance._cache_size() == 1
     assert attack._start._cache_size() == 1
 
@@ -139,7 +139,7 @@ def test_one_program_serves_all_queries_of_a_batch_shape():
 def test_is_an_attack_of_the_ensemble_also_of_a_randomised_network():
     x = images(3, 6, 6, 1)
     noisy = lambda x, key: linear(slope_of(x), 1e3)(x + jax.random.normal(key, x.shape))
-    keys = geometry.example_keys(KEY, 3)
+    keys = example_keys(KEY, 3)
     labels = jnp.array([0, 1, 0])
     attack = Square(Classifier.randomised(noisy, x), 0.1, queries=5)
     found = attack(x, labels, 1 - labels, keys)
