@@ -30,8 +30,6 @@ from ikl_jax.attacks.ensemble.judge import Judge
 from ikl_jax.attacks.ensemble.passes import Progress, Record, Report, Stage, run
 from ikl_jax.types import Array
 
-IMAGE_RANK = 4
-
 
 @dataclasses.dataclass(frozen=True)
 class Result:
@@ -143,15 +141,15 @@ def autoattack(
         create(fn, batches.input(x, batches.size))
         for fn in (logits_fn, judged_by or logits_fn)
     )
+    arguments.from_python("autoattack", classifier.arrays, judging.arrays)
     checks.labels_in_range(jnp.asarray(labels), classifier.num_classes)
     passes = versions.passes(version, classifier, epsilon, norm)
-    kept = [p for p in passes if x.ndim == IMAGE_RANK or p.stage != "square"]
+    kept = [p for p in passes if x.ndim == arguments.IMAGE_RANK or p.stage != "square"]
     samples = versions.EOT_SAMPLES if random else 1
     judge = Judge(judging, epsilon, norm, samples)
 
     start = time.monotonic()
     keys = content_keys(key, x)
-    arguments.from_python("autoattack", classifier.arrays)
     logits = clean_logits(judge, x, keys, batches)
     preflight.check_logits(logits)
     clean = logits.argmax(axis=1) == labels

@@ -104,8 +104,8 @@ class Fab:
         for nearest in self.nearest(x, labels, targets, keys, start=start):
             if bool(jnp.all(nearest.distance <= self.epsilon)):
                 break
-        broken = nearest.distance <= self.epsilon
-        return Found(jnp.where(spread(broken, x), nearest.x_adv, x), broken)
+        found = Found(nearest.x_adv, nearest.distance <= self.epsilon)
+        return found.or_nothing(x)
 
     def nearest(
         self, x: Array, labels: Array, targets: Array, keys: Array, *, start: Array
