@@ -38,7 +38,7 @@ class Phase(NamedTuple):
     steps: int
 
 
-class Steps(Protocol):
+class Rules(Protocol):
     """The rules of a norm: where the search starts, moves and goes back to.
 
     What they remember between steps, `memory`, is a pytree that only they read.

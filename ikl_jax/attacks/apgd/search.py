@@ -15,7 +15,7 @@ import numpy as np
 
 from ikl_jax import checks
 from ikl_jax.attacks.apgd import halving, l1
-from ikl_jax.attacks.apgd.halving import Point, Steps
+from ikl_jax.attacks.apgd.halving import Point, Rules
 from ikl_jax.attacks.common import geometry, loops, losses
 from ikl_jax.attacks.common.attack import Batch, Found
 from ikl_jax.attacks.common.classifier import Classifier, Constants
@@ -24,7 +24,7 @@ from ikl_jax.attacks.common.rows import choose
 from ikl_jax.types import Array, Scalar
 
 # The norm's rules, from rho and the loss before the start, which those of l1 ignore.
-STEPS: dict[str, Callable[[float, float | None], Steps]] = {
+RULES: dict[str, Callable[[float, float | None], Rules]] = {
     "linf": functools.partial(
         halving.HalvedSteps, geometry.NORMS["linf"], halving.linf_direction
     ),
@@ -90,7 +90,7 @@ class Apgd:
     loss_before_start: float | None = None
 
     def __post_init__(self) -> None:
-        checks.one_of("norm", self.norm, STEPS)
+        checks.one_of("norm", self.norm, RULES)
         checks.positive(epsilon=self.epsilon, eot_samples=self.eot_samples)
         checks.non_negative(steps=self.steps)
         if not 0 <= self.rho <= 1:
@@ -143,8 +143,8 @@ class Apgd:
         return state
 
     @functools.cached_property
-    def _rules(self) -> Steps:
-        return STEPS[self.norm](self.rho, self.loss_before_start)
+    def _rules(self) -> Rules:
+        return RULES[self.norm](self.rho, self.loss_before_start)
 
     @functools.cached_property
     def _chunk(self) -> int:

@@ -166,9 +166,16 @@ def autoattack(
     for note in notes:
         warnings.warn(note, stacklevel=2)
     return Result(
-        progress.x_adv, progress.robust, tuple(stages), epsilon, norm, _shown(version),
-        tuple(notes), tuple(np.ravel(jax.random.key_data(key)).tolist()), _versions(),
-    )  # fmt: skip
+        progress.x_adv,
+        progress.robust,
+        tuple(stages),
+        epsilon,
+        norm,
+        version=_version_name(version),
+        notes=tuple(notes),
+        key=tuple(np.ravel(jax.random.key_data(key)).tolist()),
+        versions=_package_versions(),
+    )
 
 
 def fingerprint(
@@ -193,7 +200,7 @@ def fingerprint(
     crc = zlib.crc32(np.ascontiguousarray(jax.random.key_data(key)).tobytes())
     for array in (*arrays, x, labels):
         crc = zlib.crc32(np.ascontiguousarray(jax.device_get(array)).tobytes(), crc)
-    return f"{_shown(version)} {norm} {epsilon:g} of {len(x)} ({crc:08x})"
+    return f"{_version_name(version)} {norm} {epsilon:g} of {len(x)} ({crc:08x})"
 
 
 def _doubts(
@@ -221,11 +228,11 @@ def _silent(_: Record, __: Progress) -> None:
     pass
 
 
-def _shown(version: str | Sequence[str]) -> str:
+def _version_name(version: str | Sequence[str]) -> str:
     return version if isinstance(version, str) else "+".join(version)
 
 
-def _versions() -> dict[str, str]:
+def _package_versions() -> dict[str, str]:
     from ikl_jax.version import __version__
 
     return {"jax": jax.__version__, "ikl_jax": __version__}

@@ -137,7 +137,7 @@ def _last_weight(weight: Array, gain: Array, shortfall: Array) -> Array:
 # `(x [B, D], w [B, D], value [B])` to `[B, D]`, by the norm's name: the smallest step
 # from `x` in [0, 1] to a point of the plane in [0, 1]. Where the box has no such point,
 # the step goes as near to the plane as the box allows; coordinates with w = 0 stay.
-STEPS: dict[str, Callable[[Array, Array, Array], Array]] = {
+STEP_TO: dict[str, Callable[[Array, Array, Array], Array]] = {
     "linf": _linf_step_to,
     "l2": _l2_step_to,
     "l1": _l1_step_to,

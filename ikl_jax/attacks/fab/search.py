@@ -37,7 +37,14 @@ from ikl_jax.types import Array
 SMALLEST = 1e-8
 
 
-class _Search(NamedTuple):
+class State(NamedTuple):
+    """The state of a search, with flat inputs.
+
+    Attributes:
+      point: `[B, D]`, the iterate.
+      nearest: the nearest misclassified input so far.
+    """
+
     point: Array
     nearest: Nearest
 
@@ -111,12 +118,12 @@ class Fab:
         self, x: Array, labels: Array, targets: Array, keys: Array, *, start: Array
     ) -> Iterator[Nearest]:
         """Yields the nearest so far after each chunk, last after the final search."""
-        batch, search = _begin(Batch(x, labels, targets, keys), start)
+        batch, state = _begin(Batch(x, labels, targets, keys), start)
         constants = self.classifier.constants(x, keys)
         for first in range(0, self.steps, self._chunk):
-            search = self._advance(constants, batch, search, first)
-            yield search.nearest.shaped(x)
-        yield self._finish(constants, batch, search.nearest).shaped(x)
+            state = self._advance(constants, batch, state, first)
+            yield state.nearest.shaped(x)
+        yield self._finish(constants, batch, state.nearest).shaped(x)
 
     def nearest_inside_jit(
         self, x: Array, labels: Array, targets: Array, keys: Array, *, start: Array
@@ -125,14 +132,14 @@ class Fab:
 
         The chunks are a loop of the program, so that it does not grow with the steps.
         """
-        batch, search = _begin(Batch(x, labels, targets, keys), start)
+        batch, state = _begin(Batch(x, labels, targets, keys), start)
         constants = self.classifier.constants(x, keys)
-        advance = lambda i, search: self._advance(
-            constants, batch, search, i * self._chunk
+        advance = lambda i, state: self._advance(
+            constants, batch, state, i * self._chunk
         )
         chunks = -(-self.steps // self._chunk)
-        search = jax.lax.fori_loop(0, chunks, advance, search)
-        return self._finish(constants, batch, search.nearest).shaped(x)
+        state = jax.lax.fori_loop(0, chunks, advance, state)
+        return self._finish(constants, batch, state.nearest).shaped(x)
 
     @property
     def _norm(self) -> geometry.Norm:
@@ -147,18 +154,18 @@ class Fab:
         """A chunk of steps, compiled once for each batch shape."""
 
         def advance(
-            constants: Constants, batch: Batch, search: _Search, first: Array
-        ) -> _Search:
-            def step(search: _Search, i: Array) -> _Search:
-                following = self._step(constants, batch, search, i)
+            constants: Constants, batch: Batch, state: State, first: Array
+        ) -> State:
+            def step(state: State, i: Array) -> State:
+                following = self._step(constants, batch, state, i)
                 # The last chunk may be longer than what remains.
                 return jax.tree.map(
                     lambda new, old: jnp.where(i < self.steps, new, old),
                     following,
-                    search,
+                    state,
                 )
 
-            return loops.repeat(step, search, self._chunk, first=first)
+            return loops.repeat(step, state, self._chunk, first=first)
 
         return jax.jit(advance)
 
@@ -166,24 +173,24 @@ class Fab:
         self,
         constants: Constants,
         batch: Batch,
-        search: _Search,
+        state: State,
         i: Array,
-    ) -> _Search:
+    ) -> State:
         x, labels, targets, _ = batch
         logits_at = lambda point, look: self.classifier.logits(
             constants, point, fold_each(batch.keys, look)
         )
         margin, slope, logits = self.boundary(
             lambda point: logits_at(point, 2 * i),
-            search.point, labels, targets, self._norm,
+            state.point, labels, targets, self._norm,
         )  # fmt: skip
-        nearest = self._or_nearer(search.nearest, batch, search.point, logits)
-        point = self._towards_boundary(x, search.point, margin, slope)
+        nearest = self._or_nearer(state.nearest, batch, state.point, logits)
+        point = self._towards_boundary(x, state.point, margin, slope)
         logits = logits_at(point, 2 * i + 1)
         nearest = self._or_nearer(nearest, batch, point, logits)
         back = x + self.beta * (point - x)
         wrong = spread(losses.is_wrong(logits, labels), x)
-        return _Search(jnp.where(wrong, back, point), nearest)
+        return State(jnp.where(wrong, back, point), nearest)
 
     def _or_nearer(
         self, nearest: Nearest, batch: Batch, point: Array, logits: Array
@@ -199,7 +206,7 @@ class Fab:
         starts = jnp.concatenate([point, x])
         normals = jnp.concatenate([slope, slope])
         values = jnp.concatenate([margin, at_x])
-        steps = hyperplane.STEPS[self.norm](starts, normals, values)
+        steps = hyperplane.STEP_TO[self.norm](starts, normals, values)
         sizes = jnp.maximum(self._norm.size(steps), SMALLEST)
         of_point, of_x = jnp.split(sizes[:, None], 2)
         alpha = jnp.minimum(of_point / (of_point + of_x), self.alpha_max)
@@ -223,12 +230,12 @@ class Fab:
         return jax.jit(finish)
 
 
-def _begin(batch: Batch, start: Array) -> tuple[Batch, _Search]:
+def _begin(batch: Batch, start: Array) -> tuple[Batch, State]:
     """The batch with flat inputs, and the search before its first step."""
     # On CPU, XLA's norms of differences of images take forty times those of rows.
     flat = lambda array: array.reshape(len(array), -1)
     batch = batch._replace(x=flat(batch.x))
-    return batch, _Search(flat(start), Nearest.none(batch.x))
+    return batch, State(flat(start), Nearest.none(batch.x))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,7 +22,7 @@ from ikl_jax.attacks.common.rows import choose
 from ikl_jax.attacks.square import linf, pyramids, windows
 from ikl_jax.types import Array
 
-NORMS: dict[str, windows.Proposals] = {
+PROPOSALS: dict[str, windows.Proposals] = {
     "linf": linf.Signs(),
     "l2": pyramids.L2,
     "l1": pyramids.L1,
@@ -32,7 +32,7 @@ NORMS: dict[str, windows.Proposals] = {
 CHUNK = 100
 
 
-class Search(NamedTuple):
+class State(NamedTuple):
     """The state of a search.
 
     Attributes:
@@ -82,7 +82,7 @@ class Square:
 
     def __post_init__(self) -> None:
         checks.positive(epsilon=self.epsilon, queries=self.queries, p_init=self.p_init)
-        checks.one_of("norm", self.norm, NORMS)
+        checks.one_of("norm", self.norm, PROPOSALS)
         if self.p_init > 1:
             raise ValueError(f"p_init must be at most 1, got {self.p_init:g}")
 
@@ -93,7 +93,7 @@ class Square:
         search = self.search(x, labels, keys)
         return Found(search.x_adv, search.broken).or_nothing(x)
 
-    def search(self, x: Array, labels: Array, keys: Array) -> Search:
+    def search(self, x: Array, labels: Array, keys: Array) -> State:
         """Like a call, but returns the best inputs even where none is misclassified.
 
         Args:
@@ -102,7 +102,7 @@ class Square:
           keys: `[B]`, one of `jax.random.key` each.
         """
         arguments.images(x)
-        shape, proposals = x.shape[1:], NORMS[self.norm]
+        shape, proposals = x.shape[1:], PROPOSALS[self.norm]
         draw_keys, noise_keys = _split(keys)
         constants = self.classifier.constants(x, noise_keys)
         numbers = _draw(draw_keys, 0, 1, proposals.start_draws(shape))[0]
@@ -121,7 +121,7 @@ class Square:
 
     def _sides(self, first: int, shape: windows.Shape) -> np.ndarray:
         """The sides of a chunk's windows."""
-        proposals = NORMS[self.norm]
+        proposals = PROPOSALS[self.norm]
         return np.asarray(
             [
                 windows.side_at(iteration, self.p_init, shape, proposals)
@@ -136,12 +136,12 @@ class Square:
 
         def start(
             constants: Constants, x: Array, labels: Array, numbers: Array, keys: Array
-        ) -> Search:
+        ) -> State:
             logits = self.classifier.logits(constants, x, keys)
             wrong = losses.is_wrong(logits, labels)
             loss = jnp.where(wrong, losses.margin(logits, labels), -jnp.inf)
-            state = Search(x, loss, wrong, jnp.zeros(len(x), jnp.int32))
-            x_new = NORMS[self.norm].start(numbers, x, self.epsilon)
+            state = State(x, loss, wrong, jnp.zeros(len(x), jnp.int32))
+            x_new = PROPOSALS[self.norm].start(numbers, x, self.epsilon)
             logits = self.classifier.logits(constants, x_new, fold_each(keys, 0))
             return _accept(state, x_new, logits, labels)
 
@@ -153,7 +153,7 @@ class Square:
 
         def advance(
             constants: Constants,
-            state: Search,
+            state: State,
             x: Array,
             labels: Array,
             numbers: Array,
@@ -161,14 +161,14 @@ class Square:
             first: Array,
             sides: Array,
             count: Array,
-        ) -> Search:
-            def unfinished(carry: tuple[Array, Search]) -> Array:
+        ) -> State:
+            def unfinished(carry: tuple[Array, State]) -> Array:
                 i, state = carry
                 return (i < count) & ~jnp.all(state.broken)
 
-            def iterate(carry: tuple[Array, Search]) -> tuple[Array, Search]:
+            def iterate(carry: tuple[Array, State]) -> tuple[Array, State]:
                 i, state = carry
-                x_new = NORMS[self.norm].propose(
+                x_new = PROPOSALS[self.norm].propose(
                     numbers[i], x, state.x_adv, sides[i], self.epsilon, self.places
                 )
                 noise = fold_each(keys, first + i + 1)
@@ -198,13 +198,13 @@ def _draw(keys: Array, first: Array | int, queries: int, draws: int) -> Array:
     return jax.vmap(of_query)(first + jnp.arange(queries))
 
 
-def _accept(state: Search, x_new: Array, logits: Array, labels: Array) -> Search:
+def _accept(state: State, x_new: Array, logits: Array, labels: Array) -> State:
     """Takes `x_new` if it raises the loss or is misclassified, and none was before."""
     loss = losses.margin(logits, labels)
     wrong = losses.is_wrong(logits, labels)
     searching = ~state.broken
     taken = searching & ((loss > state.loss) | wrong)
-    return Search(
+    return State(
         choose(taken, x_new, state.x_adv),
         jnp.where(taken, loss, state.loss),
         state.broken | (searching & wrong),

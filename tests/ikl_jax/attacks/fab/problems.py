@@ -8,7 +8,7 @@ from ikl_jax import attacks
 from ikl_jax.attacks.common.attack import Batch
 from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.fab import nearest
-from ikl_jax.attacks.fab.search import Fab, _Search
+from ikl_jax.attacks.fab.search import Fab, State
 
 NORMS = ["linf", "l2", "l1"]
 
@@ -57,7 +57,7 @@ def program_arguments(attack, x, labels, targets):
     x, labels, targets = map(jnp.asarray, (x.reshape(len(x), -1), labels, targets))
     keys = jax.random.split(jax.random.key(0), len(x))
     batch = Batch(x, labels, targets, keys)
-    search = _Search(x, nearest.Nearest.none(x))
+    search = State(x, nearest.Nearest.none(x))
     return attack.classifier.constants(x, keys), batch, search, 0
 
 

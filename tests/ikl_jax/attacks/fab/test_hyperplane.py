@@ -53,7 +53,7 @@ def smallest_step(x, w, value, norm):
 
 
 def step(norm, x, w, value):
-    run = jax.jit(hyperplane.STEPS[norm])
+    run = jax.jit(hyperplane.STEP_TO[norm])
     return np.asarray(run(jnp.asarray(x), jnp.asarray(w), jnp.asarray(value)))
 
 

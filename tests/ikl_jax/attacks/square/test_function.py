@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ikl_jax import attacks
-from ikl_jax.attacks.square.search import NORMS
+from ikl_jax.attacks.square.search import PROPOSALS
 from tests.ikl_jax.attacks.square.problems import (
     EPSILONS,
     KEY,
@@ -19,7 +19,7 @@ from tests.ikl_jax.attacks.square.problems import (
 )
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", PROPOSALS)
 def test_breaks_what_is_breakable_and_nothing_provably_robust(norm, monkeypatch):
     monkeypatch.setitem(EPSILONS, "l1", 0.35)  # fits in one pixel
     noise = 0.1 * images(6, 4, 4, 1, least=-1.0)

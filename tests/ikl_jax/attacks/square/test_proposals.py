@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ikl_jax.attacks.square import pyramids, windows
-from ikl_jax.attacks.square.search import NORMS
+from ikl_jax.attacks.square.search import PROPOSALS
 from tests.ikl_jax.attacks.square.problems import (
     KEY,
 )
@@ -24,7 +24,7 @@ def test_window_sides_follow_the_schedule(shape):
         area = 0.8 / divisor * shape[0] * shape[1]
         side = max(round(math.sqrt(area)), 1)
         for iteration in (first, after - 1):
-            of = lambda norm: windows.side_at(iteration, 0.8, shape, NORMS[norm])
+            of = lambda norm: windows.side_at(iteration, 0.8, shape, PROPOSALS[norm])
             assert of("linf") == min(side, *shape[:2])
             odd = max(side, 3) + (max(side, 3) % 2 == 0)
             assert of("l2") == of("l1") == min(odd, *shape[:2])
@@ -38,7 +38,8 @@ def test_windows_are_uniform_and_reach_the_last_row_and_column(places, reached):
     x = jnp.full((3000, 5, 7, 1), 0.5)
     numbers = jax.random.uniform(KEY, (3000, 3))
     moved = (
-        NORMS["linf"].propose(numbers, x, x, jnp.array(2), 0.1, places)[..., 0] != 0.5
+        PROPOSALS["linf"].propose(numbers, x, x, jnp.array(2), 0.1, places)[..., 0]
+        != 0.5
     )
     assert (moved.sum((1, 2)) == 4).all()
     for axis, length in ((2, 5), (1, 7)):
@@ -91,7 +92,7 @@ def test_l2_moves_the_mass_of_one_window_to_another():
         expected[..., k][second] = 0.0
         expected[..., k][first] = new / np.linalg.norm(new) * available**0.5
     x_adv = x + jnp.asarray(delta, jnp.float32)[None]
-    new = NORMS["l2"].propose(
+    new = PROPOSALS["l2"].propose(
         numbers, x, x_adv, jnp.array(side), 1.0, windows.every_place
     )
     np.testing.assert_allclose(new[0] - 0.5, np.clip(expected, -0.5, 0.5), atol=1e-6)

@@ -8,7 +8,7 @@ import pytest
 from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.common.keys import example_keys
 from ikl_jax.attacks.square import search as square_search
-from ikl_jax.attacks.square.search import CHUNK, NORMS, Square
+from ikl_jax.attacks.square.search import CHUNK, PROPOSALS, Square
 from tests.conftest import cases
 from tests.ikl_jax.attacks.sizes import size
 from tests.ikl_jax.attacks.square.problems import (
@@ -27,7 +27,7 @@ QUERIES = (1, 2, 11, 500)
 SHAPES = [(6, 9, 3), (11, 5, 1), (2, 1, 2)]
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", PROPOSALS)
 @pytest.mark.parametrize("shape", cases(SHAPES, quick=[(11, 5, 1)]))
 def test_stays_in_the_ball_and_the_box_and_the_loss_never_falls(norm, shape):
     x = images(4, *shape)
@@ -48,7 +48,7 @@ def test_stays_in_the_ball_and_the_box_and_the_loss_never_falls(norm, shape):
     assert not found.broken.any()
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", PROPOSALS)
 def test_perturbations_reach_epsilon_where_the_box_does_not_cut(norm):
     x = jnp.full((4, 12, 10, 3), 0.5)
     for found in searches(linear(slope_of(x), 1e3), x, norm, QUERIES):
@@ -56,7 +56,7 @@ def test_perturbations_reach_epsilon_where_the_box_does_not_cut(norm):
         np.testing.assert_allclose(sizes, EPSILONS[norm], rtol=1e-4)
 
 
-@pytest.mark.parametrize("norm", cases(NORMS, quick=["linf"]))
+@pytest.mark.parametrize("norm", cases(PROPOSALS, quick=["linf"]))
 def test_an_example_is_attacked_alike_in_any_company(norm):
     x = images(5, 7, 6, 3)
     keys = example_keys(KEY, 5)
@@ -78,7 +78,7 @@ def test_examples_of_a_batch_draw_their_own_windows():
     assert len(np.unique(x_adv.reshape(6, -1), axis=0)) == 6
 
 
-@pytest.mark.parametrize("norm", cases(NORMS, quick=["linf"]))
+@pytest.mark.parametrize("norm", cases(PROPOSALS, quick=["linf"]))
 def test_the_results_do_not_depend_on_the_chunk(norm, monkeypatch):
     x = images(3, 6, 5, 2)
     run = lambda: search(linear(slope_of(x), 1e3), x, norm, 40)
