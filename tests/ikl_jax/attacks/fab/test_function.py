@@ -11,7 +11,6 @@ from tests.ikl_jax.attacks.fab.problems import (
     CLASSES,
     FEATURES,
     NORMS,
-    RNG,
     ROWS,
     X,
     linear,
@@ -68,8 +67,9 @@ def test_an_example_depends_on_neither_batch_nor_order(norm):
 
 @pytest.mark.parametrize("shape", [(), (3,), (4, 4, 2)])
 def test_inputs_of_any_shape(shape):
-    x = RNG.random((6, *shape)).astype(np.float32)
-    slope = RNG.standard_normal(shape).astype(np.float32)
+    rng = np.random.default_rng(1)
+    x = rng.random((6, *shape)).astype(np.float32)
+    slope = np.asarray(rng.standard_normal(shape), np.float32)
 
     def two_classes(x):
         score = jnp.sum((x - 0.5) * slope[None], axis=tuple(range(1, x.ndim)))

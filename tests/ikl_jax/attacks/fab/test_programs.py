@@ -11,7 +11,6 @@ from ikl_jax.attacks.fab.search import Fab
 from tests.ikl_jax.attacks.fab.problems import (
     CLASSES,
     FEATURES,
-    RNG,
     ROWS,
     X,
     attack_of,
@@ -67,6 +66,7 @@ def test_a_partial_chunk_makes_no_more_steps(monkeypatch):
     assert (np.asarray(more.distance) < np.asarray(alone.distance)).any()
 
 
+RNG = np.random.default_rng(2)
 KERNELS = [
     RNG.standard_normal(s).astype(np.float32) for s in ((3, 3, 1, 4), (3, 3, 4, 3))
 ]
