@@ -58,8 +58,7 @@ class Found(NamedTuple):
 
     def measured(self, x: Array, norm: str) -> AttackResult:
         """With the distance from `x`."""
-        delta = (self.x_adv - x).reshape(len(x), -1)
-        size = geometry.norm_named(norm).size(delta)
+        size = geometry.norm_named(norm).size(self.x_adv - x)
         return AttackResult(*self, jnp.where(self.broken, size, jnp.inf))
 
     def or_nothing(self, x: Array) -> "Found":
