@@ -181,8 +181,8 @@ DEFECTS = [
     Defect(
         "Square's queries share their noise with the query before",
         ATTACKS,
-        "noise = _fold(keys, first + i + 1)",
-        "noise = _fold(keys, first + i)",
+        "noise = fold_each(keys, first + i + 1)",
+        "noise = fold_each(keys, first + i)",
         SQUARE,
     ),
     Defect(

@@ -10,7 +10,7 @@ DEFECTS = [
     Defect(
         "what an attack claims counts without a clean forward pass",
         ENSEMBLE,
-        "broken = np.asarray(found.broken) & judge(x, found.x_adv, labels, folded)",
+        "broken = np.asarray(found.broken) & judge(x, found.x_adv, labels, keys)",
         "broken = np.asarray(found.broken)",
         AUTOATTACK,
     ),
