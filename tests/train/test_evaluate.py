@@ -1,11 +1,6 @@
 """What is judged, by what, and what is left of it: runs, files, AutoAttack."""
 
-import json
-import os
 import re
-import signal
-import subprocess
-import time
 
 import jax
 import jax.numpy as jnp
@@ -13,40 +8,11 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from tests.conftest import ROOT
-from tests.support.commands import command, environment, train
-from tests.support.shared import made_once
-from train import compare, evaluate
-from train.evaluation import journal, records, target
+from tests.support.evaluations import AUTOATTACK, ONE, evaluations, judge
+from train import compare
+from train.evaluation import records, target
 from train.experiment import run as runs
 from train.networks import converted
-
-AUTOATTACK = ("--attack=autoattack", "--num_examples=40", "--epsilon=0.02")
-ONE = (*AUTOATTACK, "--version=apgd-ce", "--nopicture")
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory):
-    make = lambda folder: train(folder, config="configs/digits_ikl_at.py:natural,quick")
-    return made_once(tmp_path_factory, "natural", make)
-
-
-@pytest.fixture
-def workdir(trained, tmp_path):
-    """The run, with what this test makes of it beside it."""
-    folder = tmp_path / "run"
-    folder.mkdir()
-    for path in trained.iterdir():
-        (folder / path.name).symlink_to(path)
-    return folder
-
-
-def judge(*arguments):
-    return evaluate.main(["evaluate", *map(str, arguments)])
-
-
-def evaluations(workdir):
-    return json.loads((workdir / "evaluation.json").read_text())
 
 
 @pytest.mark.long
@@ -157,6 +123,28 @@ def other_digits(folder):
     return path
 
 
+def test_a_weaker_attack_on_fewer_examples_replaces_nothing(
+    workdir, capsys, monkeypatch
+):
+    given = (f"--workdir={workdir}", "--epsilon=0.05")
+    assert judge(*given) == 0
+    assert judge(*given, "--relative_step_size=0.025", "--num_examples=64") == 0
+    whole, part = evaluations(workdir).values()
+    for record, count in ((whole, 360), (part, 64)):
+        arrays = records.per_example(workdir, record)
+        assert len(arrays["label"]) == record["num_examples"] == count
+        assert arrays["robust"].mean() == record["robust_accuracy"]["pgd5"]
+    assert whole["robust_accuracy"]["pgd5"] < part["robust_accuracy"]["pgd5"]
+    capsys.readouterr()
+    monkeypatch.setenv("COLUMNS", "200")
+    assert compare.main([str(workdir)]) == 0
+    drawn = capsys.readouterr().out
+    for record, of_all in ((whole, ""), (part, " (of 64)")):
+        assert f"{100 * record['robust_accuracy']['pgd5']:.1f}%{of_all} " in drawn
+    for step_size in ("0.25ε", "0.025ε"):
+        assert f"step {step_size}" in drawn
+
+
 def test_what_cannot_be_written_is_printed(workdir, capsys):
     (workdir / "evaluations").write_text("in the way")
     assert judge(f"--workdir={workdir}", "--restarts=0") == 1
@@ -233,66 +221,3 @@ def test_bad_calls(workdir, tmp_path, capsys):
     for name, (arguments, code, message) in bad_calls(workdir, path).items():
         assert judge(*arguments) == code, name
         assert re.search(message, capsys.readouterr().err), name
-
-
-def journalled(workdir):
-    """What the journal holds."""
-    paths = list(workdir.glob("*.journal"))
-    if not paths:
-        return []
-    (path,) = paths
-    parts, _ = journal._parts(path.read_bytes())
-    return [journal._unpacked(part) for part in parts[1:]]
-
-
-def by_example(workdir):
-    """By pass and example what it came to."""
-    entries = {}
-    for record in journalled(workdir):
-        x_adv = iter(record.x_adv)
-        for row, broken in zip(record.rows, record.broken, strict=True):
-            entries[record.number, int(row)] = next(x_adv).tobytes() if broken else b""
-    return entries
-
-
-def killed_in(workdir, number):
-    """Started, and killed with -9 while that pass, or a later one, is going on."""
-    process = subprocess.Popen(
-        command(f"--workdir={workdir}", *AUTOATTACK, module="train.evaluate"),
-        cwd=ROOT, env=environment(),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    deadline = time.monotonic() + 250
-    done = lambda: max((record.number for record in journalled(workdir)), default=-1)
-    while time.monotonic() < deadline and process.poll() is None:
-        if done() >= number - 1:
-            time.sleep(0.3)
-            break
-        time.sleep(0.05)
-    assert process.poll() is None
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    return done()
-
-
-@pytest.mark.slow
-def test_killed_in_each_attack_it_comes_to_the_same_end(workdir, capsys):
-    """Passes 0, 1 to 9, 10 to 18 and 19 are of APGD-CE, APGD-T, FAB-T and Square."""
-    for number in (0, 4, 13, 19):
-        assert killed_in(workdir, number) < 19
-        assert not (workdir / "evaluation.json").exists()
-    assert judge(f"--workdir={workdir}", *AUTOATTACK, "--nopicture") == 0
-    assert "going on after" in capsys.readouterr().out
-    (gone_on_with,) = evaluations(workdir).values()
-    entries = by_example(workdir)
-    (path,) = workdir.glob("*.journal")
-    path.unlink()
-    assert judge(f"--workdir={workdir}", *AUTOATTACK, "--nopicture") == 0
-    (whole,) = evaluations(workdir).values()
-    for result in (gone_on_with, whole):
-        assert result.pop("seconds") > 0
-        assert all(stage.pop("seconds") >= 0 for stage in result["stages"])
-    assert gone_on_with == whole
-    assert entries == by_example(workdir)
-    names = [stage["attack"] for stage in whole["stages"]]
-    assert names == ["apgd-ce", "apgd-t", "fab-t", "square"]

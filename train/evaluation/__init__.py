@@ -1,1 +1,1 @@
-"""How good weights are: accuracy, attacks, and what is judged."""
+"""How good weights are: one pass, measures, attacks, and the records of results."""

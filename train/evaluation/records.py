@@ -1,12 +1,14 @@
 """The records of `evaluation.json`, and the per-example files beside it.
 
 A record is named after a checksum of every argument that its results depend on. The
-same judgement again takes the place of its record; no other judgement does.
+same judgement again takes the place of its record; no other judgement does. What only
+the earlier one has, such as the distances of a picture, stays.
 """
 
 import contextlib
 import fcntl
 import pathlib
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,8 +53,14 @@ def add(workdir: pathlib.Path, judgement: Judgement) -> None:
       UserError: a file cannot be read or written.
     """
     with _locked(workdir):
-        records = {**read(workdir), judgement.key: judgement.record}
-        _write_arrays(workdir / judgement.per_example_file, judgement.per_example)
+        records = read(workdir)
+        earlier = records.get(judgement.key, {})
+        arrays = dict(judgement.per_example)
+        if earlier:
+            with contextlib.suppress(UserError):  # it is gone or damaged: written anew
+                arrays = {**per_example(workdir, earlier), **arrays}
+        _write_arrays(workdir / judgement.per_example_file, arrays)
+        records[judgement.key] = {**earlier, **judgement.record}
         files.write_whole(workdir / FILE, files.to_json(records))
 
 
@@ -66,7 +74,7 @@ def per_example(workdir: pathlib.Path, record: Record) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
 
 

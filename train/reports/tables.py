@@ -20,15 +20,15 @@ def table(
       records: what each run's `evaluation.json` holds.
     """
     records = records or {}
-    shown = [
+    all_rows = [
         row
         for name, result in results.items()
         for row in rows(pathlib.Path(name).name, result, records.get(name, ()))
     ]
-    attacks = _columns(shown)
+    attacks = _columns(all_rows)
     # Named where a run has several, or was not trained here.
-    names_weights = len(shown) > len(results) or None in results.values()
-    groups = list(dict.fromkeys(group for row in shown for group in _by_shots(row)))
+    names_weights = len(all_rows) > len(results) or None in results.values()
+    groups = list(dict.fromkeys(group for row in all_rows for group in _by_shots(row)))
     left = ["run", *(["weights"] if names_weights else []), "data"]
     right = ["steps", "seconds", "natural", *attacks.values()]
     drawn = Table()
@@ -36,10 +36,10 @@ def table(
         drawn.add_column(column, overflow="fold")
     for column in [*right, *(f"{group}\nshot" for group in groups)]:
         drawn.add_column(column, justify="right", overflow="fold")
-    for row in shown:
+    for row in all_rows:
         drawn.add_row(
             row.run,
-            *([_weights(row, shown)] if names_weights else []),
+            *([_weights(row, all_rows)] if names_weights else []),
             row.data,
             *_training(row.result),
             _percent(row.natural["natural_accuracy"]) + _part(row.natural, row),
@@ -49,10 +49,10 @@ def table(
     return drawn
 
 
-def _columns(shown: Iterable[Row]) -> dict[Column, str]:
+def _columns(all_rows: Iterable[Row]) -> dict[Column, str]:
     """The headings of all attacks; step sizes are in them where one has several."""
     columns = sorted(
-        {column for row in shown for column in row.robust()},
+        {column for row in all_rows for column in row.robust()},
         key=lambda column: (*column[:2], column.relative_step_size or 0.0),
     )
     names = [column[:2] for column in columns]
@@ -66,10 +66,12 @@ def _columns(shown: Iterable[Row]) -> dict[Column, str]:
     return headings
 
 
-def _weights(row: Row, shown: Iterable[Row]) -> str:
+def _weights(row: Row, all_rows: Iterable[Row]) -> str:
     """The weights of a row, with checksums where other rows look the same."""
     name = (row.run, row.weights, row.data)
-    alike = [other for other in shown if (other.run, other.weights, other.data) == name]
+    alike = [
+        other for other in all_rows if (other.run, other.weights, other.data) == name
+    ]
     weights = row.weights if len(alike) == 1 else f"{row.weights}, {row.checksums}"
     return weights.replace(", ", "\n")  # for a terminal of 80 columns
 

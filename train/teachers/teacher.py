@@ -23,7 +23,15 @@ from train.recipes.state import Weights
 
 
 class _Found(NamedTuple):
-    """A teacher as it lies on disk; `described` is what its weights do not tell."""
+    """A teacher as it is stored.
+
+    Attributes:
+      described: the architecture's settings, which the weights do not show.
+      network: the Linen module.
+      weights: of the network.
+      num_classes: of its logits.
+      class_names: in the order of the logits; None: not known.
+    """
 
     described: dict[str, Any]
     network: Any
@@ -34,10 +42,14 @@ class _Found(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Teacher:
-    """A model in evaluation mode, whose logits batches are given.
+    """A model in evaluation mode, whose logits become part of the batches.
 
-    Its weights are an argument of a program of its own: they are in no train state,
-    receive no gradient and are not donated.
+    It has a program of its own, which takes the weights as an argument. So they are not
+    in the train state, receive no gradient and are not donated.
+
+    Attributes:
+      weights: of the model.
+      digest: a checksum of the weights and of the architecture's settings.
     """
 
     weights: Weights
@@ -46,7 +58,7 @@ class Teacher:
 
     @classmethod
     def of(cls, run: Run) -> "Teacher | None":
-        """The one that the run's config names, if it names one.
+        """The teacher that the run's config names; None: it names none.
 
         Raises:
           UserError: it cannot be read, or its classes or images are not the run's.
@@ -76,14 +88,15 @@ class Teacher:
         return cls(weights, f"{zlib.crc32(told.encode()):08x}", jitted)
 
     def logits(self, image: Array) -> Array:
-        """Of uint8 images `[B, H, W, K]`: `[B, C]`, divided as they are."""
+        """Maps uint8 images `[B, H, W, K]` to logits `[B, C]`, divided as they are."""
         return self._logits(self.weights, image)
 
 
 def _of_a_run(path: pathlib.Path, run: Run) -> _Found:
-    """The weights that a run is judged by."""
+    """The weights that a run is evaluated by: the averaged ones if it keeps them."""
     dtype = run.config.teacher.dtype
-    # On a mesh that divides no classes: its own may be padded for another one.
+    # On a mesh that does not divide the classes, since the teacher's own classes may
+    # be padded for another mesh.
     changed = {"mesh": (-1, 1), "fsdp": False, "model.dtype": dtype}
     opened = runs.reopen(path, changed)
     result = path / "result.json"
@@ -112,7 +125,7 @@ def _converted(path: pathlib.Path, run: Run) -> _Found:
 
 
 def _described(name: str, normalize: Any) -> dict[str, Any]:
-    """Networks of one form of weights differ in these."""
+    """Settings in which networks differ although their weights have the same shapes."""
     return {"model": name, "normalize": [list(values) for values in normalize or ()]}
 
 

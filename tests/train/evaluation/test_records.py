@@ -65,6 +65,21 @@ def test_the_same_judgement_replaces_itself(tmp_path):
     assert len(list((tmp_path / "evaluations").iterdir())) == 2
 
 
+def test_what_only_the_earlier_of_the_same_has_stays(tmp_path):
+    """A picture's distances, when the same is asked again without a picture."""
+    distance = np.arange(4.0)
+    with_picture = judgement(0.5).extended({"curve": [1]}, {"distance": distance})
+    records.add(tmp_path, with_picture)
+    records.add(tmp_path, judgement(0.5))
+    (record,) = records.read(tmp_path).values()
+    assert record["curve"] == [1]
+    arrays = records.per_example(tmp_path, record)
+    np.testing.assert_array_equal(arrays["distance"], distance)
+    (tmp_path / record["per_example"]).write_bytes(b"damaged")
+    records.add(tmp_path, judgement(0.5))
+    assert set(records.per_example(tmp_path, record)) == {"robust"}
+
+
 def test_a_record_holds_its_arguments_and_results(tmp_path):
     records.add(tmp_path, judgement())
     ((key, record),) = records.read(tmp_path).items()

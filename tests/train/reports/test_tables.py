@@ -34,7 +34,7 @@ def record(accuracy, *, attack="pgd5", **changed):
     return made | changed
 
 
-def shown(results, records=None):
+def drawn(results, records=None):
     """The headings of the table, then its lines, as a wide terminal has them."""
     out = io.StringIO()
     Console(file=out, width=200).print(tables.table(results, records))
@@ -46,26 +46,26 @@ def shown(results, records=None):
 
 
 def test_a_result_alone():
-    head, row = shown({"runs/digits": RESULT})
+    head, row = drawn({"runs/digits": RESULT})
     assert head == ["run", "data", "steps", "seconds", "natural", "pgd5 at 0.12"]
     assert row == ["digits", "digits (test)", "44", "7", "90.0%", "50.0%"]
 
 
 def test_other_step_sizes_are_other_columns_and_fewer_examples_are_named():
     found = [record(0.5), record(0.75, relative_step_size=0.05, num_examples=64)]
-    head, row = shown({"digits": RESULT}, {"digits": found})
+    head, row = drawn({"digits": RESULT}, {"digits": found})
     assert head[-2:] == ["pgd5 at 0.12 step 0.05ε", "pgd5 at 0.12 step 0.5ε"]
     assert row[-2:] == ["75.0% (of 64)", "50.0%"]
 
 
 def test_both_are_shown_where_one_is_of_fewer_examples():
     found = [record(0.625, num_examples=64), record(0.5)]
-    _, row, below = shown({"digits": RESULT}, {"digits": found})
+    _, row, below = drawn({"digits": RESULT}, {"digits": found})
     assert (row[-1], below[-1]) == ("50.0%", "62.5% (of 64)")
 
 
 def test_both_are_shown_where_the_seeds_differ():
-    _, row, below = shown({"digits": RESULT}, {"digits": [record(0.25, seed=7)]})
+    _, row, below = drawn({"digits": RESULT}, {"digits": [record(0.25, seed=7)]})
     assert (row[-1], below[-1]) == ("50.0% (seed 0)", "25.0% (seed 7)")
 
 
@@ -84,8 +84,8 @@ def test_both_are_shown_where_the_seeds_differ():
 )
 def test_other_weights_have_a_row_of_their_own(changed, name):
     """Of an earlier step too: a run that went on has other averaged weights now."""
-    verdict = record(0.125, attack="autoattack_standard", num_examples=100, **changed)
-    head, *lines = shown({"digits": RESULT}, {"digits": [verdict]})
+    other = record(0.125, attack="autoattack_standard", num_examples=100, **changed)
+    head, *lines = drawn({"digits": RESULT}, {"digits": [other]})
     assert head[:3] == ["run", "weights", "data"]
     first, second = (line for line in lines if line[0])
     assert (first[1], first[-2:]) == ("averaged", ["", "50.0%"])
@@ -114,7 +114,7 @@ def test_what_is_known_of_records_of_earlier_versions_decides():
         "num_examples": 40, "epsilon": 0.12, "norm": "linf", "natural_accuracy": 0.9,
         "robust_accuracy": {"autoattack_standard": 0.25},
     }  # fmt: skip
-    _, row = shown({"digits": RESULT}, {"digits": [old]})
+    _, row = drawn({"digits": RESULT}, {"digits": [old]})
     assert row[-2:] == ["25.0% (of 40)", "50.0%"]
     found = rows("digits", RESULT, [old | {"step": 22}])
     assert len(found) == 2
@@ -132,14 +132,14 @@ def test_weights_without_a_run():
     ]
     for one in found:
         del one["step"]
-    _, first, second = shown({"robust": None}, {"robust": found})
+    _, first, second = drawn({"robust": None}, {"robust": found})
     assert first[:3] == ["robust", "robust.npz", "cifar10:a (test)"]
     assert second[:3] == ["robust", "robust.npz", "cifar10:b (test)"]
 
 
 def test_runs_of_other_seeds_share_their_columns():
     other = RESULT | {"attack": RESULT["attack"] | {"seed": 1}}
-    head, first, second = shown({"a": RESULT, "b": other})
+    head, first, second = drawn({"a": RESULT, "b": other})
     assert head[-1] == "pgd5 at 0.12"
     assert first[-1] == second[-1] == "50.0%"
 
@@ -151,6 +151,6 @@ def test_a_run_that_was_not_attacked():
         if name not in ("attack", "epsilon", "norm")
     }
     result |= {"robust_accuracy": {}, "accuracy_by_shots": {"many": 0.5, "few": 0.25}}
-    head, row = shown({"a": result})
+    head, row = drawn({"a": result})
     assert head[-3:] == ["natural", "many shot", "few shot"]
     assert row[-2:] == ["50.0%", "25.0%"]
