@@ -9,11 +9,14 @@ import sys
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.table import Table
 
 from train.base import files
 from train.base.errors import UserError
 from train.evaluation import records
 from train.reports import tables
+
+MOST_COLUMNS = 1000  # characters of a line that goes to no terminal
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,8 +33,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"error: no finished run: {error}", file=sys.stderr)
         return 1
-    Console().print(tables.table(results, found))
+    _print(tables.table(results, found))
     return 0
+
+
+def _print(table: Table) -> None:
+    """Prints a table, as wide as it is where no terminal limits it."""
+    console = Console()
+    if not console.is_terminal:
+        wide = console.options.update(width=MOST_COLUMNS)
+        needed = console.measure(table, options=wide).maximum
+        console = Console(width=max(needed, console.width))
+    console.print(table)
 
 
 def _result(folder: pathlib.Path, *, optional: bool) -> dict | None:
