@@ -5,8 +5,11 @@ from tests.defects import (
     augment,
     data,
     ensemble,
+    evaluation,
     losses,
     models,
+    recipes,
+    runs,
 )
 from tests.defects.defect import Defect
 
@@ -17,4 +20,7 @@ ROOMS: dict[str, list[Defect]] = {
     "models": models.DEFECTS,
     "data": data.DEFECTS,
     "augment": augment.DEFECTS,
+    "recipes": recipes.DEFECTS,
+    "runs": runs.DEFECTS,
+    "evaluation": evaluation.DEFECTS,
 }

@@ -5,9 +5,10 @@ from tests.defects.defect import Defect
 DATA = "train/data"
 PIPELINE = ("tests/train/data/test_pipeline.py",)
 SOURCES = ("tests/train/data/test_sources.py",)
-SYNTHETIC = (
-    "tests/train/data/test_synthetic.py",
+MIXTURE = ("tests/train/data/test_mixture.py",)
+CONVERTED = (
     "tests/train/test_convert_synthetic.py",
+    "tests/train/test_convert_synthetic_damage.py",
 )
 
 DEFECTS = [
@@ -44,14 +45,14 @@ DEFECTS = [
         DATA,
         "self.synthetic.take(indices[~is_real] - count)",
         "self.synthetic.take(indices[~is_real] - count - 1)",
-        SYNTHETIC,
+        MIXTURE,
     ),
     Defect(
         "real and synthetic examples are not shuffled within a batch",
         DATA,
         "        return rng.permutation(\n            np.concatenate(",
         "        return np.asarray(\n            np.concatenate(",
-        SYNTHETIC,
+        MIXTURE,
     ),
     Defect(
         "the fingerprint of a data set does not see its labels",
@@ -100,6 +101,6 @@ DEFECTS = [
         DATA,
         "                for member in members:\n                    member.finish()\n            if last > start",
         "                pass\n            if last > start",
-        SYNTHETIC,
+        CONVERTED,
     ),
 ]

@@ -1,0 +1,123 @@
+"""Defects of networks, devices, experiments, teachers and the training loop."""
+
+from tests.defects.defect import Defect
+
+BAD_RUNS = ("tests/train/test_bad_runs.py",)
+CHECKPOINT = ("tests/train/experiment/test_checkpoint.py",)
+SHARDING = ("tests/train/devices/test_sharding.py",)
+TEACHER = ("tests/train/teachers",)
+
+DEFECTS = [
+    Defect(
+        "the checksum of a restored leaf is not compared",
+        "train/experiment",
+        "if found.get(n) != digest]",
+        "if n not in found]",
+        CHECKPOINT,
+    ),
+    Defect(
+        "the checksum of a leaf does not depend on the order of its entries",
+        "train/experiment",
+        "odd = place * jnp.uint32(0x9E3779B1) | jnp.uint32(1)",
+        "odd = jnp.uint32(1)",
+        CHECKPOINT,
+    ),
+    Defect(
+        "the oldest checkpoint is restored first",
+        "train/experiment",
+        "for step in reversed(steps):",
+        "for step in steps:",
+        CHECKPOINT,
+    ),
+    Defect(
+        "any field of a config may change when a run resumes",
+        "train/experiment",
+        '"epochs", "mesh", "fsdp", "accumulate", "model.remat"',
+        '"epochs", "model.", "data.", "mesh", "fsdp", "accumulate", "model.remat"',
+        BAD_RUNS,
+    ),
+    Defect(
+        "padded columns count as classes",
+        "train/networks",
+        "return column < num_classes",
+        "return column <= num_classes",
+        ("tests/train/devices/test_sharding.py", "tests/train/recipes/test_losses.py"),
+    ),
+    Defect(
+        "padding is rounded down",
+        "train/networks",
+        "return -(-num_classes // multiple_of) * multiple_of",
+        "return num_classes // multiple_of * multiple_of",
+        SHARDING,
+    ),
+    Defect(
+        "a teacher that has not finished is accepted",
+        "train/teachers",
+        "if done != opened.config.epochs:",
+        "if done > opened.config.epochs:",
+        TEACHER,
+    ),
+    Defect(
+        "damaged teacher logits are used",
+        "train/teachers",
+        '_checksum(logits) != about["crc32"]',
+        "_checksum(logits) != _checksum(logits)",
+        TEACHER,
+    ),
+    Defect(
+        "the teacher's logits of padded rows are kept",
+        "train/teachers",
+        "yield np.asarray(gathered(teacher.logits(images)))[valid]",
+        "yield np.asarray(gathered(teacher.logits(images)))",
+        TEACHER,
+    ),
+    Defect(
+        "a metric that is not finite goes on if another one is",
+        "train/training",
+        "if not all(math.isfinite(value)",
+        "if not any(math.isfinite(value)",
+        ("tests/train/training", "tests/train/test_bad_runs.py"),
+    ),
+    Defect(
+        "a resumed log keeps lines of steps that will be made again",
+        "train/training",
+        'if line["step"] <= until:',
+        'if line["step"] >= 0:',
+        BAD_RUNS,
+    ),
+    Defect(
+        "a finished run of fewer epochs counts as finished",
+        "train/training",
+        'result["epochs"] == config.epochs',
+        'result["epochs"] <= config.epochs',
+        ("tests/train/training",),
+    ),
+    Defect(
+        "a batch may be one that the devices do not divide",
+        "train/devices",
+        'if size % mesh.shape["data"]:',
+        'if size < mesh.shape["data"]:',
+        BAD_RUNS,
+    ),
+    Defect(
+        "a plan counts a multiplication and an addition as one operation",
+        "train/training",
+        "return 2 * images * places",
+        "return images * places",
+        ("tests/train/training/test_plan.py",),
+    ),
+    Defect(
+        "a failure of the user's ends with the exit code of success",
+        "train/cli.py",
+        "FAILED = 1",
+        "FAILED = 0",
+        BAD_RUNS,
+    ),
+    Defect(
+        "an error's text keeps its line breaks",
+        "train/cli.py",
+        "{' '.join(str(error).split())}",
+        "{error}",
+        (*BAD_RUNS, "tests/train/test_evaluate.py"),
+    ),
+]
