@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUNS ?= runs
 
-.PHONY: demo demo-distillation test test-long test-slow lint docs clean
+.PHONY: demo demo-distillation test test-long test-slow planted lint docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m train --config=configs/digits_ikl_at.py:natural --workdir=$(RUNS)/digits_natural
@@ -33,6 +33,9 @@ test-long: $(VENV)/.installed
 
 test-slow: $(VENV)/.installed
 	JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(BIN)/python -m pytest -q -m slow
+
+planted: $(VENV)/.installed
+	$(BIN)/python tests/planted.py --long
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
