@@ -5,6 +5,8 @@ from tests.defects.defect import Defect
 EVALUATION = "train/evaluation"
 PGD = ("tests/train/evaluation/test_pgd.py", "tests/train/evaluation/test_outputs.py")
 JOURNAL = ("tests/train/evaluation/test_journal.py",)
+RECORDS = ("tests/train/evaluation/test_records.py",)
+REMAINING = ("tests/train/evaluation/test_remaining.py",)
 SHOTS = ("tests/train/evaluation/measures/test_shots.py",)
 
 DEFECTS = [
@@ -74,8 +76,64 @@ DEFECTS = [
     Defect(
         "a new record takes the place of all others",
         EVALUATION,
-        "records = {**read(workdir), judgement.key: judgement.record}",
-        "records = {judgement.key: judgement.record}",
-        ("tests/train/evaluation/test_records.py",),
+        "        records = read(workdir)\n",
+        "        records: dict[str, Record] = {}\n",
+        RECORDS,
+    ),
+    Defect(
+        "the same without a picture takes the distances away",
+        EVALUATION,
+        "{**earlier, **judgement.record}",
+        "judgement.record",
+        RECORDS,
+    ),
+    Defect(
+        "records are added without a lock",
+        EVALUATION,
+        "fcntl.flock(file, fcntl.LOCK_EX)",
+        "pass",
+        RECORDS,
+    ),
+    Defect(
+        "an attack on 64 examples has the name of one on all",
+        EVALUATION,
+        "content = json.dumps(self.arguments, sort_keys=True)",
+        "content = self.name",
+        RECORDS,
+    ),
+    Defect(
+        "features are those of the first layer as wide as the logits",
+        EVALUATION,
+        "in reversed(found):",
+        "in [(width, found[0][1])]:",
+        ("tests/train/evaluation/test_outputs.py",),
+    ),
+    Defect(
+        "the remaining time counts examples that this pass has attacked already",
+        EVALUATION,
+        "waiting[self._attacked] = False",
+        "pass",
+        REMAINING,
+    ),
+    Defect(
+        "the remaining time counts compiling as if each batch did",
+        EVALUATION,
+        "max(record.seconds - compiling, 0.0)",
+        "record.seconds",
+        REMAINING,
+    ),
+    Defect(
+        "confusions are counted by prediction, then label",
+        EVALUATION,
+        "labels.astype(np.int64) * num_classes + predicted",
+        "predicted.astype(np.int64) * num_classes + labels",
+        ("tests/train/evaluation/measures/test_by_class.py",),
+    ),
+    Defect(
+        "a record stands beside weights of another step",
+        "train/reports",
+        '"weights", "step", "weights_checksum"',
+        '"weights"',
+        ("tests/train/reports/test_tables.py",),
     ),
 ]

@@ -9,6 +9,7 @@ from ikl_jax import models
 from tests.conftest import small_images
 from train.data.splits import InMemory
 from train.devices import sharding
+from train.evaluation import pgd
 from train.evaluation.pgd import Evaluator, PgdAttack
 from train.evaluation.predictions import Predictions
 from train.recipes.state import Weights
@@ -47,6 +48,29 @@ def test_of_each_restart_whatever_the_batch(classifier):
         )
     np.testing.assert_array_equal(other.resisted, found.resisted[:, :20])
     assert other.logits is None
+
+
+def attacked(classifier, restart, **settings):
+    """The adversarial examples of the first batch."""
+    model, weights, split = classifier
+    evaluator = Evaluator(
+        model, split, PgdAttack(epsilon=0.1, **settings), sharding.create_mesh(),
+        num_classes=4, batch_size=16,
+    )  # fmt: skip
+    batch = next(evaluator._outputs.batches())
+    return np.asarray(evaluator._attack(weights, batch, restart))
+
+
+def test_restarts_begin_elsewhere(classifier):
+    first, second = (attacked(classifier, restart, steps=0) for restart in (0, 1))
+    assert np.abs(first - second).max() > 0.05
+
+
+def test_a_long_attack_goes_on_from_where_its_last_part_ended(classifier, monkeypatch):
+    in_parts = attacked(classifier, 0, steps=7, relative_step_size=0.1)
+    monkeypatch.setattr(pgd, "CPU_CHUNK", 7)
+    at_once = attacked(classifier, 0, steps=7, relative_step_size=0.1)
+    np.testing.assert_allclose(in_parts, at_once, atol=1e-6)
 
 
 def test_in_a_ball_of_no_size_nothing_changes(classifier):
