@@ -58,6 +58,15 @@ def x64():
         yield
 
 
+@pytest.fixture
+def optimised():
+    """Programs of one test, which computes more than it compiles, are optimised."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
 @pytest.fixture(scope="session")
 def golden_losses():
     """Reference values in float64, as {key: array}."""

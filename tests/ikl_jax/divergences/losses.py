@@ -11,7 +11,7 @@ from tests.support import reference
 LABELS = jnp.array([1, 0, 4, 2, 3, 1])
 
 
-WEIGHTS = jax.random.dirichlet(jax.random.key(2), jnp.ones(5), (6,))
+WEIGHTS = jnp.asarray(np.random.default_rng(2).dirichlet(np.ones(5), 6), jnp.float32)
 
 
 # name: (loss of (n, m), its NumPy definition, the terms' gradients: which input)

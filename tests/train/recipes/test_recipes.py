@@ -21,7 +21,7 @@ from train.recipes import RECIPES, recipe
 @pytest.mark.parametrize(
     "name", cases(["adversarial", "supervised"], quick=["supervised"])
 )
-def test_the_loss_falls(name):
+def test_the_loss_falls(name, optimised):
     recipe_, _ = make(name=name)
     state, step = recipe_.init(jax.random.key(0)), jax.jit(recipe_.step)
     losses = []
