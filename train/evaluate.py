@@ -128,9 +128,9 @@ def _draw(workdir: pathlib.Path, judgement: Judgement, console: Console) -> None
 
 
 def _print_record(record: dict[str, Any]) -> None:
-    """Prints all but the curve, which there is a picture of."""
+    """Prints all but the curve, which has a picture, and what is empty."""
     for field, value in record.items():
-        if field == "curve":
+        if field == "curve" or value == {}:
             continue
         if field not in LISTED or not value:
             print(f"{field}: {_text(value)}")
