@@ -123,7 +123,9 @@ def test_compiled_for_cpu_no_loop_is_left_and_constants_are_arguments():
     assert len(lowered.as_text()) < 300_000
     compiled = lowered.compile().as_text()
     assert compiled.count("convolution(") > 5
-    assert " while(" not in compiled
+    # XLA may make a loop of a scatter, which holds no gradient of a convolution.
+    loops_left = [line for line in compiled.splitlines() if " while(" in line]
+    assert all("scatter" in line for line in loops_left)
 
 
 @pytest.mark.slow
