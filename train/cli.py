@@ -1,4 +1,4 @@
-"""The command line: flags, then one call; errors of the user's in one sentence."""
+"""The command line: flags, then one call. A user's error is printed as a sentence."""
 
 import pathlib
 import sys
@@ -16,20 +16,20 @@ USAGE = 2
 FAILED = 1
 REQUEUE = 75  # sysexits.h's "temporary failure": start the same command again
 INTERRUPTED = 130
-OF_PROCESSES = ("distributed", "coordinator", "num_processes", "process_id")
-OF_A_PLAN = ("platform", "tflops", "memory")
+PROCESS_FLAGS = ("distributed", "coordinator", "num_processes", "process_id")
+PLAN_FLAGS = ("platform", "tflops", "memory")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """`python -m train`: trains a config in a workdir. Returns the exit code."""
     argv = list(sys.argv if argv is None else argv)
     values = flags.FlagValues()
-    config_flags.DEFINE_config_file(
-        "config", None, "A file of configs/, with :OPTIONS after it.",
-        flag_values=values, sys_argv=argv,
-    )  # fmt: skip
+    define_config(values, argv, None, "A file of configs/, with :OPTIONS after it.")
     flags.DEFINE_string(
-        "workdir", None, "The run's folder; the same again resumes.", flag_values=values
+        "workdir",
+        None,
+        "The run's folder. The same command again resumes the run.",
+        flag_values=values,
     )
 
     _define_processes(values)
@@ -65,12 +65,68 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run(values, argv, required=("config",), call=call)
 
 
+class _ConfigParser(flags.ArgumentParser):
+    """Loads a config file; whatever fails in it becomes one sentence.
+
+    ml_collections, whose parser does the work, puts a traceback into the message of
+    some errors, defers others until the config is used, and lets the rest through.
+    """
+
+    def __init__(self, parser: flags.ArgumentParser) -> None:
+        self._parser = parser
+
+    def parse(self, argument: str) -> Any:
+        try:
+            config = self._parser.parse(argument)
+            hasattr(config, "name")  # raises a deferred error now
+            if config is None:
+                raise ValueError("its get_config returns nothing")
+        except Exception as error:
+            problem = _describe(_original(error))
+            raise flags.Error(f"cannot load --config={argument}: {problem}") from error
+        return config
+
+    def flag_type(self) -> str:
+        return self._parser.flag_type()
+
+
+def _original(error: BaseException) -> BaseException:
+    """The error that the config file raised, which ml_collections wraps."""
+    if isinstance(error, OSError):
+        return error.__cause__ or error
+    wrapped = isinstance(error, (TypeError, ValueError)) and error.__context__
+    return wrapped or error
+
+
+def _describe(error: BaseException) -> str:
+    """What went wrong; where, too, unless the config says it in words of its own."""
+    if isinstance(error, OSError):
+        return str(error).split("]")[-1].strip()  # ml_collections lists its attempts
+    if isinstance(error, (ValueError, SyntaxError)):
+        return str(error)
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    ours = "ml_collections" not in last.filename
+    place = f" ({last.filename}, line {last.lineno})" if ours else ""
+    return f"{type(error).__name__}: {error}{place}"
+
+
+def define_config(
+    values: flags.FlagValues, argv: Sequence[str], default: str | None, text: str
+) -> None:
+    """Defines `--config`, a file whose fields further flags override."""
+    config_flags.DEFINE_config_file(
+        "config", default, text, flag_values=values, sys_argv=list(argv)
+    )
+    flag = values["config"]
+    flag.parser = _ConfigParser(flag.parser)
+
+
 def _check_flags(values: flags.FlagValues) -> None:
-    """Raises `UserError` for a flag that would do nothing."""
+    """Raises `UserError` for a flag that would have no effect."""
     others, what = (
-        (OF_PROCESSES, "a run: --plan is for the devices of one process")
+        (PROCESS_FLAGS, "a run: --plan is for the devices of one process")
         if values.plan
-        else (OF_A_PLAN, "--plan")
+        else (PLAN_FLAGS, "--plan")
     )
     for name in others:
         if values[name].present:
@@ -84,12 +140,12 @@ def _define_processes(values: flags.FlagValues) -> None:
         "Kubernetes job.", flag_values=values,
     )  # fmt: skip
     flags.DEFINE_string(
-        "coordinator", None, "HOST:PORT of process 0, where no cluster tells.",
+        "coordinator", None, "HOST:PORT of process 0, where no cluster provides it.",
         flag_values=values,
     )  # fmt: skip
     for name, default, text in (
-        ("num_processes", None, "Of the run, with --coordinator."),
-        ("process_id", None, "Of this process, from 0, with --coordinator."),
+        ("num_processes", None, "Number of processes, with --coordinator."),
+        ("process_id", None, "Number of this process, from 0, with --coordinator."),
         ("heartbeat_timeout", 100, "Seconds until a silent process counts as dead."),
         ("start_timeout", 300, "Seconds to wait for the other processes."),
     ):
@@ -99,7 +155,7 @@ def _define_processes(values: flags.FlagValues) -> None:
 def _define_plan(values: flags.FlagValues) -> None:
     """Flags for what a run costs."""
     flags.DEFINE_bool(
-        "plan", False, "Compile and tell what the run costs, without running it.",
+        "plan", False, "Compile the step and print what the run costs; do not train.",
         flag_values=values,
     )  # fmt: skip
     flags.register_multi_flags_validator(
@@ -109,12 +165,12 @@ def _define_plan(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     flags.DEFINE_string(
-        "platform", None, "Of a plan: cpu, gpu or tpu; default: JAX's.",
-        flag_values=values,
+        "platform", None, "Platform to compile the plan for: cpu, gpu or tpu. Default: "
+        "the one that JAX uses here.", flag_values=values,
     )  # fmt: skip
     for name, text in (
-        ("tflops", "Of a plan: 10^12 operations a second, sustained, of a device."),
-        ("memory", "Of a plan: GiB of a device; default: what it tells."),
+        ("tflops", "For --plan: 10^12 operations a second of a device, sustained."),
+        ("memory", "For --plan: GiB of a device. Default: what the device says."),
     ):
         flags.DEFINE_float(name, None, text, flag_values=values)
 
@@ -126,10 +182,11 @@ def run(
     required: Sequence[str],
     call: Callable[[], None],
 ) -> int:
-    """Parses `argv` into `values` and calls; returns the exit code.
+    """Parses `argv` into `values`, then calls `call`; returns the exit code.
 
-    0 when done, 1 for what failed, 2 for a command line that cannot be used, 75 when
-    told to stop by SIGTERM; all but the first with one sentence on stderr.
+    It is 0 for success, 1 for a failure, 2 for a command line that cannot be used, 75
+    after SIGTERM and 130 after an interrupt. Except for success, one sentence on stderr
+    says why.
     """
     # Grain reads absl's global flags; only our own are parsed.
     flags.FLAGS.mark_as_parsed()
@@ -141,8 +198,6 @@ def run(
         _parse(values, argv, required)
     except (flags.Error, LookupError, AttributeError, TypeError, ValueError) as error:
         return _complain(_innermost(error), USAGE)
-    except OSError as error:  # of ml_collections, which lists what it tried
-        return _complain(f"cannot load the config: {str(error).split(']')[-1]}", USAGE)
     code = _call(call)
     if code in (FAILED, INTERRUPTED):
         from train.devices import processes
@@ -152,7 +207,7 @@ def run(
 
 
 def _module(argv: Sequence[str]) -> str:
-    """How the command was named."""
+    """The module that the user named: `train`, or one in it."""
     name = pathlib.Path(argv[0]).stem
     return "train" if name in ("train", "__main__") else f"train.{name}"
 
@@ -174,7 +229,7 @@ def _call(call: Callable[[], None]) -> int:
     except Exception as error:
         if not processes.several():
             raise
-        # Not only a process that is gone ends here, so nothing is left out.
+        # Other errors arrive here too, so print the traceback.
         traceback.print_exc()
         return _complain(f"another process may be gone: {_innermost(error)}", FAILED)
     return 0
@@ -187,13 +242,10 @@ def _parse(values: flags.FlagValues, argv: list[str], required: Sequence[str]) -
     for name in required:
         if values[name].value is None:
             raise flags.Error(f"--{name} is required")
-    if "config" in required:
-        config: Any = values["config"].value
-        _ = config.name  # raises now if the file could not be loaded
 
 
 def _innermost(error: object) -> object:
-    """What an error says; ml_collections wraps one error in another."""
+    """The message of an error; ml_collections wraps one error in another."""
     while isinstance(error, Exception) and error.args:
         error = error.args[0]
     return error

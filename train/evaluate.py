@@ -75,11 +75,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags.DEFINE_enum(
         "attack", "pgd", [*KINDS], "The kind of evaluation.", flag_values=values
     )
-    config_flags.DEFINE_config_file(
-        "config", str(BASE_CONFIG), "With --weights=FILE: how its data are read, "
+    cli.define_config(
+        values, argv, str(BASE_CONFIG), "With --weights=FILE: how its data are read, "
         "and the defaults of the attack. Single fields, of a run too: "
         "--config.FIELD=VALUE.",
-        flag_values=values, sys_argv=argv,
     )  # fmt: skip
     flags.register_multi_flags_validator(
         ["weights", "workdir"], _names_something,
