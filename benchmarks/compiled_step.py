@@ -102,7 +102,8 @@ class Setting:
     def create_recipe(self, mesh: Mesh) -> BuiltRecipe:
         network = self.create_model()
         if self.fsdp:
-            network = sharding.GatheredModel(network, mesh, self.width)
+            classifier = model.classifier_layer(network)
+            network = sharding.GatheredModel(network, mesh, classifier)
         steps_per_epoch = -(-TRAINING_IMAGES // self.batch_size)
         task = Task(
             self.create_config(), network, self.classes, IMAGE_SHAPE, steps_per_epoch,
@@ -164,8 +165,9 @@ def compile_step(setting: Setting, mesh: Mesh) -> jax.stages.Compiled:
     recipe = setting.create_recipe(mesh)
     state = jax.eval_shape(recipe.init, jax.random.key(0))
     places = sharding.state_shardings(
-        mesh, state, num_classes=setting.width, fsdp=setting.fsdp
-    )
+        mesh, state, fsdp=setting.fsdp,
+        classifier=model.classifier_layer(setting.create_model()),
+    )  # fmt: skip
     step = jax.jit(
         recipe.step,
         out_shardings=(places, sharding.replicated(mesh)),

@@ -19,6 +19,8 @@ def get_config(argument: str = "") -> Config:
     config.recipe = "adversarial"  # adversarial | distillation | supervised
     config.seed = 0
     config.epochs = 30
+    # 0: one pass over the training part. More than a pass goes on with the next one.
+    config.steps_per_epoch = 0
     config.batch_size = 64  # over all devices
     config.accumulate = 1  # parts of a batch, computed one by one; docs/pods.md
     config.mesh = (-1, 1)  # devices as (data, model); -1: all the others

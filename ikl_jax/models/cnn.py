@@ -1,6 +1,6 @@
 """A small convolutional network, for digits, Fashion-MNIST and tests."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -26,6 +26,8 @@ class CNN(nn.Module):
     features: tuple[int, int] = (16, 32)
     hidden: int = 100
     dtype: jnp.dtype = jnp.float32
+
+    classifier_layer: ClassVar[tuple[str, ...]] = ("Dense_1",)
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool = False) -> Array:

@@ -100,6 +100,7 @@ class Architecture(ConvModule, kw_only=True):
     # same name in torch.
     torch_names: ClassVar[tuple[tuple[str, str], ...]] = ()
     input_layer: ClassVar[tuple[str, ...]] = ("stem",)
+    classifier_layer: ClassVar[tuple[str, ...]] = ("classifier",)
 
     def __post_init__(self) -> None:
         if self.normalize is not None:

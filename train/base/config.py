@@ -152,6 +152,7 @@ class Config(Protocol):
     optimizer: OptimizerConfig
     recipe: str
     seed: int
+    steps_per_epoch: int
     teacher: TeacherConfig
 
     def to_json(self) -> str: ...

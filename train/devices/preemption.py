@@ -1,4 +1,4 @@
-"""Being told to stop: SIGTERM, from a scheduler or a pod's preemption notice."""
+"""Preemption: a scheduler or a pod sends SIGTERM, and the run saves and stops."""
 
 import signal
 from types import FrameType
@@ -9,14 +9,14 @@ from jax.experimental import multihost_utils
 
 
 class Preempted(Exception):
-    """The run was told to stop, has saved what it can, and may be started again."""
+    """SIGTERM has arrived. The run has saved what it can; it can be started again."""
 
 
 class Watch:
-    """Notices SIGTERM while it is entered, instead of dying of it.
+    """A context in which SIGTERM does not end the process but is noted.
 
-    With several processes the JAX runtime receives the signal, on any of them, and lets
-    all agree on the step to stop at.
+    With several processes the JAX runtime receives the signal, on any one of them, and
+    makes all of them agree on the step to stop at.
     """
 
     def __init__(self) -> None:
@@ -43,6 +43,6 @@ class Watch:
         return self._requested
 
     def check(self) -> None:
-        """Between steps, where processes need not agree: raises `Preempted`."""
+        """Raises `Preempted` if SIGTERM has arrived; for work outside the steps."""
         if self._requested:
             raise Preempted

@@ -22,13 +22,14 @@ def start(
     heartbeat_timeout: int = 100,
     start_timeout: int = 300,
 ) -> None:
-    """Joins the other processes; before anything touches a device.
+    """Joins the other processes. Call it before anything uses a device.
 
     Args:
-      distributed: find them through the cluster (TPU pods, SLURM, Kubernetes, MPI).
-      coordinator: HOST:PORT of process 0, where no cluster tells; with the next two.
-      num_processes: of the whole run.
-      process_id: of this one, from 0.
+      distributed: finds them through the cluster (TPU pods, SLURM, Kubernetes, MPI).
+      coordinator: HOST:PORT of process 0, where there is no such cluster. It needs the
+        next two.
+      num_processes: their number.
+      process_id: the number of this process, from 0.
       heartbeat_timeout: seconds of silence after which a process counts as dead and
         the others stop.
       start_timeout: seconds to wait for the others. The JAX runtime then aborts the
@@ -58,17 +59,17 @@ def start(
 
 
 def several() -> bool:
-    """Whether there are other processes, without touching a device."""
+    """Whether there are other processes; uses no device."""
     return jax.distributed.is_initialized() and jax.process_count() > 1
 
 
 def is_main() -> bool:
-    """Whether this process writes what is written once."""
+    """Whether this is the first process, which writes what is written only once."""
     return jax.process_index() == 0
 
 
 def on_main(call: Callable[[], None]) -> None:
-    """Calls on the first process; the `UserError` it raises is raised on every one."""
+    """Calls on the first process; its `UserError` is raised on every process."""
     message = ""
     if is_main():
         try:
@@ -81,10 +82,10 @@ def on_main(call: Callable[[], None]) -> None:
 
 
 def broadcast(text: str) -> str:
-    """The first process's text, on every one.
+    """Returns the text of the first process on every process.
 
     Raises:
-      ValueError: it has more than 16,384 bytes.
+      ValueError: the text has more than 16,384 bytes.
     """
     if jax.process_count() == 1:
         return text
@@ -103,7 +104,7 @@ def everywhere(fact: bool) -> bool:
 
 
 def anywhere(facts: np.ndarray) -> np.ndarray:
-    """Which of facts `[N]` hold on any process."""
+    """Which of the facts `[N]` hold on at least one process."""
     if jax.process_count() == 1:
         return facts
     packed = np.asarray(multihost_utils.process_allgather(np.packbits(facts)))
@@ -121,10 +122,10 @@ def agree(name: str, text: str) -> None:
 
 
 def leave(code: int) -> None:
-    """Ends a failed process at once if there are others.
+    """Ends a process that failed at once, if there are others.
 
-    An ordinary exit waits for them to come to their end, too; they end on their own
-    when this one is missed.
+    An ordinary exit would wait until the others end. They end by themselves when they
+    notice that this process is gone.
     """
     if several():
         sys.stdout.flush()

@@ -1,10 +1,10 @@
 """The mesh of devices, and where arrays live on it.
 
-The axis `data` divides the batch. The axis `model` divides what is as wide as the
-classes: the classifier and the class means. Everything else is computed alike along
-`model`, so it is 1 unless classes x classes does not fit a device. With `fsdp`, large
-leaves of the state are kept divided over `data` as well and gathered when used; not so
-the class means, whose rows the labels of each batch choose.
+The axis `data` divides the batch. The axis `model` divides the columns of the
+classifier's kernel and of the class means. Every device along `model` computes all the
+rest alike, so that axis is 1 unless classes x classes does not fit a device. With
+`fsdp`, large leaves of the state are divided over `data` as well, and gathered when
+they are used. The class means are not: the labels of each batch choose their rows.
 
 The step is one program over the whole mesh, divided by the compiler (`jit` with
 `NamedSharding`): batch statistics and gradients are those of the global batch.
@@ -13,23 +13,26 @@ The step is one program over the whole mesh, divided by the compiler (`jit` with
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 import flax.linen as nn
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.tree_util import KeyPath
 
+from ikl_jax import ClassMeans
 from ikl_jax.types import PyTree
 from train.base.errors import UserError
 from train.base.types import Batch
 
+Path = tuple[str, ...]  # names from the root of a tree to a node or a leaf
 FSDP_SIZE = 2**12  # entries; a smaller leaf costs less to copy than to gather
 
 
 def create_mesh(shape: Sequence[int] = (-1, 1)) -> Mesh:
-    """All devices of all processes as `(data, model)`; -1 takes those that are left.
+    """All devices of all processes as `(data, model)`; -1 stands for the rest of them.
 
     Raises:
       UserError: the shape does not multiply to the number of devices.
@@ -68,7 +71,7 @@ def check_batch(name: str, size: int, mesh: Mesh) -> None:
 
 
 def fitting(size: int, mesh: Mesh) -> int:
-    """The largest batch up to `size` that `check_batch` lets pass, and at least one."""
+    """The largest batch up to `size` that `check_batch` accepts, else the smallest."""
     return max(size // mesh.shape["data"], 1) * mesh.shape["data"]
 
 
@@ -82,34 +85,66 @@ def check_classes(num_classes: int, mesh: Mesh) -> None:
 
 
 def state_shardings(
-    mesh: Mesh, state: PyTree, *, num_classes: int, fsdp: bool
+    mesh: Mesh, state: PyTree, *, classifier: Path, fsdp: bool
 ) -> PyTree:
-    """Where each leaf of a train state lives; `state` may be abstract.
+    """The sharding of each leaf of a train state, or of parameters alone.
 
-    `num_classes` is the width of what is divided over `model`.
+    The rule goes by what a leaf is. The classifier's kernel and the class means are
+    divided over `model` by their columns. The optimiser's copies of a parameter and
+    averages of it are found by their path, which ends in the parameter's own, and lie
+    as the parameter does.
 
-    Parameters, the optimiser's copies and averages of them follow one rule, which sees
-    a leaf's shape alone, so they lie alike.
+    Args:
+      mesh: of the devices.
+      state: with parameters in `state.params`, or the parameters themselves; it may be
+        abstract.
+      classifier: where the model's last layer is within the parameters.
+      fsdp: whether large leaves are divided over `data`, too. Class means are not: that
+        would cost collectives of batch x classes.
     """
+    params = getattr(state, "params", state)
+    parameters = {_names(path) for path, _ in jax.tree.leaves_with_path(params)}
+    kernel = (*classifier, "kernel")
 
-    def place(leaf: jax.ShapeDtypeStruct) -> NamedSharding:
-        axes = _axes(leaf.shape, mesh, num_classes, fsdp)
-        return NamedSharding(mesh, PartitionSpec(*axes))
+    def place(path: KeyPath, leaf: Any) -> Any:
+        if isinstance(leaf, ClassMeans):
+            return jax.tree.map(
+                lambda array: _sharding(mesh, array.shape, array.ndim == 2, False), leaf
+            )
+        by_classes = _parameter(_names(path), parameters) == kernel and leaf.ndim == 2
+        return _sharding(mesh, leaf.shape, by_classes, fsdp)
 
-    return jax.tree.map(place, state)
+    return jax.tree.map_with_path(
+        place, state, is_leaf=lambda node: isinstance(node, ClassMeans)
+    )
+
+
+def _names(path: KeyPath) -> Path:
+    """The keys, fields and positions of a path, as plain strings."""
+    return tuple(jax.tree_util.keystr((key,), simple=True) for key in path)
+
+
+def _parameter(path: Path, parameters: Set[Path]) -> Path | None:
+    """The parameter that a leaf of the state is, or is a copy or an average of.
+
+    Its path is the longest one that the leaf's path ends in. None: there is no such
+    parameter.
+    """
+    ends = (path[start:] for start in range(len(path)))
+    return next((end for end in ends if end in parameters), None)
 
 
 @dataclasses.dataclass(frozen=True)
 class GatheredModel:
     """A model that gathers its parameters over `data` whenever it is applied.
 
-    With fsdp the compiler, left to choose, would rather divide activations and logits
-    as the parameters are, which moves what grows with batch x classes.
+    Without this, the compiler would divide activations and logits as fsdp divides the
+    parameters, and so move data that grow with batch x classes.
     """
 
     model: nn.Module
     mesh: Mesh
-    num_classes: int
+    classifier: Path
 
     def init(self, *args: Any, **kwargs: Any) -> Any:
         return self.model.init(*args, **kwargs)
@@ -117,51 +152,63 @@ class GatheredModel:
     def apply(self, variables: Any, *args: Any, **kwargs: Any) -> Any:
         params = variables["params"]
         whole = state_shardings(
-            self.mesh, params, num_classes=self.num_classes, fsdp=False
+            self.mesh, params, classifier=self.classifier, fsdp=False
         )
         params = jax.lax.with_sharding_constraint(params, whole)
         return self.model.apply({**variables, "params": params}, *args, **kwargs)
 
 
-def _axes(
-    shape: tuple[int, ...], mesh: Mesh, num_classes: int, fsdp: bool
-) -> list[str | None]:
+def _sharding(
+    mesh: Mesh, shape: tuple[int, ...], by_classes: bool, fsdp: bool
+) -> NamedSharding:
+    """Divides the last axis over `model`, and the longest other one over `data`."""
     axes: list[str | None] = [None] * len(shape)
-    wide = len(shape) == 2 and shape[-1] == num_classes
-    if wide and mesh.shape["model"] > 1:
+    if by_classes and mesh.shape["model"] > 1:
         axes[-1] = "model"
-    # Class means divided over `data` as well would cost collectives of batch x classes.
-    divided = fsdp and mesh.shape["data"] > 1 and shape != (num_classes, num_classes)
-    if divided and math.prod(shape) >= FSDP_SIZE:
+    data = mesh.shape["data"]
+    if fsdp and data > 1 and math.prod(shape) >= FSDP_SIZE:
         free = [
             axis
             for axis, size in enumerate(shape)
-            if axes[axis] is None and size % mesh.shape["data"] == 0
+            if axes[axis] is None and size % data == 0
         ]
         if free:
             axes[max(free, key=lambda axis: shape[axis])] = "data"
-    return axes
+    return NamedSharding(mesh, PartitionSpec(*axes))
 
 
 @functools.lru_cache
+def _local_shares(mesh: Mesh) -> tuple[int, ...]:
+    """The positions along `data` whose devices, or some of them, are this process's."""
+    mine = jax.process_index()
+    return tuple(
+        position
+        for position, devices in enumerate(mesh.devices)
+        if any(device.process_index == mine for device in devices)
+    )
+
+
 def local_rows(size: int, mesh: Mesh) -> np.ndarray:
-    """The rows of a batch of `size` that this process's devices hold, in order."""
-    shards = over_batch(mesh).addressable_devices_indices_map((size,))
-    rows = [np.arange(size)[index] for index in shards.values() if index is not None]
-    return np.unique(np.concatenate(rows))
+    """The rows of a batch of `size` that this process's devices hold, in order.
+
+    They need not be neighbours: that depends on how the mesh orders the devices.
+    """
+    rows = np.arange(size).reshape(mesh.shape["data"], -1)
+    return rows[list(_local_shares(mesh))].reshape(-1)
 
 
-def put(batch: Batch, mesh: Mesh, size: int) -> dict[str, jax.Array]:
-    """A global batch of `size` on the devices, from each process's `local_rows`."""
-    sharding, rows = over_batch(mesh), local_rows(size, mesh)
+def put(batch: Batch, mesh: Mesh) -> dict[str, jax.Array]:
+    """A global batch on the devices, made of the rows that each process has.
 
-    def divided(local: np.ndarray) -> jax.Array:
-        def shard(index: tuple[slice, ...] | None) -> np.ndarray:
-            assert index is not None
-            wanted = np.arange(size)[index[0]]
-            first = int(np.searchsorted(rows, wanted[0]))
-            return local[first : first + len(wanted)]
+    Columns may differ in size, as those of labelled and unlabelled examples do. Each
+    holds the rows that `local_rows` names for its global size.
+    """
+    shares, divided = len(_local_shares(mesh)), over_batch(mesh)
 
-        return jax.make_array_from_callback((size, *local.shape[1:]), sharding, shard)
+    def globally(local: np.ndarray) -> jax.Array:
+        size = len(local) * mesh.shape["data"] // shares
+        return jax.make_array_from_process_local_data(
+            divided, local, (size, *local.shape[1:])
+        )
 
-    return {name: divided(local) for name, local in batch.items()}
+    return {name: globally(local) for name, local in batch.items()}

@@ -98,7 +98,7 @@ class OutputsPass:
             limit,
             lambda size: sharding.local_rows(size, self._mesh),
         ):
-            arrays = sharding.put(batch, self._mesh, self._batch_size)
+            arrays = sharding.put(batch, self._mesh)
             x = self._to_pixels(arrays["image"])
             yield DeviceBatch(x, arrays["label"], arrays["index"], valid)
 

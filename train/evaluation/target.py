@@ -18,7 +18,7 @@ from train.base.errors import UserError, explained
 from train.data import fingerprint, sources
 from train.data.splits import DataSet
 from train.devices import sharding
-from train.experiment import checkpoint, settings
+from train.experiment import checksums, settings
 from train.experiment import run as runs
 from train.experiment.run import Run
 from train.networks import classes, converted
@@ -158,7 +158,7 @@ def of_file(path: pathlib.Path, config: Config, workdir: pathlib.Path) -> Target
 
 def weights_checksum(weights: Weights) -> str:
     """Eight hexadecimal digits that differ if any number in the weights does."""
-    content = json.dumps(checkpoint.digests(weights), sort_keys=True)
+    content = json.dumps(checksums.digests(weights), sort_keys=True)
     return f"{zlib.crc32(content.encode()):08x}"
 
 

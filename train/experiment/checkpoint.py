@@ -1,24 +1,28 @@
 """Checkpoints: Orbax, asynchronous, checked when they are read.
 
-A checkpoint is a pytree of arrays and a JSON object, its `position`. Files can be
-damaged in ways that nothing below notices (a flipped bit restores as another number).
-So each carries a digest of every leaf, and where one cannot be read or does not match,
-the next older is used.
+A checkpoint is a train state and a JSON object, its `position`. Files can be damaged
+in ways that nothing below notices, so a checkpoint carries a checksum of every leaf of
+the state and of the position. Where one cannot be read or does not match, the next
+older checkpoint is used.
+
+The best weights are not stored apart: the checkpoint with the best score stays, beside
+the newest ones, and holds the whole state. It takes more disk than the weights alone,
+and in return it is written in one step with its score, has the same checksums, can be
+resumed from, and no kill can part it from the run that it belongs to.
 """
 
-import json
 import pathlib
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
-from ikl_jax.types import Array, PyTree
+from ikl_jax.types import PyTree
 from train.base.errors import UserError
-from train.devices import processes, sharding
+from train.devices import processes
+from train.experiment import checksums, scores
+from train.experiment.scores import Score
 
 Report = Callable[[str], None]
 
@@ -31,8 +35,20 @@ class Saved(NamedTuple):
     position: dict[str, Any]
 
 
+class _Manager(ocp.CheckpointManager):
+    def metrics(self, step: int) -> Any:
+        """The metrics of a checkpoint; None if their file is damaged.
+
+        Orbax reads those of all checkpoints when it is created, and would fail there.
+        """
+        try:
+            return super().metrics(step)
+        except Exception:  # of any kind, from its JSON reader
+            return None
+
+
 class Checkpoints:
-    """The newest `keep` checkpoints in a folder.
+    """The newest `keep` checkpoints in a folder, and the best one.
 
     With `read_only` nothing there is created, cleaned up or set aside: another process
     may be saving. (Orbax's own option of that name warns at every use.)
@@ -42,60 +58,90 @@ class Checkpoints:
         self, folder: pathlib.Path, *, keep: int, read_only: bool = False
     ) -> None:
         self._folder, self._read_only = folder.resolve(), read_only
-        self._manager = ocp.CheckpointManager(
+        newest = ocp.checkpoint_managers.LatestN(None if read_only else keep)
+        self._manager = _Manager(
             self._folder,
             options=ocp.CheckpointManagerOptions(
-                max_to_keep=None if read_only else keep,
+                preservation_policy=ocp.checkpoint_managers.AnyPreservationPolicy(
+                    [newest, scores.PreserveBest()]
+                ),
+                # Without this function, which only Orbax's best_step() calls, metrics
+                # are not written.
+                best_fn=lambda metrics: 0.0,
                 cleanup_tmp_directories=not read_only,
                 create=not read_only,
-                # Two managers may save the same step at the same time.
-                multiprocessing_options=ocp.options.MultiprocessingOptions(
-                    barrier_sync_key_prefix=self._folder.name
-                ),
             ),
         )
 
     def steps(self) -> list[int]:
         return sorted(self._manager.all_steps())
 
-    def forget_after(self, step: int) -> None:
-        """Deletes what was saved later: of a future that will not be."""
-        for later in self.steps():
-            if later > step:
-                self._manager.delete(later)
+    def best_step(self) -> int | None:
+        """The step of the checkpoint with the best score; None if none has a score."""
+        found = {step: self._score(step) for step in self.steps()}
+        return scores.best_step({step: score for step, score in found.items() if score})
 
-    def save(self, step: int, tree: PyTree, position: dict[str, Any]) -> None:
-        """Starts to save; a step that is there already stays as it is.
+    def _score(self, step: int) -> Score | None:
+        return scores.from_metrics(self._manager.metrics(step))
+
+    def save(
+        self,
+        step: int,
+        tree: PyTree,
+        position: dict[str, Any],
+        score: Score | None = None,
+    ) -> None:
+        """Starts to save.
+
+        A step that is there already stays as it is, unless `score` is the first one
+        that it gets: then it is replaced. (It was saved when its evaluation was
+        interrupted.)
 
         Raises:
           UserError: this save cannot begin, or the one before it failed.
         """
-        if step in self._manager.all_steps():
-            return
-        described = json.dumps({**position, "digests": digests(tree)})
-        note = {"text": described, "crc32": zlib.crc32(described.encode())}
         try:
+            if step in self._manager.all_steps():
+                self._manager.wait_until_finished()  # its score may be on the way
+                if score is None or self._score(step) is not None:
+                    return
+                self._manager.delete(step)
+            content = {**position, "digests": checksums.digests(tree)}
             self._manager.save(
                 step,
                 args=ocp.args.Composite(
-                    state=ocp.args.StandardSave(tree), position=ocp.args.JsonSave(note)
+                    state=ocp.args.StandardSave(tree),
+                    position=ocp.args.JsonSave(checksums.seal(content)),
                 ),
+                metrics=scores.to_metrics(score),
             )
         except Exception as error:
             raise self._failure(error) from error
 
     def restore(self, template: PyTree, report: Report) -> Saved | None:
-        """The newest checkpoint that is whole, placed like `template`; None: no any.
+        """The newest checkpoint that is whole, placed like `template`.
 
-        Newer ones are set aside once it is read. If none can be, the reason may be
-        another than damage, and all stay where they are.
+        Newer ones are set aside once it is read. If none can be read, there may be
+        another reason than damage, and all stay where they are.
+
+        Returns:
+          What it holds; None if there is no checkpoint.
 
         Raises:
           UserError: there are checkpoints, but none that can be read.
         """
-        steps = self.steps()
+        return self._first_whole(self.steps()[::-1], template, report)
+
+    def restore_best(self, template: PyTree, report: Report) -> Saved | None:
+        """The checkpoint with the best score, as `restore`; None if none has one."""
+        step = self.best_step()
+        return self._first_whole([] if step is None else [step], template, report)
+
+    def _first_whole(
+        self, steps: Sequence[int], template: PyTree, report: Report
+    ) -> Saved | None:
         unreadable = []
-        for step in reversed(steps):
+        for step in steps:
             problem = ""
             try:
                 saved = self._read(step, template)
@@ -109,8 +155,8 @@ class Checkpoints:
             report(f"checkpoint {step} in {self._folder} is damaged: {problem}")
         if steps:
             raise UserError(
-                f"none of the checkpoints {steps} in {self._folder} can be read by "
-                "this config and version; nothing was changed there"
+                f"none of the checkpoints {sorted(steps)} in {self._folder} can be "
+                "read by this config and version; nothing was changed there"
             )
         return None
 
@@ -128,11 +174,8 @@ class Checkpoints:
                 position=ocp.args.JsonRestore(),
             ),
         )
-        note, tree = items["position"], items["state"]
-        if zlib.crc32(note["text"].encode()) != note["crc32"]:
-            raise ValueError("the checksum of its position does not match")
-        position = json.loads(note["text"])
-        found, expected = digests(tree), position.pop("digests")
+        position, tree = checksums.unseal(items["position"]), items["state"]
+        found, expected = checksums.digests(tree), position.pop("digests")
         wrong = [n for n, digest in expected.items() if found.get(n) != digest]
         if wrong or len(found) != len(expected):
             raise ValueError(f"the checksum of {(wrong or ['a leaf'])[0]} differs")
@@ -150,7 +193,7 @@ class Checkpoints:
         self._manager.reload()
 
     def wait(self) -> None:
-        """Until what is being saved is saved.
+        """Waits until what is being saved is saved.
 
         Raises:
           UserError: it could not be.
@@ -175,46 +218,13 @@ class Checkpoints:
         )
 
 
-def digests(tree: PyTree) -> dict[str, int]:
-    """A number a leaf that differs if any one of its entries does.
-
-    The sum, modulo 2^32, of the entries' bits times odd numbers that depend on their
-    place: the same on any mesh, since such sums have no order.
-    """
-    leaves = jax.tree.leaves_with_path(tree)
-    mesh = leaves[0][1].sharding.mesh
-    total = jax.jit(_digests, out_shardings=sharding.replicated(mesh))
-    values = jax.device_get(total([leaf for _, leaf in leaves]))
-    names = [jax.tree_util.keystr(path) for path, _ in leaves]
-    return {name: int(value) for name, value in zip(names, values, strict=True)}
-
-
-def _digests(leaves: list[Array]) -> Array:
-    return jnp.stack([_digest(leaf) for leaf in leaves])
-
-
-def _digest(leaf: Array) -> Array:
-    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        leaf = jax.random.key_data(leaf)
-    if leaf.dtype == jnp.bool_:
-        leaf = leaf.astype(jnp.uint8)
-    unsigned = jnp.dtype(f"uint{8 * min(leaf.dtype.itemsize, 4)}")
-    bits = jax.lax.bitcast_convert_type(leaf, unsigned).astype(jnp.uint32)
-    place = jnp.zeros(bits.shape, jnp.uint32)
-    for axis, size in enumerate(bits.shape):
-        index = jax.lax.broadcasted_iota(jnp.uint32, bits.shape, axis)
-        place = place * jnp.uint32(size) + index
-    odd = place * jnp.uint32(0x9E3779B1) | jnp.uint32(1)
-    return jnp.sum(bits * odd, dtype=jnp.uint32)
-
-
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:200] if lines else ''}"
 
 
 def _unused(path: pathlib.Path) -> pathlib.Path:
-    """`path`, or with the first number after it that makes it new."""
+    """`path` if nothing is there, else with the first number that makes it unused."""
     number, candidate = 1, path
     while candidate.exists():
         number, candidate = number + 1, path.with_name(f"{path.name}.{number}")

@@ -1,4 +1,4 @@
-"""The parts of a run that its config names: data, model, recipe, devices."""
+"""A run: the data, the model, the recipe and the devices that a config names."""
 
 import dataclasses
 import pathlib
@@ -24,13 +24,12 @@ from train.recipes import RECIPES, BuiltRecipe, Task
 from train.recipes.recipe import Model
 from train.recipes.state import TrainState
 
-# Folders of a workdir: to continue from, and the weights that were evaluated best.
-CHECKPOINTS, BEST = "checkpoints", "best"
+CHECKPOINTS = "checkpoints"  # the folder within a workdir
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """Everything built from a config, nothing yet computed or written."""
+    """What is built from a config. Nothing is computed or written yet."""
 
     config: Config
     data: DataSet
@@ -45,17 +44,18 @@ class Run:
         return self.config.epochs * self.steps_per_epoch
 
     def initial_state(self) -> TrainState:
-        """The state before the first step, in its place on the mesh."""
+        """The state before the first step, sharded over the mesh."""
         init = jax.jit(self.recipe.init, out_shardings=self.state_shardings)
         return init(jax.random.key(self.config.seed))
 
     @cached_property
     def abstract_state(self) -> TrainState:
-        """Shapes, dtypes and places of the train state, which need no memory."""
+        """Shapes, dtypes and shardings of the train state; takes no memory."""
         state = jax.eval_shape(self.recipe.init, jax.random.key(0))
         places = sharding.state_shardings(
-            self.mesh, state, num_classes=self.num_logits, fsdp=self.config.fsdp
-        )
+            self.mesh, state, classifier=model.classifier_layer(self.model),
+            fsdp=self.config.fsdp,
+        )  # fmt: skip
         return jax.tree.map(
             lambda leaf, place: leaf.update(sharding=place), state, places
         )
@@ -71,7 +71,7 @@ class Run:
 
 
 def build(config: Config) -> Run:
-    """Checks the config as a whole and builds what it names.
+    """Checks the whole config and builds what it names.
 
     Raises:
       UserError: something in it is unknown, impossible or missing.
@@ -84,14 +84,16 @@ def build(config: Config) -> Run:
     )
     views.check(config.data, data.image_shape)
     sizes = pipeline.batch_sizes(data.train, config.data, config.batch_size)
+    steps_per_epoch = config.steps_per_epoch or len(sizes)
+    sizes = sizes[: config.epochs * steps_per_epoch]  # a run may be less than a pass
     _check_batches(config, sizes, mesh)
     width = classes.padded_width(data.num_classes, config.model.classes_multiple_of)
     sharding.check_classes(width, mesh)
     network = model.create(config, data.num_classes)
     model.check(network, config, data.image_shape, sizes)
-    steps_per_epoch = len(sizes)
     if config.fsdp:
-        network = sharding.GatheredModel(network, mesh, width)
+        classifier = model.classifier_layer(network)
+        network = sharding.GatheredModel(network, mesh, classifier)
     task = Task(
         config, network, data.num_classes, data.image_shape, steps_per_epoch, mesh
     )
@@ -100,7 +102,7 @@ def build(config: Config) -> Run:
 
 
 def _check_batches(config: Config, batch_sizes: Iterable[int], mesh: Mesh) -> None:
-    """Each batch comes in equal parts, and each part in equal shares of the devices."""
+    """Checks that parts of equal size divide each batch, and the devices each part."""
     parts = config.accumulate
     name = "batch_size" if parts == 1 else f"batch_size / {parts} (accumulate)"
     for size in sorted(set(batch_sizes)):
@@ -115,12 +117,15 @@ def _check_batches(config: Config, batch_sizes: Iterable[int], mesh: Mesh) -> No
 def reopen(workdir: pathlib.Path, changed: Mapping[str, Any] | None = None) -> Run:
     """An earlier run, to be evaluated on the devices that there are now.
 
-    With other values of the fields that `changed` names. On its own mesh if that fits
-    the devices, else with all along `data`. Batches are made to fit, which changes no
-    verdict.
+    Its mesh is the run's own if that fits the devices; else all devices lie along
+    `data`. Batch sizes are rounded to fit them, which changes no result.
+
+    Args:
+      workdir: of the run.
+      changed: fields of its config, with other values.
 
     Raises:
-      UserError: there is none.
+      UserError: the workdir holds no run.
     """
     config = settings.load(workdir)
     config.update_from_flattened_dict(changed or {})
@@ -140,22 +145,39 @@ def reopen(workdir: pathlib.Path, changed: Mapping[str, Any] | None = None) -> R
 
 def newest_state(run: Run, workdir: pathlib.Path, report: Report) -> TrainState:
     """The state to continue from; raises `UserError` if nothing is saved."""
-    return _restored(workdir / CHECKPOINTS, run.abstract_state, report).tree
+    saved = _restored(workdir, run, report, best=False)
+    if saved is None:
+        raise UserError(f"{workdir} holds no checkpoint yet: no {CHECKPOINTS}/")
+    return saved.tree
 
 
 def best_weights(run: Run, workdir: pathlib.Path, report: Report) -> Saved:
-    """The weights of the best evaluation; raises `UserError` if there was none."""
-    return _restored(workdir / BEST, run.abstract_state.evaluated, report)
+    """The weights with the best score of a run's checkpoints, and their step.
 
+    All epochs that were evaluated in training count, and the last one does. Its score
+    is of the same `evaluation.during_training` examples as the others' scores.
 
-def _restored(folder: pathlib.Path, template: PyTree, report: Report) -> Saved:
-    saved = None
-    if folder.is_dir():
-        checkpoints = Checkpoints(folder, keep=1, read_only=True)
-        try:
-            saved = checkpoints.restore(template, report)
-        finally:
-            checkpoints.close()
+    Raises:
+      UserError: no checkpoint has a score.
+    """
+    saved = _restored(workdir, run, report, best=True)
     if saved is None:
-        raise UserError(f"{folder.parent} holds no checkpoint yet: no {folder.name}/")
-    return saved
+        raise UserError(
+            f"{workdir} holds no checkpoint that was evaluated in training, so none of "
+            "its weights are the best; evaluation.every must be > 0 in training"
+        )
+    return saved._replace(tree=saved.tree.evaluated)
+
+
+def _restored(
+    workdir: pathlib.Path, run: Run, report: Report, *, best: bool
+) -> Saved | None:
+    folder = workdir / CHECKPOINTS
+    if not folder.is_dir():
+        return None
+    checkpoints = Checkpoints(folder, keep=1, read_only=True)
+    try:
+        read = checkpoints.restore_best if best else checkpoints.restore
+        return read(run.abstract_state, report)
+    finally:
+        checkpoints.close()

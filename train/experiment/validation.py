@@ -25,6 +25,7 @@ def validate(config: Config) -> None:
         "", config, "epochs", "batch_size", "accumulate", "log_every",
         "checkpoint_every", "keep_checkpoints",
     )  # fmt: skip
+    fields.non_negative("", config, "steps_per_epoch")
     model.check_config(config.model)
     data_checks.check(config.data)
     optim.check(config.optimizer)

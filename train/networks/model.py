@@ -64,9 +64,29 @@ def create(config: Config, num_classes: int) -> nn.Module:
 
 def bn_groups(model: Any) -> int | None:
     """The groups of BatchNorm of a model or of what it wraps; None: it has none."""
+    return getattr(_unwrapped(model), "bn_groups", None)
+
+
+def classifier_layer(model: Any) -> tuple[str, ...]:
+    """The path of a model's last layer within its parameters, as the model declares it.
+
+    Raises:
+      UserError: the model declares none.
+    """
+    model = _unwrapped(model)
+    path = getattr(model, "classifier_layer", None)
+    if path is None:
+        raise UserError(
+            f"{type(model).__name__} must name the path of its last layer within its "
+            "parameters: classifier_layer = ('classifier',), for example"
+        )
+    return path
+
+
+def _unwrapped(model: Any) -> Any:
     while (wrapped := getattr(model, "model", None)) is not None:
         model = wrapped
-    return getattr(model, "bn_groups", None)
+    return model
 
 
 def check(

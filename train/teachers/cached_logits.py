@@ -32,12 +32,12 @@ class TeacherLogits(NamedTuple):
     """Where a run's batches get their `teacher_logits` from.
 
     Attributes:
-      origins: what a run may not go on with another of.
+      provenance: fingerprints that must not change when a run goes on.
       columns: rows that join each training example as it is read.
       added: a batch on the devices, with what is computed there.
     """
 
-    origins: dict[str, str]
+    provenance: dict[str, str]
     columns: dict[str, np.ndarray]
     added: Callable[[dict[str, Array]], dict[str, Array]]
 
@@ -57,9 +57,9 @@ def of(run: Run, console: Console, between: Callable[[], None]) -> TeacherLogits
     teacher = Teacher.of(run)
     if teacher is None:
         return TeacherLogits({}, {}, lambda batch: batch)
-    origins = {"teacher": teacher.digest}
+    provenance = {"teacher": teacher.digest}
     if not run.config.teacher.cache:
-        return TeacherLogits(origins, {}, _computing(teacher))
+        return TeacherLogits(provenance, {}, _computing(teacher))
     folder = pathlib.Path(run.config.teacher.cache).expanduser()
     about = {
         "teacher": teacher.digest,
@@ -76,7 +76,7 @@ def of(run: Run, console: Console, between: Callable[[], None]) -> TeacherLogits
         )  # fmt: skip
         _compute(folder, about, teacher, run, between)
     logits = _opened(folder, about)
-    return TeacherLogits(origins, {"teacher_logits": logits}, lambda batch: batch)
+    return TeacherLogits(provenance, {"teacher_logits": logits}, lambda batch: batch)
 
 
 def _computing(teacher: Teacher) -> Callable[[dict[str, Array]], dict[str, Array]]:
@@ -113,7 +113,7 @@ def _in_order(
     batches = pipeline.evaluation_batches(split, size, len(split), run.local_rows)
     for batch, valid in batches:
         between()
-        images = sharding.put({"image": batch["image"]}, run.mesh, size)["image"]
+        images = sharding.put({"image": batch["image"]}, run.mesh)["image"]
         yield np.asarray(gathered(teacher.logits(images)))[valid]
 
 

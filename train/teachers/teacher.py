@@ -14,7 +14,7 @@ from ikl_jax.types import Array
 from train.base import files
 from train.base.errors import UserError, explained
 from train.devices import sharding
-from train.experiment import checkpoint
+from train.experiment import checksums
 from train.experiment import run as runs
 from train.experiment.run import Run
 from train.networks import classes, converted, model
@@ -83,7 +83,7 @@ class Teacher:
         with explained():
             jax.eval_shape(logits_fn, weights, images)
         jitted = jax.jit(logits_fn, out_shardings=sharding.over_batch(run.mesh))
-        parts = {**found.described, "weights": checkpoint.digests(weights)}
+        parts = {**found.described, "weights": checksums.digests(weights)}
         told = json.dumps(parts, sort_keys=True)
         return cls(weights, f"{zlib.crc32(told.encode()):08x}", jitted)
 

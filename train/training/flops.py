@@ -1,8 +1,8 @@
 """Floating-point operations of a function, counted in its jaxpr.
 
-Convolutions and matrix products alone, a multiplication and an addition each: what the
-rest takes is memory's time. What XLA reports depends on the backend, and leaves out how
-often a loop runs; this does not.
+Only convolutions and matrix products count, a multiplication and an addition each; the
+time of all other operations is spent on memory. The numbers that XLA reports depend on
+the backend, and ignore how often a loop runs. These do not.
 """
 
 import math
@@ -14,10 +14,10 @@ from jax.extend import core
 
 
 def count(fn: Callable[..., Any], *arguments: Any) -> int:
-    """Of one call; arguments may be abstract.
+    """The operations of one call of `fn`; the arguments may be abstract.
 
-    Of branches the most expensive one counts; a loop without a known number of rounds
-    counts once.
+    The most expensive branch of a `cond` counts. A loop whose number of rounds is not
+    known counts once.
 
     >>> import jax.numpy as jnp
     >>> count(lambda x, y: jnp.tanh(x @ y), jnp.ones((2, 3)), jnp.ones((3, 4)))
@@ -41,7 +41,7 @@ def _of_equation(equation: core.JaxprEqn) -> int:
 
 
 def _inner(params: dict[str, Any]) -> Iterator[core.Jaxpr]:
-    """The jaxprs that an equation runs, whatever its primitive calls them."""
+    """The jaxprs that an equation runs, under whatever parameter they stand."""
     for value in params.values():
         for part in value if isinstance(value, (tuple, list)) else [value]:
             if isinstance(part, core.ClosedJaxpr):
@@ -57,7 +57,7 @@ def _matrix_product(equation: core.JaxprEqn) -> int:
 
 
 def _convolution(equation: core.JaxprEqn) -> int:
-    """Zeros that a dilation puts into the input are no work."""
+    """Multiplications by the zeros that a dilation inserts do not count."""
     numbers = equation.params["dimension_numbers"]
     inputs, kernel = map(_shape, equation.invars)
     outputs = _shape(equation.outvars[0])

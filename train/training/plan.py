@@ -1,4 +1,4 @@
-"""What a run costs, told before it starts: `python -m train --config=... --plan`.
+"""What a run costs, before it starts: `python -m train --config=... --plan`.
 
 The step is compiled, for the devices and the mesh that the run would have, and never
 run. Floating-point operations are counted from the recipe itself; memory is what the
@@ -21,10 +21,11 @@ from train.data import pipeline
 from train.devices import processes, sharding
 from train.experiment.run import Run, build
 from train.teachers.teacher import Teacher
-from train.training import flops
+from train.training import flops, program
 
 GIB = 2**30
-# Of what a device does in a second if nothing is said: a round number, not measured.
+# 10^12 operations a second of a device, where none are given: a round number, not
+# measured.
 DEFAULT_TFLOPS = 100.0
 SMALLER = (
     "more devices, accumulate (with model.bn_groups), model.remat, "
@@ -37,17 +38,17 @@ class Plan:
     """The cost of a run's training, without evaluations.
 
     Attributes:
-      device: what it was compiled for.
-      devices: how many, as the mesh has them along `data` and `model`.
+      device: the kind of device that the step was compiled for.
+      devices: their number along the mesh's axes `data` and `model`.
       parameters: of the model.
       batch_size: of a whole batch, over all devices.
-      steps_per_epoch: of all sizes of batch.
-      steps: in all.
-      flops: of a step on a whole batch, on all devices together.
+      steps_per_epoch: with those on an incomplete batch.
+      steps: of the whole run.
+      flops: operations of a step on a whole batch, on all devices together.
       state: bytes of the train state on each device.
-      peak: bytes that a step needs on each device, the state among them.
-      available: bytes that each device has; None where it does not tell.
-      tflops: 10^12 operations that a device is said to do in a second.
+      peak: bytes that a step needs on each device, with the state.
+      available: bytes of memory of each device; None where the device does not say.
+      tflops: 10^12 operations that a device is assumed to do in a second.
     """
 
     device: str
@@ -64,7 +65,7 @@ class Plan:
 
     @property
     def hours(self) -> float:
-        """At the throughput that devices are said to have."""
+        """Hours of training, at the throughput that is assumed."""
         count = self.devices[0] * self.devices[1]
         return self.steps * self.flops / (count * self.tflops * 1e12) / 3600
 
@@ -74,10 +75,10 @@ class Plan:
 
 
 def require(platform: str) -> None:
-    """Makes JAX use that platform's devices; before anything else uses JAX.
+    """Makes JAX use the devices of a platform. Call it before anything else uses JAX.
 
     Raises:
-      UserError: there are none.
+      UserError: the platform has no devices here.
     """
     settings: Any = jax.config
     before = settings.jax_platforms
@@ -98,9 +99,9 @@ def plan(
     """The plan of a config, on the devices that there are.
 
     Args:
-      config: of the run. Its data must be there, since its size decides the steps.
+      config: of the run. Its data must be there: their number decides the steps.
       tflops: 10^12 operations that a device does in a second, sustained, > 0.
-      memory: GiB that a device has, > 0; None: what it tells.
+      memory: GiB that a device has, > 0; None: as the device says.
 
     Raises:
       UserError: the config cannot be run, or a number is not positive and finite.
@@ -115,12 +116,8 @@ def plan(
     teacher = None if config.teacher.cache else Teacher.of(run)
     if teacher is not None:
         operations += flops.count(teacher.logits, batch["image"])
-    jitted = jax.jit(
-        run.recipe.step,
-        out_shardings=(run.state_shardings, sharding.replicated(run.mesh)),
-        donate_argnums=0,
-    )
-    memory_used = jitted.lower(state, batch).compile().memory_analysis()
+    compiled = program.jitted_step(run).lower(state, batch).compile()
+    memory_used = compiled.memory_analysis()
     device = jax.local_devices()[0]
     shape = run.mesh.shape
     return Plan(
@@ -144,7 +141,7 @@ def show(planned: Plan, console: Console) -> None:
     table = Table(show_header=False)
     each = planned.flops / planned.batch_size
     whole = "?" if planned.available is None else _size(planned.available)
-    for name, told in (
+    for name, text in (
         ("devices", f"{data * model} x {planned.device}; data {data}, model {model}"),
         ("parameters", f"{planned.parameters:,}"),
         ("steps", f"{planned.steps:,}, {planned.steps_per_epoch:,} an epoch, of "
@@ -156,7 +153,7 @@ def show(planned: Plan, console: Console) -> None:
         ("hours of training", f"{planned.hours:.3g} at {planned.tflops:g} TFLOP/s a "
          "device, sustained (--tflops)"),
     ):  # fmt: skip
-        table.add_row(name, told)
+        table.add_row(name, text)
     console.print(table)
     if not planned.fits:
         console.print(
@@ -177,17 +174,16 @@ def main(
 
 
 def _a_batch(run: Run) -> dict[str, jax.Array | jax.ShapeDtypeStruct]:
-    """The first one, on the devices, with the teacher's logits in the abstract."""
+    """The run's first batch on the devices; the teacher's logits are abstract."""
     config = run.config
     batches = pipeline.training_batches(
         run.data.train, config.data, batch_size=config.batch_size, seed=config.seed,
         rows=run.local_rows, synthetic=run.data.synthetic,
     )  # fmt: skip
-    size = pipeline.batch_sizes(run.data.train, config.data, config.batch_size)[0]
-    batch = sharding.put(next(batches), run.mesh, size)
+    batch = sharding.put(next(batches), run.mesh)
     if config.teacher.path:
         place = sharding.over_batch(run.mesh)
-        shape = (size, run.num_logits)
+        shape = (len(batch["label"]), run.num_logits)
         logits = jax.ShapeDtypeStruct(shape, "float32", sharding=place)
         return {**batch, "teacher_logits": logits}
     return {**batch}
@@ -203,7 +199,7 @@ def _bytes_on_a_device(state: PyTree) -> int:
 
 
 def _peak(used: Any) -> int:
-    """Of a program, which puts the new state where the old one was."""
+    """Bytes that a program needs; it puts the new state where the old one was."""
     outputs = used.output_size_in_bytes - used.alias_size_in_bytes
     return used.argument_size_in_bytes + outputs + used.temp_size_in_bytes
 

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: a live line, or plain lines."""
+"""What the user sees during training: one live line, or plain lines."""
 
 from collections.abc import Mapping
 
@@ -13,11 +13,11 @@ from rich.progress import (
 
 from train.base.progress import Pace, eta_text
 
-SHOWN = ("loss", "natural_accuracy", "robust_accuracy")
+DISPLAYED = ("loss", "natural_accuracy", "robust_accuracy")
 
 
 class Display:
-    """Progress over `total` steps; live on a terminal, a line an epoch elsewhere."""
+    """Progress over `total` steps: a live line on a terminal, else plain lines."""
 
     def __init__(self, console: Console, *, total: int, done: int, epochs: int) -> None:
         self._console = console
@@ -56,7 +56,7 @@ class Display:
         self._progress.update(self._task, metrics=_line(metrics))
 
     def epoch(self, step: int, epoch: int, metrics: Mapping[str, float]) -> None:
-        """A line that stays: where an epoch was evaluated, and about twenty in all."""
+        """Prints a line after each evaluation, and else about twenty lines in a run."""
         evaluated = any(name.startswith("eval_") for name in metrics)
         regular = epoch % max(1, self._epochs // 20) == 0
         if not (evaluated or regular or step == self._total):
@@ -74,7 +74,7 @@ def _line(metrics: Mapping[str, float]) -> str:
     parts = []
     for name, value in metrics.items():
         short = name.removeprefix("eval_")
-        if short in SHOWN:
+        if short in DISPLAYED:
             where = "held-out " if name.startswith("eval_") else ""
             label = short.removesuffix("_accuracy")
             text = (

@@ -9,14 +9,15 @@ from tensorboardX import SummaryWriter
 from train.base import files
 
 NAME = "metrics.jsonl"
-EVALUATED = "eval_natural_accuracy"  # in the lines of evaluations
+EVALUATED = "eval_natural_accuracy"  # the lines of evaluations have it
 
 
 class MetricsWriter:
     """Appends to `metrics.jsonl` and to TensorBoard's events in `workdir`.
 
-    Lines after `resumed_step` go: a killed run may have gone on. With `again`, so do
-    that step's evaluations, which will be made again.
+    Lines after `resumed_step` are deleted: a killed run wrote them after its last
+    checkpoint, and will write them again. With `again`, the evaluations of that step
+    are deleted too, because they will be made again.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class MetricsWriter:
 
 
 class NoWriter:
-    """Writes nothing: all processes but the first compute the same metrics."""
+    """Writes nothing: on the other processes, whose metrics are the first one's."""
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         pass

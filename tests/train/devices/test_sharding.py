@@ -2,6 +2,7 @@
 
 import math
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +16,7 @@ from train.base.errors import UserError
 from train.devices import sharding
 from train.networks import classes, model
 from train.recipes import RECIPES, Task
+from train.recipes.state import Weights
 
 BATCH, CLASSES = 16, 64
 LOSSES = {
@@ -79,19 +81,89 @@ def test_losses_with_the_classes_divided(name, shape):
     assert max(size for _, size in sent) <= BATCH
 
 
+def by_role(num_classes, shape=(2, 4), fsdp=False):
+    """Shapes and shardings of an adversarial run's state, of the model "cnn"."""
+    config = base.get_config()
+    config.update_from_flattened_dict({"averaging.every": "step"})
+    network = model.create(config, num_classes)
+    task = Task(config, network, num_classes, (8, 8, 1), steps_per_epoch=2)
+    state = jax.eval_shape(RECIPES["adversarial"].build(task).init, jax.random.key(0))
+    places = sharding.state_shardings(
+        sharding.create_mesh(shape), state, fsdp=fsdp,
+        classifier=model.classifier_layer(network),
+    )  # fmt: skip
+    return state, places
+
+
+def test_a_hidden_layer_as_wide_as_the_classes_is_not_divided_as_the_classifier():
+    state, places = by_role(100)
+    assert state.params["Dense_0"]["kernel"].shape[-1] == 100
+    spread = [
+        (path, place.spec)
+        for path, place in jax.tree.leaves_with_path(places)
+        if "model" in place.spec
+    ]
+    names = [jax.tree_util.keystr(path) for path, _ in spread]
+    # The parameter, its average, the momentum, and the class means.
+    assert len(names) == 5
+    assert sum(name.endswith("['Dense_1']['kernel']") for name in names) == 3
+    assert sum(name.startswith(".class_means") for name in names) == 2
+    assert {spec for _, spec in spread} == {jax.P(None, "model")}
+
+
+def test_fsdp_divides_a_square_hidden_layer_but_no_class_means():
+    state, places = by_role(128, (8, 1), fsdp=True)
+    assert state.class_means.mean.shape == (128, 128)
+    assert "data" not in places.class_means.mean.spec
+    square = {"hidden": {"kernel": jax.ShapeDtypeStruct((128, 128), "float32")}}
+    found = sharding.state_shardings(
+        sharding.create_mesh(), square, classifier=("classifier",), fsdp=True
+    )
+    assert "data" in found["hidden"]["kernel"].spec
+
+
+def test_a_layer_within_a_block_may_be_called_as_the_classifier_is():
+    kernel = {"kernel": jax.ShapeDtypeStruct((8, 16), "float32")}
+    params = {"Dense_1": kernel, "block": {"Dense_1": kernel}}
+    weights = Weights(params, {})
+    places = sharding.state_shardings(
+        sharding.create_mesh((2, 4)), weights, classifier=("Dense_1",), fsdp=False
+    ).params
+    assert places["Dense_1"]["kernel"].spec == jax.P(None, "model")
+    assert places["block"]["Dense_1"]["kernel"].spec == jax.P(None, None)
+
+
+@pytest.mark.parametrize("name", ["cnn", "wide_resnet_10_1", "cifar_vgg8"])
+@pytest.mark.parametrize("multiple_of", [1, 8])
+def test_models_declare_their_classifier(name, multiple_of):
+    config = base.get_config()
+    config.model.name, config.model.classes_multiple_of = name, multiple_of
+    network = model.create(config, 13)
+    image = jax.ShapeDtypeStruct((1, 32, 32, 3), "float32")
+    params = jax.eval_shape(network.init, jax.random.key(0), image)["params"]
+    for key in model.classifier_layer(network):
+        params = params[key]
+    assert params["kernel"].shape[-1] == classes.padded_width(13, multiple_of)
+
+
+def test_a_model_that_declares_no_classifier():
+    with pytest.raises(UserError, match="Dense must name the path of its last layer"):
+        model.classifier_layer(nn.Dense(3))
+
+
 def training_step(shape, num_classes, *, multiple_of=1):
     """The adversarial step compiled for a mesh, its state and a batch there."""
     config = base.get_config()
     config.attack.steps, config.awp.gamma = 1, 0.005
     config.loss.label_smoothing = 0.1
     config.model.classes_multiple_of = multiple_of
-    config.model.name, width = "cnn", classes.padded_width(num_classes, multiple_of)
+    config.model.name = "cnn"
     network = model.create(config, num_classes)
     task = Task(config, network, num_classes, (8, 8, 1), steps_per_epoch=2)
     recipe, mesh = RECIPES["adversarial"].build(task), sharding.create_mesh(shape)
     places = sharding.state_shardings(
         mesh, jax.eval_shape(recipe.init, jax.random.key(0)),
-        num_classes=width, fsdp=False,
+        classifier=model.classifier_layer(network), fsdp=False,
     )  # fmt: skip
     state = jax.jit(recipe.init, out_shardings=places)(jax.random.key(0))
     keys = jax.random.split(jax.random.key(1))
@@ -159,7 +231,7 @@ def test_padded_classes_change_nothing_but_the_width():
 def test_an_eighth_of_the_class_means_of_imagenet_21k_on_each_of_8_devices():
     mesh, width = sharding.create_mesh((1, 8)), classes.padded_width(21_843, 8)
     means = jax.eval_shape(lambda: ClassMeans.create(width))
-    places = sharding.state_shardings(mesh, means, num_classes=width, fsdp=False)
+    places = sharding.state_shardings(mesh, means, classifier=(), fsdp=True)
     each = math.prod(places.mean.shard_shape(means.mean.shape)) * 4
     assert 1.9e9 < 4 * 21_843**2 <= 8 * each < 1.0005 * 4 * 21_843**2
     with pytest.raises(UserError, match="8 must divide the 21843 classes; model.cl"):

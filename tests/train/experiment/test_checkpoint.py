@@ -17,7 +17,7 @@ from train.base.errors import UserError
 from train.data.fingerprint import fingerprint
 from train.data.splits import DataSet, InMemory, View
 from train.devices import sharding
-from train.experiment import checkpoint, run, settings
+from train.experiment import checkpoint, checksums, run, settings
 from train.training import loop
 
 
@@ -29,7 +29,7 @@ def tree_on(mesh):
         "flag": jnp.array([True, False]),
         "noise": jax.random.bits(jax.random.key(0), (64, 1024)),  # most of the file
     }
-    places = sharding.state_shardings(mesh, tree, num_classes=3, fsdp=False)
+    places = sharding.state_shardings(mesh, tree, classifier=(), fsdp=False)
     return jax.device_put(tree, places)
 
 
@@ -92,7 +92,7 @@ def test_a_changed_position_is_noticed(tmp_path):
 
 def test_digests_see_every_bit_and_no_mesh():
     tree = tree_on(sharding.create_mesh((8, 1)))
-    expected = checkpoint.digests(tree)
+    expected = checksums.digests(tree)
     places = {
         "a": ("data", None),
         "b": ("data", "model"),
@@ -105,7 +105,7 @@ def test_digests_see_every_bit_and_no_mesh():
         name: jax.device_put(tree[name], jax.NamedSharding(mesh, jax.P(*places[name])))
         for name in tree
     }
-    assert checkpoint.digests(spread) == expected
+    assert checksums.digests(spread) == expected
     bits = np.asarray(tree["a"]).view(np.uint32)
     for entry, bit in ((0, 0), (5, 31), (23, 17)):
         changed = bits.copy()
@@ -113,7 +113,7 @@ def test_digests_see_every_bit_and_no_mesh():
         other = tree | {
             "a": jax.device_put(changed.view(np.float32), tree["a"].sharding)
         }
-        found = checkpoint.digests(other)
+        found = checksums.digests(other)
         assert {
             name for name in tree if found[f"['{name}']"] != expected[f"['{name}']"]
         } == {"a"}
@@ -159,13 +159,6 @@ def test_a_run_is_reopened_on_its_mesh_or_one_that_fits(tmp_path):
     assert reopened.config.evaluation.batch_size == 96
 
 
-def test_what_was_saved_later_is_forgotten(tmp_path):
-    checkpoints, _ = saved_in(tmp_path / "run", 1, 2, 3)
-    checkpoints.forget_after(1)
-    assert checkpoints.steps() == [1]
-    checkpoints.close()
-
-
 def test_every_example_in_memory_is_in_the_fingerprint():
     images, labels = small_images(channels=1)
     images, labels = np.tile(images, (4, 1, 1, 1)), np.tile(labels, 4)
@@ -209,11 +202,11 @@ def test_a_data_set_may_move_but_not_change(tmp_path):
 
 RESTORED = """
 import pathlib, sys
-from train import checkpoint, run
+from train.experiment import checksums, run
 
 workdir = pathlib.Path(sys.argv[1])
 state = run.newest_state(run.reopen(workdir), workdir, sys.exit)
-print(int(state.step), sorted(checkpoint.digests(state).items()))
+print(int(state.step), sorted(checksums.digests(state).items()))
 """
 
 

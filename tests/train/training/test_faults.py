@@ -100,7 +100,7 @@ def test_sigterm_in_training(tmp_path, whole_alone):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("calls", [2, 5])
+@pytest.mark.parametrize("calls", [2, 7])
 def test_sigterm_in_an_evaluation(tmp_path, monkeypatch, whole, calls):
     """The one after the first epoch, and the last; each has two batches."""
     check, asked = Watch.check, []
@@ -151,7 +151,8 @@ def test_sigterm_during_a_save(tmp_path, monkeypatch, whole):
 
 KILLED_IN_A_SAVE = f"""
 import os, signal, sys
-from train import checkpoint, cli
+from train import cli
+from train.experiment import checkpoint
 
 save = checkpoint.Checkpoints.save
 

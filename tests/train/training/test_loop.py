@@ -10,7 +10,7 @@ from rich.console import Console
 from configs import digits_ikl_at
 from train.devices import sharding
 from train.experiment import run
-from train.training import loop
+from train.training import loop, program
 from train.training.progress import Display
 
 QUIET = Console(quiet=True)
@@ -64,9 +64,9 @@ def test_nothing_is_compiled_after_the_first_epoch(tmp_path, monkeypatch, averag
 def test_a_step_takes_its_states_place_and_copies_nothing_from_the_host():
     config = digits_ikl_at.get_config("natural,quick")
     built = run.build(config)
-    state, step = built.initial_state(), loop._step_function(built)
+    state, step = built.initial_state(), program.compiled_step(built)
     host = built.data.train.take(np.arange(64))
-    batch = sharding.put(host, built.mesh, 64)
+    batch = sharding.put(host, built.mesh)
     after, _ = step(state, batch)
     donated = [leaf.is_deleted() for leaf in jax.tree.leaves(state.opt_state)]
     assert all(donated)

@@ -1,0 +1,183 @@
+"""What a run works with in this process, opened before the loop and closed after it."""
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+import time
+from collections.abc import Callable
+
+import jax
+from rich.console import Console
+
+from train.base.errors import UserError
+from train.data import pipeline
+from train.data.fingerprint import fingerprint
+from train.devices import processes
+from train.devices.preemption import Watch
+from train.evaluation.pgd import Evaluator, PgdAttack
+from train.experiment import settings
+from train.experiment.checkpoint import Checkpoints
+from train.experiment.run import CHECKPOINTS, Run
+from train.recipes.recipe import Step
+from train.recipes.state import TrainState
+from train.teachers import cached_logits
+from train.teachers.cached_logits import TeacherLogits
+from train.training import program
+from train.training.progress import Display
+from train.training.record import RunRecord
+from train.training.writers import MetricsWriter, NoWriter, logged
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """What a run works with, besides the record of where it stands.
+
+    Attributes:
+      run: what the config names.
+      step: the compiled step.
+      end_epoch: the compiled end of an epoch.
+      teacher_logits: adds them to a batch; does nothing for a run without a teacher.
+      evaluator: of weights on the test part.
+      checkpoints: where the record is saved.
+      writer: of the metrics.
+      display: what the user sees.
+      watch: notices SIGTERM.
+      seconds: the time that the run has taken, in earlier sessions too.
+    """
+
+    run: Run
+    step: Step
+    end_epoch: Callable[[TrainState], TrainState]
+    teacher_logits: TeacherLogits
+    evaluator: Evaluator
+    checkpoints: Checkpoints
+    writer: MetricsWriter | NoWriter
+    display: Display
+    watch: Watch
+    seconds: Callable[[], float]
+
+
+def start(
+    run: Run,
+    workdir: pathlib.Path,
+    console: Console,
+    watch: Watch,
+    stack: contextlib.ExitStack,
+) -> tuple[RunRecord, Session]:
+    """Opens a session, and the record that the run goes on from.
+
+    Args:
+      run: to be trained.
+      workdir: of the run, claimed already.
+      console: for the user.
+      watch: that has been entered.
+      stack: closes what the session holds open; that waits for what is being saved.
+
+    Raises:
+      UserError: the run cannot go on from what the workdir holds.
+    """
+    config, data = run.config, fingerprint(run.data)
+    processes.agree("data", data)
+    _print_devices(run, console)
+    teacher_logits = cached_logits.of(run, console, between=watch.check)
+    checkpoints = Checkpoints(workdir / CHECKPOINTS, keep=config.keep_checkpoints)
+    stack.callback(checkpoints.close)
+    provenance = {"data": data, **teacher_logits.provenance}
+    record = _record(run, workdir, checkpoints, teacher_logits, provenance, console)
+    processes.on_main(lambda: settings.record(workdir, config))
+    seconds = _stopwatch(workdir, record.step)
+    writer = _writer(run, workdir, record)
+    stack.callback(writer.close)
+    return record, Session(
+        run=run,
+        step=program.compiled_step(run),
+        end_epoch=jax.jit(
+            run.recipe.end_epoch, out_shardings=run.state_shardings, donate_argnums=0
+        ),
+        teacher_logits=teacher_logits,
+        evaluator=_evaluator(run, watch),
+        checkpoints=checkpoints,
+        writer=writer,
+        display=Display(
+            console, total=run.total_steps, done=record.step, epochs=config.epochs
+        ),
+        watch=watch,
+        seconds=seconds,
+    )
+
+
+def _print_devices(run: Run, console: Console) -> None:
+    mesh = ", ".join(f"{axis} {size}" for axis, size in run.mesh.shape.items())
+    console.print(
+        f"{jax.default_backend()} devices: {jax.device_count()} ({mesh})",
+        highlight=False,
+    )
+
+
+def _record(
+    run: Run,
+    workdir: pathlib.Path,
+    checkpoints: Checkpoints,
+    teacher_logits: TeacherLogits,
+    provenance: dict[str, str],
+    console: Console,
+) -> RunRecord:
+    """That of the newest whole checkpoint, or of a run that has not begun."""
+    config = run.config
+    batches = pipeline.training_batches(
+        run.data.train, config.data, batch_size=config.batch_size, seed=config.seed,
+        rows=run.local_rows, columns=teacher_logits.columns,
+        synthetic=run.data.synthetic,
+    )  # fmt: skip
+    saved = checkpoints.restore(run.abstract_state, report=console.print)
+    if saved is None:
+        return RunRecord(run.initial_state(), batches, _measure(run), provenance)
+    if saved.step > run.total_steps:
+        raise UserError(
+            f"{workdir} is at step {saved.step} already, beyond epochs="
+            f"{config.epochs}, which is {run.total_steps} steps"
+        )
+    record = RunRecord(saved.tree, batches, _measure(run), provenance)
+    try:
+        record.go_on_from(saved)
+    except UserError as error:
+        raise UserError(f"{workdir}: {error}") from error
+    console.print(f"resuming {workdir} at step {saved.step}", highlight=False)
+    return record
+
+
+def _measure(run: Run) -> str:
+    """Describes the evaluation in training, as far as a config may change it."""
+    evaluation = run.config.evaluation
+    names = ("steps", "relative_step_size", "restarts", "during_training")
+    return json.dumps({name: getattr(evaluation, name) for name in names})
+
+
+def _evaluator(run: Run, watch: Watch) -> Evaluator:
+    config = run.config
+    return Evaluator(
+        run.model, run.data.test, PgdAttack.of(config), run.mesh,
+        num_classes=run.data.num_classes, seed=config.seed,
+        batch_size=config.evaluation.batch_size, between=watch.check,
+    )  # fmt: skip
+
+
+def _writer(
+    run: Run, workdir: pathlib.Path, record: RunRecord
+) -> MetricsWriter | NoWriter:
+    """A writer that goes on after the record's step, on the first process alone."""
+    processes.barrier("log read")  # by all, before the first one cuts it
+    if not processes.is_main():
+        return NoWriter()
+    # An evaluation that will be made again is not to be logged twice.
+    again = not record.evaluated or record.step == run.total_steps
+    return MetricsWriter(workdir, record.step, again=again)
+
+
+def _stopwatch(workdir: pathlib.Path, step: int) -> Callable[[], float]:
+    """The seconds of a run, from what the log says that it took up to `step`."""
+    lines = logged(workdir, until=step)
+    before = max((line.get("seconds", 0.0) for line in lines), default=0.0)
+    begin = time.monotonic()
+    return lambda: before + time.monotonic() - begin
