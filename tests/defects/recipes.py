@@ -77,10 +77,10 @@ DEFECTS = [
         ACCUMULATION,
     ),
     Defect(
-        "metrics of parts are averaged over the wrong axis",
+        "metrics are those of the first part",
         RECIPES,
         "jnp.mean(values, axis=0), metrics",
-        "jnp.mean(values, axis=-1, keepdims=True)[0], metrics",
+        "values[0], metrics",
         ACCUMULATION + SECOND_VIEW,
     ),
     Defect(
@@ -91,7 +91,7 @@ DEFECTS = [
         ACCUMULATION,
     ),
     Defect(
-        "the attack follows its own gradient through the natural logits",
+        "the attack moves away from uniform predictions, not from the natural ones",
         RECIPES,
         "target = target_of(jax.lax.stop_gradient(logits_fn(x)))",
         "target = target_of(logits_fn(x) * 0.0)",

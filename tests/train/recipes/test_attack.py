@@ -34,6 +34,13 @@ def test_the_attack_takes_one_step_more_in_each_share_of_the_epochs():
     assert distance(ours, jax.jit(one.step)(at, batch())[0].params) > 1e-3
 
 
+def test_every_step_draws_its_own_random_numbers():
+    state = make()[0].init(jax.random.key(0))
+    keys = [state.key, *(state.replace(step=step).step_key() for step in range(3))]
+    drawn = {float(jax.random.uniform(key)) for key in keys}
+    assert len(drawn) == 4
+
+
 def test_the_ramp_reaches_epsilon():
     shares = [float(recipe.ramp(jnp.asarray(epoch), 4)) for epoch in range(6)]
     np.testing.assert_allclose(shares, [0.25, 0.5, 0.75, 1, 1, 1], rtol=1e-6)

@@ -122,3 +122,16 @@ def test_class_means_gather_natural_predictions_at_their_temperature():
 def test_class_means_are_kept_where_a_loss_needs_them(loss, weights, kept):
     state, _ = after(make(loss__name=loss, loss__weights=weights)[0])
     assert (state.class_means is not None) == kept
+
+
+def test_new_class_means_keep_their_share_of_the_old_ones():
+    recipe_, _ = make(
+        loss__name="ikl", loss__weights="class_means", loss__class_means_momentum=0.25
+    )
+    state = recipe_.init(jax.random.key(0))
+    logits = 2 * jax.random.normal(jax.random.key(1), (8, 4))
+    means = state.class_means.accumulate(logits, jnp.arange(8) % 4)
+    ended = recipe_.end_epoch(state.replace(class_means=means)).class_means
+    observed = np.asarray(means.advance().mean)
+    np.testing.assert_allclose(ended.mean, 0.25 * 0.25 + 0.75 * observed, rtol=1e-5)
+    assert not ended.count.any()

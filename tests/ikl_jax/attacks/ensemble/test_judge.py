@@ -79,6 +79,9 @@ def test_what_looks_wrong_is_told():
         with pytest.warns(UserWarning, match=message) as caught:
             result = evaluate(fn, x, labels, version=["apgd-ce"])
         assert [str(w.message) for w in caught] == list(result.notes)
+
+
+def test_square_that_finds_what_gradients_did_not_is_told():
     stages = [("fab-t", 0.5, 0.0), ("square", 0.49, 0.0)]
     assert "from 50.00 to 49.00 %" in next(preflight.is_masked(stages))
     assert not list(preflight.is_masked([("fab-t", 0.5, 0.0), ("square", 0.499, 0.0)]))

@@ -77,6 +77,17 @@ def test_targets_are_as_many_as_there_are_other_classes():
     assert len(set(seeds)) == len(seeds)
 
 
+def test_every_pass_has_random_numbers_of_its_own():
+    attack = lambda x, labels, targets, keys: None
+    every = [
+        passes.Pass(stage, attack, rank=rank, restart=restart)
+        for stage in ("apgd-t", "fab-t")
+        for rank in range(2)
+        for restart in range(2)
+    ]
+    assert len({single.seed for single in every}) == len(every)
+
+
 def test_batches_come_in_two_sizes():
     batches = Batches.of(40)
     assert (batches.size, batches.small) == (40, 5)

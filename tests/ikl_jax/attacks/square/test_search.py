@@ -147,3 +147,20 @@ def test_is_an_attack_of_the_ensemble_also_of_a_randomised_network():
     np.testing.assert_array_equal(found.x_adv, x)
     losses = [attack.search(x[i:], labels[i:], keys[i:]).loss[-1] for i in (0, 2)]
     np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+def test_each_query_of_a_randomised_network_has_noise_of_its_own():
+    x, keys = images(6, 4, 4, 1), example_keys(KEY, 6)
+    draw = lambda key: jax.random.uniform(key)
+
+    def noisy(x, key):
+        wrong = jnp.full(len(x), draw(key) < 0.2)
+        return jnp.stack([~wrong, wrong], axis=-1).astype(jnp.float32)
+
+    attack = Square(Classifier.randomised(noisy, x), 0.1, queries=40)
+    found = attack.search(x, jnp.zeros(6, int), keys)
+    for key, queries, broken in zip(keys, found.queries, found.broken, strict=True):
+        _, noise = jax.random.split(key)
+        drawn = [draw(noise), *(draw(jax.random.fold_in(noise, i)) for i in range(40))]
+        assert broken
+        assert queries == next(i for i, value in enumerate(drawn) if value < 0.2)
