@@ -28,9 +28,9 @@ images are not rotated, none are held out to choose weights by, and no synthetic
 comes twice before all have.
 """
 
+from configs import adversarial as at
+from configs.adversarial import Row
 from configs.base import Config
-from configs.published import adversarial as at
-from configs.published.adversarial import Row
 
 NORMALIZE = ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
 README = "authors' README, RobustBench"

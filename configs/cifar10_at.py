@@ -17,9 +17,9 @@ the temperature is the 4 that the authors' script came to, where its line ends e
 and not the 1 that it meant.
 """
 
+from configs import adversarial as at
+from configs.adversarial import Row
 from configs.base import Config
-from configs.published import adversarial as at
-from configs.published.adversarial import Row
 
 README = "authors' README"
 LOG = "authors' log a3_b20_T4, RobustBench; this or the other"

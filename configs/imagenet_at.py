@@ -12,10 +12,10 @@ steps of two thirds of epsilon from a uniform start) and by the authors' CIFAR-1
 small images, for a check.
 """
 
+from configs import adversarial as at
 from configs import base, imagenet_distill
+from configs.adversarial import Row
 from configs.base import Config
-from configs.published import adversarial as at
-from configs.published.adversarial import Row
 
 OURS = ("–", "all")
 ROWS = {

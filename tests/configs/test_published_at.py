@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from configs import base, cifar10_at, cifar100_at, imagenet_at
-from configs.published.table import table
+from configs.published_at import table
 from tests.conftest import ROOT
 from tests.support import folders, parts
 from tests.support.commands import result_of, run, train

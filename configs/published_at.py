@@ -1,12 +1,12 @@
 """The table of all published adversarial recipes, as docs/recipes.md has it.
 
-python -m configs.published.table
+python -m configs.published_at
 """
 
 from collections.abc import Iterator, Mapping
 
 from configs import cifar10_at, cifar100_at, imagenet_at
-from configs.published.adversarial import Row
+from configs.adversarial import Row
 
 HEADER = (
     "| recipe | config | natural, % | AutoAttack, % | source | chosen by us | ours |",

@@ -1,1 +1,0 @@
-"""What the configs of published experiments share."""
