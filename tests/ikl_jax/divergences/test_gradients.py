@@ -143,3 +143,13 @@ def test_a_mask_outside_keeps_gradients_clean(name):
     nothing = lambda n, m: jnp.where(jnp.zeros(6, bool), loss(n, m), 0.0)
     for gradient in gradients(nothing, n, m):
         assert not np.any(gradient)
+
+
+@pytest.mark.parametrize("large", [1234.56, 54321.0, 98765.4])
+def test_one_class_with_all_weight_leaves_no_rounding_in_the_gradient(large):
+    n, m = jnp.zeros(3), jnp.array([large, 0.0, 1.0])
+    weights = jnp.array([1.0, 1e-6, 3e-6])
+    ours = jax.grad(ikl_jax.weighted_mse, argnums=1)(n, m, weights)
+    w, d = (np.asarray(array, np.float64) for array in (weights, m))
+    exact = w.sum() * w * (d - (w * d).sum() / w.sum())
+    np.testing.assert_allclose(ours, exact, rtol=1e-4)
