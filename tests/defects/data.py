@@ -59,7 +59,7 @@ DEFECTS = [
         DATA,
         '        crc = zlib.crc32(batch["label"].astype(np.int64).tobytes(), crc)\n        shape',
         "        shape",
-        SOURCES,
+        ("tests/train/data/test_fingerprint.py",),
     ),
     Defect(
         "CIFAR's files are read whatever their checksum is",
