@@ -7,7 +7,7 @@ CROPS = ("tests/train/data/test_pipeline.py",)
 CUTMIX = ("tests/train/data/augment/test_cutmix.py",)
 CUTOUT = ("tests/train/data/augment/test_cutout.py",)
 OPERATIONS = ("tests/train/data/augment/test_image_ops.py",)
-POLICIES = ("tests/train/data/augment/test_policies.py",)
+POLICIES = ("tests/train/data/augment",)
 
 DEFECTS = [
     Defect(

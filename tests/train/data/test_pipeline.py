@@ -102,6 +102,7 @@ def test_flip_mirrors_half_of_the_images():
     flipped = crops.flip(images, mirrored)
     changed = (flipped != images).any((1, 2, 3))
     np.testing.assert_array_equal(flipped[changed], images[changed][:, :, ::-1])
+    np.testing.assert_array_equal(changed, mirrored)
     assert 400 < changed.sum() < 600
 
 
