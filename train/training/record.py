@@ -69,5 +69,6 @@ class RunRecord:
         self.state, self.pending = saved.tree, position["pending"]
         self.evaluated = position["evaluated"]
         self.batches.set_state(position["batches"])
-        if position["measure"] == self.measure:
+        # Checkpoints of earlier versions name no measure.
+        if position.get("measure") == self.measure:
             self.best = position["best"]
