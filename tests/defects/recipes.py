@@ -165,7 +165,7 @@ DEFECTS = [
         RECIPES,
         "logits / temperature, target.logits / temperature,",
         "logits / temperature, target.logits,",
-        DISTILLATION + LOSSES,
+        LOSSES,
     ),
     Defect(
         "class-wise DKL moves the prediction by its squared error",

@@ -135,3 +135,15 @@ def test_new_class_means_keep_their_share_of_the_old_ones():
     observed = np.asarray(means.advance().mean)
     np.testing.assert_allclose(ended.mean, 0.25 * 0.25 + 0.75 * observed, rtol=1e-5)
     assert not ended.count.any()
+
+
+@pytest.mark.parametrize("name", ["kl", "dkl", "class_wise_dkl"])
+def test_the_temperature_divides_both_logits(name):
+    rng = np.random.default_rng(0)
+    logits, target = (jnp.asarray(rng.normal(size=(6, 4))) for _ in range(2))
+    weights = jax.nn.softmax(jnp.asarray(rng.normal(size=(6, 4))))
+    labels, loss = jnp.arange(6) % 4, DIVERGENCES[name].loss
+    warm = loss(logits, Target(target, labels, weights), Coefficients(2, 0.5, 1, 4.0))
+    cooled = Target(target / 4, labels, weights)
+    plain = loss(logits / 4, cooled, Coefficients(2, 0.5, 1))
+    np.testing.assert_allclose(warm, plain, rtol=1e-5)
