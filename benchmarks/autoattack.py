@@ -25,7 +25,7 @@ import ikl_jax
 from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.ensemble import versions
 from ikl_jax.attacks.ensemble.passes import Progress, Record
-from tests.support import autoattack_reference as reference
+from tests.support.references import autoattack_reference as reference
 
 COMPILING = "/jax/core/compile/"
 

@@ -22,7 +22,7 @@ from jax.sharding import Mesh
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
-from benchmarks import hlo
+from benchmarks.support import hlo
 from configs import base
 from train.base.config import Config
 from train.base.errors import UserError

@@ -20,7 +20,7 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
-from benchmarks.cells import ROOT, Cell, run_all
+from benchmarks.support.cells import ROOT, Cell, run_all
 
 CONFIG = "configs/fashion_mnist_at.py"
 LOSSES = ("kl", "dkl", "ikl", "gkl")

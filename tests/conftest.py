@@ -34,7 +34,10 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 GOLDEN = pathlib.Path(__file__).parent / "golden"
-collect_ignore = ["support/trajectory_reference.py"]  # a command, which needs PyTorch
+collect_ignore = [
+    "support/references/trajectory_network.py",
+    "support/references/trajectory_reference.py",
+]  # a command, which needs PyTorch
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Compiled programs are kept beside the checkout, so that a second run is quicker. An

@@ -7,8 +7,8 @@ PIPELINE = ("tests/train/data/test_pipeline.py",)
 SOURCES = ("tests/train/data/test_sources.py",)
 MIXTURE = ("tests/train/data/test_mixture.py",)
 CONVERTED = (
-    "tests/train/test_convert_synthetic.py",
-    "tests/train/test_convert_synthetic_damage.py",
+    "tests/train/doors/test_convert_synthetic.py",
+    "tests/train/doors/test_convert_synthetic_damage.py",
 )
 
 DEFECTS = [

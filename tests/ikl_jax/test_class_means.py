@@ -7,7 +7,7 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from ikl_jax import ClassMeans
-from tests.support import reference
+from tests.support.references import reference
 
 LOGITS = 2 * jax.random.normal(jax.random.key(0), (12, 4))
 LABELS = jnp.array([0, 1, 2, 0, 1, 2, 0, 0, 0, 1, 1, 2])  # class 3 is never seen

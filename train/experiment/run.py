@@ -53,7 +53,7 @@ class Run:
         """Shapes, dtypes and shardings of the train state; takes no memory."""
         state = jax.eval_shape(self.recipe.init, jax.random.key(0))
         places = sharding.state_shardings(
-            self.mesh, state, classifier=model.classifier_layer(self.model),
+            self.mesh, state, classifier=_classifier(self.model, self.mesh),
             fsdp=self.config.fsdp,
         )  # fmt: skip
         return jax.tree.map(
@@ -92,13 +92,17 @@ def build(config: Config) -> Run:
     network = model.create(config, data.num_classes)
     model.check(network, config, data.image_shape, sizes)
     if config.fsdp:
-        classifier = model.classifier_layer(network)
-        network = sharding.GatheredModel(network, mesh, classifier)
+        network = sharding.GatheredModel(network, mesh, _classifier(network, mesh))
     task = Task(
         config, network, data.num_classes, data.image_shape, steps_per_epoch, mesh
     )
     recipe = RECIPES[config.recipe].build(task)
     return Run(config, data, network, recipe, mesh, width, steps_per_epoch)
+
+
+def _classifier(network: Model, mesh: Mesh) -> sharding.Path:
+    """The path of the layer that the axis `model` divides; empty if it divides none."""
+    return model.classifier_layer(network) if mesh.shape["model"] > 1 else ()
 
 
 def _check_batches(config: Config, batch_sizes: Iterable[int], mesh: Mesh) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import ikl_jax
-from tests.support import reference
+from tests.support.references import reference
 
 LABELS = jnp.array([1, 0, 4, 2, 3, 1])
 

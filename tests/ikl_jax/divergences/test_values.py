@@ -12,7 +12,7 @@ from tests.ikl_jax.divergences.losses import (
     gradients,
     logits,
 )
-from tests.support import reference
+from tests.support.references import reference
 
 
 @every_loss

@@ -8,7 +8,13 @@ import pytest
 
 from ikl_jax import models
 from tests.conftest import GOLDEN
-from tests.support.torch_reference import MODELS, drawn, generator, images, state_dict
+from tests.support.references.torch_reference import (
+    MODELS,
+    drawn,
+    generator,
+    images,
+    state_dict,
+)
 
 # As the authors normalise for CIFAR-100; the other network has the default.
 OPTIONS = {

@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from benchmarks import compiled_step, hlo, scaling
+from benchmarks import compiled_step, scaling
 from benchmarks.compiled_step import Cost, Setting
+from benchmarks.support import hlo
 from ikl_jax import awp
 from train.base.errors import UserError
 from train.devices import sharding

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import ikl_jax
-from benchmarks import hlo
+from benchmarks.support import hlo
 from configs import base
 from ikl_jax import ClassMeans
 from train.base.errors import UserError

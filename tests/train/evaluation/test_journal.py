@@ -5,7 +5,7 @@ import pytest
 
 from ikl_jax.attacks.ensemble.passes import Record
 from train.base.errors import UserError
-from train.evaluation.journal import Journal
+from train.evaluation.autoattack.journal import Journal
 
 
 def record(number, count=3):

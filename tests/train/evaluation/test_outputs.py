@@ -80,7 +80,7 @@ def test_a_model_in_bfloat16_has_outputs_in_float32():
 def test_features_through_a_model_that_gathers_its_parameters():
     model = models.create("cnn_4", 7)
     weights, mesh = weights_of(model), sharding.create_mesh()
-    gathered = sharding.GatheredModel(model, mesh, 7)
+    gathered = sharding.GatheredModel(model, mesh, model.classifier_layer)
     ours = outputs(gathered, weights, features=True)
     expected = outputs(model, weights, features=True)
     np.testing.assert_allclose(ours.features, expected.features, rtol=1e-5, atol=1e-6)

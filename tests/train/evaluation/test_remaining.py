@@ -10,7 +10,7 @@ from ikl_jax.attacks.ensemble.passes import Progress, Record
 from train.base import progress as printers
 from train.evaluation import autoattack
 from train.evaluation.autoattack import _Report
-from train.evaluation.remaining import CompileTime
+from train.evaluation.autoattack.remaining import CompileTime
 
 STAGES = ["apgd-ce"] + ["apgd-t"] * 9 + ["fab-t"] * 9 + ["square"]
 # Seconds an example, and for compiling in an attack's first two batches.

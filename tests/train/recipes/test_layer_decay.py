@@ -45,7 +45,9 @@ def test_wrappers_change_no_depth():
     model = models.create("wide_resnet_10_1", 8)
     padded = classes.PaddedClasses(model, 4)
     assert of_modules(layers.depths(padded, (12, 12, 3))) == WIDE_RESNET
-    gathered = sharding.GatheredModel(padded, sharding.create_mesh((8, 1)), 8)
+    gathered = sharding.GatheredModel(
+        padded, sharding.create_mesh((8, 1)), model.classifier_layer
+    )
     assert of_modules(layers.depths(gathered, (12, 12, 3))) == WIDE_RESNET
 
 

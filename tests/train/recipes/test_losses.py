@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from configs import base
-from tests.support import reference
 from tests.support.recipes import (
     after,
     assert_trees_close,
@@ -15,6 +14,7 @@ from tests.support.recipes import (
     make,
     taught,
 )
+from tests.support.references import reference
 from train.recipes import RECIPES, recipe
 from train.recipes.losses import DIVERGENCES, Coefficients, Target
 

@@ -12,7 +12,7 @@ from ikl_jax.attacks.common.classifier import Classifier
 from tests.conftest import cases
 from tests.ikl_jax.attacks.apgd.problems import CROSS_ENTROPY, NORMS, keys_of
 from tests.ikl_jax.attacks.sizes import size
-from tests.support import apgd_reference
+from tests.support.references import apgd_reference
 
 
 class Float64(Classifier):

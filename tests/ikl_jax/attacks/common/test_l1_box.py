@@ -6,7 +6,7 @@ import numpy as np
 
 from ikl_jax.attacks.common import l1_box
 from tests.ikl_jax.attacks.sizes import size
-from tests.support import apgd_reference
+from tests.support.references import apgd_reference
 
 
 def test_l1_projection_is_the_nearest_point_of_ball_and_box():

@@ -5,7 +5,7 @@ import pytest
 
 from ikl_jax import attacks
 from tests.ikl_jax.attacks.ensemble.problems import KEY
-from tests.support import autoattack_reference as reference
+from tests.support.references import autoattack_reference as reference
 
 
 def test_the_networks_logits_are_those_of_torch():

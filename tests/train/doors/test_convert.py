@@ -9,7 +9,7 @@ import pytest
 import safetensors.numpy
 
 from ikl_jax import models
-from tests.support.torch_reference import state_dict
+from tests.support.references.torch_reference import state_dict
 from train import convert
 from train.base.errors import UserError
 from train.networks import converted, torch_files

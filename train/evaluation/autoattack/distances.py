@@ -14,7 +14,7 @@ from ikl_jax.attacks.common import geometry
 from ikl_jax.attacks.ensemble.autoattack import Result
 from ikl_jax.types import LogitsFn
 from train.base.progress import ProgressPrinter
-from train.evaluation.remaining import CompileTime
+from train.evaluation.autoattack.remaining import CompileTime
 
 TARGETS = 3  # classes that the search is made towards
 CURVE_REACH, CURVE_POINTS = 2.0, 21  # of the curve in a record; reach in epsilons

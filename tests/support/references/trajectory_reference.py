@@ -1,6 +1,6 @@
 """Ten steps of IKL adversarial training in plain PyTorch, in float64.
 
-    python -m tests.support.trajectory_reference      (PyTorch; no JAX and nothing of ours)
+    python -m tests.support.references.trajectory_reference      (PyTorch; no JAX and nothing of ours)
 
 writes `golden/ikl_at_trajectory.npz`, which `test_trajectory.py` holds our step
 against. It is written from the published description of the method: Cui et al.,
@@ -24,10 +24,11 @@ import pathlib
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional
 
-FILE = pathlib.Path(__file__).parent.parent / "golden" / "ikl_at_trajectory.npz"
+from tests.support.references.trajectory_network import WideResNet10
+
+FILE = pathlib.Path(__file__).parent.parent.parent / "golden" / "ikl_at_trajectory.npz"
 STEPS, STEPS_PER_EPOCH, EPOCHS = 10, 4, 3
 CLASSES, BATCH, SIDE = 5, 8, 8
 EPSILON, ATTACK_STEPS, NOISE = 8 / 255, 5, 0.001
@@ -35,50 +36,6 @@ ALPHA, BETA, TEMPERATURE = 20.0, 4.0, 4.0
 GAMMA, AWP_FROM = 0.005, 2
 LEARNING_RATE, MOMENTUM, DECAY, AVERAGE = 0.05, 0.9, 5e-4, 0.9
 ATTACKS = {"c100": (1.0, 1.0), "c10": (0.0, 1.0)}  # of alpha and beta
-
-
-class Block(nn.Module):
-    """Pre-activation; where shapes differ the short cut starts after the ReLU."""
-
-    def __init__(self, inputs, outputs, stride):
-        super().__init__()
-        self.bn1 = nn.BatchNorm2d(inputs)
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, padding=1, bias=False)
-        if inputs != outputs:
-            self.convShortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
-
-    def forward(self, x):
-        active = functional.relu(self.bn1(x))
-        short = self.convShortcut(active) if hasattr(self, "convShortcut") else x
-        return short + self.conv2(functional.relu(self.bn2(self.conv1(active))))
-
-
-class Group(nn.Module):
-    def __init__(self, *arguments):
-        super().__init__()
-        self.layer = nn.Sequential(Block(*arguments))
-
-    def forward(self, x):
-        return self.layer(x)
-
-
-class WideResNet10(nn.Module):
-    """WRN-10-1: one block a group."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
-        self.block1 = Group(16, 16, 1)
-        self.block2 = Group(16, 32, 2)
-        self.block3 = Group(32, 64, 2)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.fc = nn.Linear(64, CLASSES)
-
-    def forward(self, x):
-        x = self.block3(self.block2(self.block1(self.conv1(x))))
-        return self.fc(functional.relu(self.bn1(x)).mean((2, 3)))
 
 
 def soft_cross_entropy(adversarial, natural):
@@ -237,7 +194,7 @@ def one_step(model, optimizer, means, epoch, x, labels, noise, strengths):
 
 def trajectory(start, images, labels, noise, strengths):
     """{name: array over steps}, and the average's fingerprints at epochs' ends."""
-    model = WideResNet10().double()
+    model = WideResNet10(CLASSES).double()
     model.load_state_dict(start, strict=False)
     optimizer = torch.optim.SGD(
         model.parameters(), lr=1.0, momentum=MOMENTUM, weight_decay=DECAY
@@ -262,7 +219,7 @@ def trajectory(start, images, labels, noise, strengths):
 def drawn_start(rng):
     """A start whose running statistics are near the first batches'."""
     start = {}
-    for name, value in WideResNet10().state_dict().items():
+    for name, value in WideResNet10(CLASSES).state_dict().items():
         if "num_batches" in name:
             continue
         drawn = rng.standard_normal(tuple(value.shape))

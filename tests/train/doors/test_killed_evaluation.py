@@ -11,7 +11,8 @@ import pytest
 from tests.conftest import ROOT
 from tests.support.commands import command, environment
 from tests.support.evaluations import AUTOATTACK, evaluations, judge
-from train.evaluation import journal, records
+from train.evaluation import records
+from train.evaluation.autoattack import journal
 
 
 def journalled(workdir):

@@ -20,14 +20,15 @@ from ikl_jax.attacks.ensemble.passes import Progress, Record
 from ikl_jax.types import Array, LogitsFn
 from train.base.errors import explained
 from train.base.progress import ProgressPrinter
-from train.evaluation import distances, target
-from train.evaluation.journal import Journal
+from train.evaluation import target
+from train.evaluation.autoattack import distances
+from train.evaluation.autoattack.journal import Journal
+from train.evaluation.autoattack.remaining import CompileTime, RemainingTime
 from train.evaluation.judgement import Judgement, Kind, Options
 from train.evaluation.measures import measured
 from train.evaluation.outputs import OutputsPass, joined
 from train.evaluation.pgd import PgdAttack
 from train.evaluation.predictions import Predictions
-from train.evaluation.remaining import CompileTime, RemainingTime
 from train.evaluation.target import Target
 from train.recipes import recipe
 
