@@ -28,8 +28,9 @@ def test_the_attack_takes_one_step_more_in_each_share_of_the_epochs():
     for epoch, expected in ((0, one), (1, one), (2, two), (3, two)):
         at = state.replace(step=jnp.asarray(epoch * STEPS_PER_EPOCH, jnp.int32))
         ours = jax.jit(growing.step)(at, batch())[0].params
+        # Rounding differs between the two programs; another step makes 1e-3 and more.
         assert_trees_close(
-            ours, jax.jit(expected.step)(at, batch())[0].params, atol=1e-6
+            ours, jax.jit(expected.step)(at, batch())[0].params, atol=1e-5
         )
     assert distance(ours, jax.jit(one.step)(at, batch())[0].params) > 1e-3
 

@@ -104,7 +104,9 @@ def test_no_convolution_is_in_a_loop_on_cpu(monkeypatch):
     zeros = jnp.zeros(2, int)
     arguments = program_arguments(attack, images, zeros, zeros + 1)
     compiled = attack._advance.lower(*arguments).compile().as_text()
-    assert compiled.count(" while(") == 3  # the projections of each step
+    # XLA may make a loop of a scatter, too.
+    whiles = [line for line in compiled.splitlines() if " while(" in line]
+    assert sum("scatter" not in line for line in whiles) == 3  # a projection each step
     bodies = [*loop_bodies(jax.make_jaxpr(attack._advance)(*arguments).jaxpr)]
     assert bodies
     assert not any("conv_general_dilated" in str(body) for body in bodies)
