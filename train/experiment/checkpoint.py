@@ -9,8 +9,12 @@ The best weights are not stored apart: the checkpoint with the best score stays,
 the newest ones, and holds the whole state. It takes more disk than the weights alone,
 and in return it is written in one step with its score, has the same checksums, can be
 resumed from, and no kill can part it from the run that it belongs to.
+
+If an evaluation was interrupted, its checkpoint gets the score later: the file of the
+score alone is replaced, in one step. No checkpoint is ever deleted to be written again.
 """
 
+import json
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -19,12 +23,15 @@ import jax
 import orbax.checkpoint as ocp
 
 from ikl_jax.types import PyTree
+from train.base import files
 from train.base.errors import UserError
 from train.devices import processes
 from train.experiment import checksums, scores
 from train.experiment.scores import Score
 
 Report = Callable[[str], None]
+
+METRICS = "metrics"  # Orbax's name of a checkpoint's item, and of the file in it
 
 
 class Saved(NamedTuple):
@@ -93,19 +100,19 @@ class Checkpoints:
     ) -> None:
         """Starts to save.
 
-        A step that is there already stays as it is, unless `score` is the first one
-        that it gets: then it is replaced. (It was saved when its evaluation was
-        interrupted.)
+        A step that is there already keeps its state and position. It gets `score` if it
+        has none of the same measure. (It was saved when its evaluation was interrupted,
+        and still says so: a run that goes on from it makes the evaluation again.)
 
         Raises:
           UserError: this save cannot begin, or the one before it failed.
         """
+        if step in self._manager.all_steps():
+            self.wait()  # its score may be on the way
+            if score is not None:
+                self._add_score(step, score)
+            return
         try:
-            if step in self._manager.all_steps():
-                self._manager.wait_until_finished()  # its score may be on the way
-                if score is None or self._score(step) is not None:
-                    return
-                self._manager.delete(step)
             content = {**position, "digests": checksums.digests(tree)}
             self._manager.save(
                 step,
@@ -117,6 +124,21 @@ class Checkpoints:
             )
         except Exception as error:
             raise self._failure(error) from error
+
+    def _add_score(self, step: int, score: Score) -> None:
+        before = self._score(step)
+        # Every process has read the old score before the first one replaces it.
+        if not processes.everywhere(before is None or before.measure != score.measure):
+            return
+        path = self._folder / str(step) / METRICS / METRICS
+
+        def write() -> None:
+            with files.written(path):
+                path.parent.mkdir(exist_ok=True)
+            files.write_whole(path, json.dumps(scores.to_metrics(score)))
+
+        processes.on_main(write)
+        self._manager.reload()
 
     def restore(self, template: PyTree, report: Report) -> Saved | None:
         """The newest checkpoint that is whole, placed like `template`.
@@ -130,16 +152,21 @@ class Checkpoints:
         Raises:
           UserError: there are checkpoints, but none that can be read.
         """
-        return self._first_whole(self.steps()[::-1], template, report)
+        steps = self.steps()
+        failure = f"none of the checkpoints {steps} in {self._folder} can"
+        return self._first_whole(steps[::-1], template, report, failure)
 
     def restore_best(self, template: PyTree, report: Report) -> Saved | None:
         """The checkpoint with the best score, as `restore`; None if none has one."""
         step = self.best_step()
-        return self._first_whole([] if step is None else [step], template, report)
+        failure = f"checkpoint {step} in {self._folder}, the best one, cannot"
+        steps = [] if step is None else [step]
+        return self._first_whole(steps, template, report, failure)
 
     def _first_whole(
-        self, steps: Sequence[int], template: PyTree, report: Report
+        self, steps: Sequence[int], template: PyTree, report: Report, failure: str
     ) -> Saved | None:
+        """The first of `steps` that is whole; if none is, the error is `failure`."""
         unreadable = []
         for step in steps:
             problem = ""
@@ -155,8 +182,8 @@ class Checkpoints:
             report(f"checkpoint {step} in {self._folder} is damaged: {problem}")
         if steps:
             raise UserError(
-                f"none of the checkpoints {sorted(steps)} in {self._folder} can be "
-                "read by this config and version; nothing was changed there"
+                f"{failure} be read by this config and version; nothing was changed "
+                "there"
             )
         return None
 

@@ -25,6 +25,7 @@ from train.recipes.recipe import Model
 from train.recipes.state import TrainState
 
 CHECKPOINTS = "checkpoints"  # the folder within a workdir
+EARLIER_BEST = "best"  # where earlier versions saved the best weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,6 +166,11 @@ def best_weights(run: Run, workdir: pathlib.Path, report: Report) -> Saved:
       UserError: no checkpoint has a score.
     """
     saved = _restored(workdir, run, report, best=True)
+    if saved is None and (earlier := workdir / EARLIER_BEST).is_dir():
+        raise UserError(
+            f"{earlier} holds the best weights of a run of an earlier version, which "
+            "this version does not read, and no checkpoint beside it has a score"
+        )
     if saved is None:
         raise UserError(
             f"{workdir} holds no checkpoint that was evaluated in training, so none of "

@@ -1,5 +1,6 @@
 """Checkpoints that are damaged, and runs that are stopped, changed or spread out."""
 
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import jax
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 from rich.console import Console
 
@@ -18,6 +20,7 @@ from train.data.fingerprint import fingerprint
 from train.data.splits import DataSet, InMemory, View
 from train.devices import sharding
 from train.experiment import checkpoint, checksums, run, settings
+from train.experiment.scores import Score
 from train.training import loop
 
 
@@ -87,6 +90,49 @@ def test_a_changed_position_is_noticed(tmp_path):
     saved = checkpoints.restore(tree, lambda text: None)
     assert saved is not None
     assert saved.step == 1
+    checkpoints.close()
+
+
+class Killed(BaseException):
+    """Nothing in the program catches it, as nothing catches SIGKILL."""
+
+
+def test_killed_while_a_checkpoint_gets_its_score(tmp_path, monkeypatch):
+    def reopened():
+        return checkpoint.Checkpoints(tmp_path / "run", keep=1)
+
+    def kill(*arguments, **options):
+        raise Killed
+
+    checkpoints, tree = saved_in(tmp_path / "run", 1)
+    score = Score(0.9, "pgd20")
+    with monkeypatch.context() as patch:
+        patch.setattr(ocp.CheckpointManager, "save", kill)
+        patch.setattr(pathlib.Path, "replace", kill)
+        with pytest.raises(Killed):
+            checkpoints.save(1, tree, {}, score)
+    checkpoints = reopened()
+    saved = checkpoints.restore(tree, pytest.fail)
+    assert saved is not None
+    assert (saved.step, saved.position) == (1, {"pending": [0.1, 1]})
+    assert checkpoints.best_step() is None
+    checkpoints.save(1, tree, {}, score)
+    checkpoints.save(1, tree, {}, Score(0.1, "pgd20"))  # it has a score of this measure
+    checkpoints.save(2, tree, {}, Score(0.5, "pgd20"))
+    checkpoints.close()
+    checkpoints = reopened()
+    assert checkpoints.steps() == [1, 2]  # the best and the newest
+    assert checkpoints.best_step() == 1
+    best = checkpoints.restore_best(tree, pytest.fail)
+    assert best is not None
+    assert best.position == {"pending": [0.1, 1]}
+    checkpoints.save(1, tree, {}, Score(0.4, "pgd5"))
+    checkpoints.save(2, tree, {}, Score(0.3, "pgd5"))
+    assert checkpoints.best_step() == 1
+    truncate(tmp_path / "run" / "1" / "state")
+    message = r"checkpoint 1 in .*run, the best one, cannot be read"
+    with pytest.raises(UserError, match=message):
+        checkpoints.restore_best(tree, lambda text: None)
     checkpoints.close()
 
 

@@ -158,3 +158,6 @@ def test_a_run_without_evaluations_in_training(tmp_path, natural):
     go(config, tmp_path)
     with pytest.raises(UserError, match="no checkpoint that was evaluated in training"):
         best_of(config, tmp_path)
+    (tmp_path / "best").mkdir()  # where earlier versions saved them
+    with pytest.raises(UserError, match=r"best holds the best weights of a run of an"):
+        best_of(config, tmp_path)
