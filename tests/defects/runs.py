@@ -2,7 +2,10 @@
 
 from tests.defects.defect import Defect
 
-BAD_RUNS = ("tests/train/doors/test_bad_runs.py",)
+BAD_RUNS = (
+    "tests/train/doors/test_bad_runs.py",
+    "tests/train/doors/test_bad_folders.py",
+)
 CHECKPOINT = ("tests/train/experiment/test_checkpoint.py",)
 SHARDING = ("tests/train/devices/test_sharding.py",)
 TEACHER = ("tests/train/teachers",)
@@ -111,7 +114,7 @@ DEFECTS = [
         "train/training",
         "if not all(math.isfinite(value)",
         "if not any(math.isfinite(value)",
-        ("tests/train/training", "tests/train/doors/test_bad_runs.py"),
+        ("tests/train/training", *BAD_RUNS),
     ),
     Defect(
         "a resumed log keeps lines of steps that will be made again",

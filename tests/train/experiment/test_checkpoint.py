@@ -165,6 +165,15 @@ def test_digests_see_every_bit_and_no_mesh():
         } == {"a"}
 
 
+def test_a_digest_depends_on_the_order_of_the_entries():
+    tree = tree_on(sharding.create_mesh((8, 1)))
+    exchanged = np.asarray(tree["a"]).copy()
+    exchanged[[0, -1]] = exchanged[[-1, 0]]
+    assert not np.array_equal(exchanged, tree["a"])
+    other = tree | {"a": jax.device_put(exchanged, tree["a"].sharding)}
+    assert checksums.digests(other)["['a']"] != checksums.digests(tree)["['a']"]
+
+
 @pytest.mark.slow
 def test_restored_on_another_mesh_and_trained_on(tmp_path):
     config = digits_ikl_at.get_config("quick")
