@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 Record = Mapping[str, Any]
 
-# Records are of one row unless one of these fields differs that both have. Records of
-# earlier versions lack some.
+# Two records share a row unless a field that both have differs. Records of earlier
+# versions lack some.
 IDENTITY = (
-    "weights", "step", "weights_checksum", "dtype", "dataset", "data_fingerprint",
-    "evaluated_on",
+    "weights", "step", "weights_checksum", "model", "normalize", "dtype", "dataset",
+    "data_fingerprint", "image_sizes", "evaluated_on",
 )  # fmt: skip
 
 
@@ -60,6 +60,12 @@ class Row(NamedTuple):
         return f"{self.records[0]['dataset']} ({self.records[0]['evaluated_on']})"
 
     @property
+    def image_sizes(self) -> Sequence[int]:
+        """`data.image_size`, `data.resize_shorter`; empty: as they are, or unknown."""
+        sizes = [record.get("image_sizes") for record in self.records]
+        return next(filter(None, sizes), ())
+
+    @property
     def checksums(self) -> str:
         """Of the weights and of the data, as far as they are known."""
         first = self.records[0]
@@ -101,7 +107,7 @@ def rows(run: str, result: Record | None, records: Iterable[Record]) -> list[Row
       records: of its `evaluation.json`.
     """
     found = [] if result is None else [Row(run, [_as_record(result)], result)]
-    for record in records:
+    for record in map(_with_image_sizes, records):
         for place, row in enumerate(found):
             if all(_agree(record, other) for other in row.records):
                 found[place] = row._replace(records=[*row.records, record])
@@ -116,6 +122,14 @@ def _as_record(result: Record) -> Record:
     return {**result, **result.get("attack", {}), "step": result["steps"]}
 
 
+def _with_image_sizes(record: Record) -> Record:
+    """The record of an evaluation with empty sizes where images are as they are.
+
+    Records of earlier versions, which have no checksum, do not say whether they are.
+    """
+    return {"image_sizes": [], **record} if "weights_checksum" in record else record
+
+
 def _agree(record: Record, other: Record) -> bool:
     return all(
         record[field] == other[field]
@@ -125,7 +139,7 @@ def _agree(record: Record, other: Record) -> bool:
 
 
 def _unrepeated(records: Sequence[Record]) -> list[Record]:
-    """Without those that say what an earlier one says."""
+    """Drops records that repeat an earlier one's numbers."""
     fields = (
         "robust_accuracy", "natural_accuracy", "num_examples", "epsilon", "seed",
         "relative_step_size", "norm",

@@ -1,7 +1,7 @@
 """Runs side by side: a row for each set of weights, a column for each measure."""
 
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -40,7 +40,7 @@ def table(
         drawn.add_row(
             row.run,
             *([_weights(row, all_rows)] if names_weights else []),
-            row.data,
+            _data(row, all_rows),
             *_training(row.result),
             _percent(row.natural["natural_accuracy"]) + _part(row.natural, row),
             *(_cell(row, column) for column in attacks),
@@ -66,14 +66,21 @@ def _columns(all_rows: Iterable[Row]) -> dict[Column, str]:
     return headings
 
 
-def _weights(row: Row, all_rows: Iterable[Row]) -> str:
+def _weights(row: Row, all_rows: Sequence[Row]) -> str:
     """The weights of a row, with checksums where other rows look the same."""
-    name = (row.run, row.weights, row.data)
-    alike = [
-        other for other in all_rows if (other.run, other.weights, other.data) == name
-    ]
+    name = lambda row: (row.run, row.weights, _data(row, all_rows))
+    alike = [other for other in all_rows if name(other) == name(row)]
     weights = row.weights if len(alike) == 1 else f"{row.weights}, {row.checksums}"
     return weights.replace(", ", "\n")  # for a terminal of 80 columns
+
+
+def _data(row: Row, all_rows: Sequence[Row]) -> str:
+    """The data of a row, with the image size where other rows have another one."""
+    sizes = {tuple(other.image_sizes) for other in all_rows if other.data == row.data}
+    if len(sizes) == 1 or not row.image_sizes:
+        return row.data
+    size, shorter = row.image_sizes
+    return f"{row.data}, image size {size} of {shorter}"
 
 
 def _training(result: Record | None) -> tuple[str, str]:

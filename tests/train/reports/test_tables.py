@@ -137,6 +137,52 @@ def test_weights_without_a_run():
     assert second[:3] == ["robust", "robust.npz", "cifar10:b (test)"]
 
 
+def of_a_file(accuracy, **changed):
+    file = {"weights": "robust.npz", "model": "resnet18", "normalize": None}
+    made = record(accuracy, **file | changed)
+    return {name: value for name, value in made.items() if name != "step"}
+
+
+def test_other_image_sizes_have_a_row_of_their_own():
+    """Also images as they are, of which a record has no sizes."""
+    found = [
+        of_a_file(0.5, natural_accuracy=0.75, image_sizes=[224, 256]),
+        of_a_file(0.5, natural_accuracy=0.625, image_sizes=[288, 320]),
+        of_a_file(0.5, natural_accuracy=0.25),
+    ]
+    _, first, second, third = drawn({"robust": None}, {"robust": found})
+    assert [row[5] for row in (first, second, third)] == ["75.0%", "62.5%", "25.0%"]
+    assert first[1] == second[1] == third[1] == "robust.npz"
+    data = [row[2] for row in (first, second, third)]
+    assert data == [
+        "digits (test), image size 224 of 256",
+        "digits (test), image size 288 of 320",
+        "digits (test)",
+    ]
+
+
+def test_the_image_size_is_shown_only_where_it_differs():
+    _, row = drawn({"a": None}, {"a": [of_a_file(0.5, image_sizes=[224, 256])]})
+    assert row[2] == "digits (test)"
+
+
+def test_image_sizes_that_are_not_known_agree_with_any():
+    """Results have none, nor have records of earlier versions, without checksums."""
+    sized = record(0.25, image_sizes=[224, 256])
+    old = record(0.125)
+    del old["weights_checksum"]
+    (row,) = rows("digits", RESULT, [sized, old])
+    assert len(row.records) == 3
+
+
+@pytest.mark.parametrize(
+    "changed", [{"model": "resnet34"}, {"normalize": [[0.5], [0.5]]}]
+)
+def test_other_settings_of_the_network_have_a_row_of_their_own(changed):
+    found = [of_a_file(0.5), of_a_file(0.25, **changed)]
+    assert len(rows("robust", None, found)) == 2
+
+
 def test_runs_of_other_seeds_share_their_columns():
     other = RESULT | {"attack": RESULT["attack"] | {"seed": 1}}
     head, first, second = drawn({"a": RESULT, "b": other})
