@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             found[folder] = list(records.read(path).values())
             results[folder] = _result(path, optional=bool(found[folder]))
     except UserError as error:
-        print(f"error: no finished run: {error}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 1
     _print(tables.table(results, found))
     return 0
@@ -50,7 +50,11 @@ def _print(table: Table) -> None:
 def _result(folder: pathlib.Path, *, optional: bool) -> dict | None:
     """The result of a run; None: there is none, which is `optional`."""
     path = folder / "result.json"
-    return None if optional and not path.exists() else files.read_json(path)
+    if path.exists():
+        return files.read_json(path)
+    if optional:
+        return None
+    raise UserError(f"no finished run: there is no {path}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """What an evaluation found, with every argument that it depends on."""
 
 import dataclasses
+import hashlib
 import json
 import re
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -35,9 +35,9 @@ class Judgement:
 
     @property
     def digest(self) -> str:
-        """A checksum of the arguments, eight hexadecimal digits."""
+        """A checksum of the arguments, twelve hexadecimal digits."""
         content = json.dumps(self.arguments, sort_keys=True)
-        return f"{zlib.crc32(content.encode()):08x}"
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     @property
     def key(self) -> str:
@@ -98,7 +98,7 @@ class Options:
     picture: bool = True
 
     def given(self) -> dict[str, Any]:
-        """Those that are set; the number of examples and the picture are not among."""
+        """The options that are set, except `num_examples` and `picture`."""
         fields = dataclasses.asdict(self)
         return {
             name: value

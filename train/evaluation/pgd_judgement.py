@@ -36,7 +36,7 @@ def judge(target: Target, options: Options, console: Console) -> Iterator[Judgem
         f"{name}, {target.name}, {target.described_part(count)}",
         {**made, **target.arguments(count)},
         {
-            **target.described_examples(predictions.labels),
+            **target.description(predictions.labels),
             **measured(predictions, target.data, config),
             "robust_accuracy": robust_accuracy(predictions, attack),
         },

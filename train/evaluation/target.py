@@ -18,6 +18,7 @@ from train.base.errors import UserError, explained
 from train.data import fingerprint, sources
 from train.data.splits import DataSet
 from train.devices import sharding
+from train.evaluation import measures
 from train.experiment import checksums, settings
 from train.experiment import run as runs
 from train.experiment.run import Run
@@ -39,6 +40,7 @@ class Target:
       workdir: where results are written.
       name: of the weights, for people.
       identity: which weights these are: fields of every record.
+      weights_file: that they were read from; None: they are of a run.
     """
 
     config: Config
@@ -49,6 +51,7 @@ class Target:
     workdir: pathlib.Path
     name: str
     identity: dict[str, Any]
+    weights_file: pathlib.Path | None = None
 
     @property
     def sharding(self) -> NamedSharding:
@@ -56,7 +59,7 @@ class Target:
         return sharding.over_batch(self.mesh)
 
     def arguments(self, num_examples: int) -> dict[str, Any]:
-        """What results on the first `num_examples` depend on, besides the attack."""
+        """All that results on the first `num_examples` depend on but the attack."""
         data = self.config.data
         sizes = [data.image_size, data.resize_shorter] if data.image_size else []
         return {
@@ -67,6 +70,7 @@ class Target:
             **({"image_sizes": sizes} if sizes else {}),
             "evaluated_on": data.evaluate_on,
             "num_examples": num_examples,
+            **measures.arguments(self.config),
         }
 
     def described_part(self, num_examples: int) -> str:
@@ -75,13 +79,15 @@ class Target:
         of_whole = "" if num_examples == whole else f" of {whole}"
         return f"{num_examples}{of_whole} examples"
 
-    def described_examples(self, labels: np.ndarray) -> dict[str, Any]:
-        """Which examples these are: fields of a record.
+    def description(self, labels: np.ndarray) -> dict[str, Any]:
+        """Where the weights are and which examples these are: fields of a record.
 
         The first examples of a folder are those of its first classes, so the record
         names the number of classes.
         """
+        file = self.weights_file
         return {
+            **({} if file is None else {"weights_file": str(file)}),
             "part_examples": len(self.data.test),
             "evaluated_classes": len(np.unique(labels)),
         }
@@ -153,6 +159,7 @@ def of_file(path: pathlib.Path, config: Config, workdir: pathlib.Path) -> Target
             "model": read.model, "normalize": read.normalize, "dtype": "float32",
             "weights": path.name,
         },
+        path,
     )  # fmt: skip
 
 

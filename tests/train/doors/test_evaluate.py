@@ -85,6 +85,31 @@ def test_a_converted_file_is_judged_as_the_run_that_it_is_of(workdir, tmp_path):
         assert file[field] == ours[field]
     assert (natural["attack"], natural["num_examples"]) == ("none", 360)
     assert file["weights_checksum"] == ours["weights_checksum"]
+    assert (file["weights"], file["weights_file"]) == ("weights.npz", str(path))
+    assert natural["weights_file"] == str(path)
+    assert "weights_file" not in ours
+
+
+def test_other_shots_are_another_evaluation(workdir):
+    shots = lambda *given: target.of_run(workdir, None, {"evaluation.shots": given})
+    first, second = shots(1, 5), shots(2, 5)
+    assert first.arguments(8) == second.arguments(8)  # of balanced data: no groups
+    for one in (first, second):
+        one.config.data.train_list = "train.txt"
+    assert first.arguments(8)["shots"] == [1, 5]
+    assert second.arguments(8)["shots"] == [2, 5]
+
+
+def test_compare_names_what_it_cannot_read(tmp_path, capsys):
+    assert compare.main([str(tmp_path)]) == 1
+    missing = capsys.readouterr().err.strip()
+    assert re.search("^error: no finished run: there is no .*result.json$", missing)
+    for name in ("evaluation.json", "result.json"):
+        path = tmp_path / name
+        path.write_text("{")
+        assert compare.main([str(tmp_path)]) == 1
+        assert capsys.readouterr().err.startswith(f"error: {path} cannot be read")
+        path.unlink()
 
 
 def test_each_evaluation_has_a_journal_of_its_own(workdir, capsys):

@@ -1,6 +1,7 @@
 """Records: one for each judgement, which nothing else replaces or loses."""
 
 import json
+import re
 import threading
 
 import numpy as np
@@ -85,8 +86,12 @@ def test_a_record_holds_its_arguments_and_results(tmp_path):
     ((key, record),) = records.read(tmp_path).items()
     assert record.items() >= ARGUMENTS.items()
     assert record["robust_accuracy"] == {"pgd5": 0.5}
-    assert record["per_example"] == f"evaluations/pgd5-at-0.12-{key[-9:-1]}.npz"
+    assert record["per_example"] == f"evaluations/pgd5-at-0.12-{key[-13:-1]}.npz"
     assert (tmp_path / record["per_example"]).exists()
+
+
+def test_the_digest_is_of_twelve_digits():
+    assert re.fullmatch("[0-9a-f]{12}", judgement().digest)
 
 
 def test_records_that_are_added_at_the_same_time_are_all_there(tmp_path):

@@ -97,7 +97,7 @@ def judge(evaluated: Target, options: Options, console: Console) -> Iterator[Jud
     predictions = _predictions(evaluated, count)
     judgement = judgement.extended(
         {
-            **evaluated.described_examples(attacked.labels),
+            **evaluated.description(attacked.labels),
             **measured(predictions, evaluated.data, evaluated.config),
             **_results(result),
         },
@@ -228,7 +228,7 @@ def _robust_after(
     names = list(dict.fromkeys(stages))
     stage_of = np.array([names.index(stage) for stage in stages])
     broken = np.where(broken_in < 0, len(names), stage_of[broken_in])
-    # Not robust at the end though nothing broke it: misclassified as it is.
+    # Misclassified before any attack.
     broken = np.where((broken_in < 0) & ~result.robust, -1, broken)
     return {
         "robust": result.robust,

@@ -6,7 +6,11 @@ from train.evaluation.measures import accuracy, by_class, shots
 from train.evaluation.measures.measure import Fields, Measure
 from train.evaluation.predictions import Predictions
 
-MEASURES: tuple[Measure, ...] = (accuracy.measure, by_class.measure, shots.measure)
+MEASURES = (
+    Measure(accuracy.measure),
+    Measure(by_class.measure),
+    Measure(shots.measure, shots.arguments),
+)
 
 
 def measured(predictions: Predictions, data: DataSet, config: Config) -> Fields:
@@ -19,5 +23,13 @@ def measured(predictions: Predictions, data: DataSet, config: Config) -> Fields:
     """
     found: Fields = {}
     for measure in MEASURES:
-        found |= measure(predictions, data, config)
+        found |= measure.measure(predictions, data, config)
+    return found
+
+
+def arguments(config: Config) -> Fields:
+    """What the measures depend on, besides predictions and data."""
+    found: Fields = {}
+    for measure in MEASURES:
+        found |= measure.arguments(config)
     return found

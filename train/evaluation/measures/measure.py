@@ -1,7 +1,7 @@
 """The form of a measure."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from train.base.config import Config
 from train.data.splits import DataSet
@@ -9,4 +9,20 @@ from train.evaluation.predictions import Predictions
 
 # Fields of a JSON object, which a measure adds to a record.
 Fields = dict[str, Any]
-Measure = Callable[[Predictions, DataSet, Config], Fields]
+
+
+def _nothing(config: Config) -> Fields:
+    return {}
+
+
+class Measure(NamedTuple):
+    """A measure.
+
+    Attributes:
+      measure: maps predictions, data and config to what it finds.
+      arguments: the fields of the config that this depends on; empty where the measure
+        does not apply.
+    """
+
+    measure: Callable[[Predictions, DataSet, Config], Fields]
+    arguments: Callable[[Config], Fields] = _nothing

@@ -20,10 +20,25 @@ GROUPS = ("many", "medium", "few")
 def measure(predictions: Predictions, data: DataSet, config: Config) -> Fields:
     """The accuracies, for a training part that is made long-tailed or listed."""
     # For others all labels would be read, which takes long where they lie on disk.
-    if config.data.imbalance_ratio == 1 and not config.data.train_list:
+    if not _applies(config):
         return {}
     found = accuracies(predictions, data, config.evaluation.shots)
     return {"accuracy_by_shots": found} if found else {}
+
+
+def arguments(config: Config) -> Fields:
+    """The thresholds, and what makes the training part long-tailed."""
+    if not _applies(config):
+        return {}
+    return {
+        "shots": list(config.evaluation.shots),
+        "imbalance_ratio": config.data.imbalance_ratio,
+        "train_list": config.data.train_list,
+    }
+
+
+def _applies(config: Config) -> bool:
+    return config.data.imbalance_ratio != 1 or bool(config.data.train_list)
 
 
 def accuracies(

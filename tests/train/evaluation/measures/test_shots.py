@@ -7,6 +7,7 @@ from configs import base
 from tests.support.commands import result_of, run, train
 from train.base.errors import UserError
 from train.data.splits import DataSet, InMemory
+from train.evaluation import measures
 from train.evaluation.measures import shots
 from train.evaluation.predictions import Predictions
 from train.experiment import validation
@@ -51,6 +52,22 @@ def test_thresholds_that_cannot_be(given):
     config.evaluation.shots = given
     with pytest.raises(UserError, match="evaluation.shots must be two numbers"):
         validation.validate(config)
+
+
+def test_what_the_groups_depend_on_is_among_the_arguments():
+    config = base.get_config()
+    assert measures.arguments(config) == {}
+    config.data.imbalance_ratio = 20
+    long_tailed = measures.arguments(config)
+    config.evaluation.shots = (5, 50)
+    other_groups = measures.arguments(config)
+    config.data.imbalance_ratio, config.data.train_list = 1, "train.txt"
+    listed = measures.arguments(config)
+    assert other_groups == {
+        "shots": [5, 50], "imbalance_ratio": 20, "train_list": ""
+    }  # fmt: skip
+    assert listed == {"shots": [5, 50], "imbalance_ratio": 1, "train_list": "train.txt"}
+    assert long_tailed != other_groups
 
 
 @pytest.mark.slow
