@@ -43,11 +43,11 @@ class TeacherLogits(NamedTuple):
 
 
 def of(run: Run, console: Console, between: Callable[[], None]) -> TeacherLogits:
-    """Those of the config's teacher; nothing where it names none.
+    """The source of the teacher's logits; empty if no teacher is named.
 
     Args:
       run: with `teacher.path` and, for logits that are kept, `teacher.cache`.
-      console: is told of a cache that is computed.
+      console: for a line when a cache is computed.
       between: called again and again meanwhile, so that it can raise to interrupt.
 
     Raises:
@@ -90,7 +90,7 @@ def _compute(
     run: Run,
     between: Callable[[], None],
 ) -> None:
-    """Writes the logits, and last what they are of: without that they do not count."""
+    """Writes the logits, then about.json; a folder without it is incomplete."""
     # An unfinished cache may be there: it is computed again.
     ours = (LOGITS, f".{LOGITS}.", ABOUT, f".{ABOUT}.")
     processes.on_main(lambda: files.claim(folder, "teacher.cache", ours))

@@ -84,8 +84,8 @@ class Teacher:
             jax.eval_shape(logits_fn, weights, images)
         jitted = jax.jit(logits_fn, out_shardings=sharding.over_batch(run.mesh))
         parts = {**found.described, "weights": checksums.digests(weights)}
-        told = json.dumps(parts, sort_keys=True)
-        return cls(weights, f"{zlib.crc32(told.encode()):08x}", jitted)
+        described = json.dumps(parts, sort_keys=True)
+        return cls(weights, f"{zlib.crc32(described.encode()):08x}", jitted)
 
     def logits(self, image: Array) -> Array:
         """Maps uint8 images `[B, H, W, K]` to logits `[B, C]`, divided as they are."""

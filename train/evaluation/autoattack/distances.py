@@ -64,7 +64,7 @@ def _report(compiling: CompileTime, console: Console) -> Callable[[float], None]
 def _at_most_as_attacked(
     nearest: np.ndarray, x: np.ndarray, result: Result
 ) -> np.ndarray:
-    """`[N]`, to the nearest that FAB has found, or the attack where that is nearer."""
+    """`[N]`: the smaller of FAB's distance and that of the adversarial example."""
     size = geometry.norm_named(result.norm).size
     flat = lambda array: np.asarray(array, np.float64).reshape(len(array), -1)
     within = np.minimum(size(flat(result.x_adv) - flat(x)), result.epsilon)

@@ -62,7 +62,7 @@ class RemainingTime:
     def _an_example(self, stage: str) -> float:
         if stage in self._fastest:
             return self._fastest[stage]
-        # What else a batch waits for makes the others look slower, never faster.
+        # Other delays only make an attack look slower, so take the fastest.
         unit = min(seconds / _cost(other) for other, seconds in self._fastest.items())
         return unit * _cost(stage)
 
@@ -91,7 +91,7 @@ class CompileTime:
         jax.monitoring.unregister_event_duration_listener(self._count)
 
     def within(self, seconds: float) -> float:
-        """How much of the last `seconds` it was."""
+        """Compile time within the last `seconds`."""
         start = time.monotonic() - seconds
         return sum(duration for end, duration in self._ends if end >= start)
 
