@@ -8,6 +8,7 @@ All give uint8 images `[N, H, W, K]` and integer labels. A new source is a file 
 import dataclasses
 
 from ikl_jax import checks
+from train.base import registry
 from train.base.config import DataConfig
 from train.base.errors import UserError, explained
 from train.data.formats.cifar import CIFAR10_SOURCE, CIFAR100_SOURCE
@@ -21,9 +22,7 @@ from train.data.splits import DataSet, Source
 from train.data.subsets import held_out, long_tail, train_list
 
 # What `data.source` can begin with.
-SOURCES: dict[str, Source] = {
-    entry.name: entry for entry in tuple(globals().values()) if type(entry) is Source
-}
+SOURCES: dict[str, Source] = registry.by_name(globals(), Source)
 
 
 def open_source(data_config: DataConfig) -> DataSet:

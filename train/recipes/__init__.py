@@ -5,12 +5,11 @@ imports it.
 """
 # ruff: noqa: F401
 
+from train.base import registry
 from train.recipes.adversarial import ADVERSARIAL
 from train.recipes.distillation import DISTILLATION
 from train.recipes.recipe import BuiltRecipe, Recipe, Task
 from train.recipes.supervised import SUPERVISED
 
 # Names to recipes: `config.recipe`.
-RECIPES: dict[str, Recipe] = {
-    entry.name: entry for entry in tuple(globals().values()) if type(entry) is Recipe
-}
+RECIPES: dict[str, Recipe] = registry.by_name(globals(), Recipe)

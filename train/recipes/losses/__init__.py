@@ -5,7 +5,7 @@ that imports it.
 """
 # ruff: noqa: F401
 
-from train.base import fields
+from train.base import fields, registry
 from train.base.config import LossConfig
 from train.recipes.losses.divergence import Coefficients, Divergence, Target
 from train.recipes.losses.improved import GKL, IKL
@@ -13,11 +13,7 @@ from train.recipes.losses.knowledge_distillation import DKD, KD
 from train.recipes.losses.kullback_leibler import CLASS_WISE_DKL, DKL, KL
 
 # Names to divergences: `loss.name` in every recipe, and `attack.loss`.
-DIVERGENCES: dict[str, Divergence] = {
-    entry.name: entry
-    for entry in tuple(globals().values())
-    if type(entry) is Divergence
-}
+DIVERGENCES: dict[str, Divergence] = registry.by_name(globals(), Divergence)
 
 
 def check(loss: LossConfig) -> None:
