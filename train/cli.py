@@ -1,13 +1,14 @@
 """The command line: flags, then one call. A user's error is printed as a sentence."""
 
 import pathlib
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import flags
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 from rich.console import Console
 
 from train.base.errors import UserError
@@ -72,8 +73,8 @@ class _ConfigParser(flags.ArgumentParser):
     some errors, defers others until the config is used, and lets the rest through.
     """
 
-    def __init__(self, parser: flags.ArgumentParser) -> None:
-        self._parser = parser
+    def __init__(self, parser: flags.ArgumentParser, overridden: list[str]) -> None:
+        self._parser, self._overridden = parser, overridden
 
     def parse(self, argument: str) -> Any:
         try:
@@ -84,10 +85,26 @@ class _ConfigParser(flags.ArgumentParser):
         except Exception as error:
             problem = _describe(_original(error))
             raise flags.Error(f"cannot load --config={argument}: {problem}") from error
+        for field in self._overridden:
+            _check_field(config, field)
         return config
 
     def flag_type(self) -> str:
         return self._parser.flag_type()
+
+
+def _check_field(config: Any, field: str) -> None:
+    """Raises `flags.Error` unless the config has the dotted field."""
+    section = config
+    for name in field.split("."):
+        if not isinstance(section, ConfigDict):
+            raise flags.Error(f"the config has no field {field}")
+        try:
+            section = section[name]
+        except KeyError as error:
+            _, _, hint = str(error.args[0]).partition("Did you mean")
+            hint = hint and f"; did you mean{hint}"
+            raise flags.Error(f"the config has no field {field}{hint}") from error
 
 
 def _original(error: BaseException) -> BaseException:
@@ -99,7 +116,7 @@ def _original(error: BaseException) -> BaseException:
 
 
 def _describe(error: BaseException) -> str:
-    """What went wrong; where, too, unless the config says it in words of its own."""
+    """What went wrong, and where, unless the config chose the words itself."""
     if isinstance(error, OSError):
         return str(error).split("]")[-1].strip()  # ml_collections lists its attempts
     if isinstance(error, (ValueError, SyntaxError)):
@@ -118,7 +135,8 @@ def define_config(
         "config", default, text, flag_values=values, sys_argv=list(argv)
     )
     flag = values["config"]
-    flag.parser = _ConfigParser(flag.parser)
+    overrides = (re.match(r"--?(?:no)?config\.([\w.]+)", each) for each in argv)
+    flag.parser = _ConfigParser(flag.parser, [each[1] for each in overrides if each])
 
 
 def _check_flags(values: flags.FlagValues) -> None:

@@ -72,3 +72,21 @@ def test_an_unknown_option_in_each_command(name, capsys):
 def test_a_file_that_is_not_there(path, capsys):
     code = cli.main(["train", f"--config={path}", "--workdir=x"])
     assert path in one_sentence(capsys, code)
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--config.nope=1", "the config has no field nope"),
+        ("--config.nope.x=1", "the config has no field nope.x"),
+        ("--config.seed.x=1", "the config has no field seed.x"),
+        (
+            "--config.model.nam=cnn",
+            'the config has no field model.nam; did you mean "name" instead of "nam"?',
+        ),
+    ],
+)
+def test_a_field_that_no_config_has(flag, message, capsys):
+    code = cli.main(["train", f"--config={DIGITS}:quick", flag, "--workdir=x"])
+    assert code == 2
+    assert capsys.readouterr().err == f"error: {message}\n"
