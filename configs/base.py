@@ -19,7 +19,7 @@ def get_config(argument: str = "") -> Config:
     config.recipe = "adversarial"  # adversarial | distillation | supervised
     config.seed = 0
     config.epochs = 30
-    # 0: one pass over the training part. More than a pass goes on with the next one.
+    # 0: one pass over the training part. A longer epoch continues with the next pass.
     config.steps_per_epoch = 0
     config.batch_size = 64  # over all devices
     config.accumulate = 1  # parts of a batch, computed one by one; docs/pods.md
@@ -91,7 +91,8 @@ def get_config(argument: str = "") -> Config:
     config.optimizer.layer_decay = 1.0
     # With a one-cycle: momentum from 0.95 to 0.85 at its peak and back, as torch's.
     config.optimizer.cycle_momentum = False
-    # sgd adds it to the gradient; the others take it off the weights, times the rate.
+    # sgd and lars add it to the gradient; the others take it off the weights, times the
+    # rate. The trust ratio of lars and lamb scales it too.
     config.optimizer.weight_decay = 5e-4
     # The authors decay everything; False spares biases and BatchNorm.
     config.optimizer.decay_vectors = False
@@ -146,8 +147,9 @@ def get_config(argument: str = "") -> Config:
     # training. 0: `steps` from the start.
     config.attack.first_steps = 0
     config.attack.relative_step_size = 0.25  # in epsilons
-    # What the attack increases: cross_entropy, or a divergence of config.loss.name,
-    # with the weights of config.loss. TRADES is loss.name=kl with attack.loss=kl.
+    # What the attack increases: cross_entropy, or any divergence that loss.name
+    # accepts, with the weights of config.loss. TRADES is loss.name=kl with
+    # attack.loss=kl.
     config.attack.loss = "ikl"
     config.attack.alpha = 1.0
     config.attack.beta = 1.0

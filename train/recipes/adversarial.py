@@ -51,7 +51,9 @@ class AttackedExamples(NamedTuple):
         return recipe.to_pixels(self.image)
 
     def mean(self, values: Array, second_weight: float) -> Array:
-        """`[B]` to first views' mean + weight * second views' mean, in all parts."""
+        """The mean over the first views plus `second_weight` times that over the second
+        views.
+        """
         if self.first is None:
             return jnp.mean(values)
         # Half of the rows of all micro-batches together are first views.

@@ -50,7 +50,7 @@ def _check_teacher(config: Config, recipe: Recipe, recipes: dict[str, Recipe]) -
 
 
 def _check_padding(config: Config, recipe: Recipe) -> None:
-    """Padded classes have weights of zero, and zero to the power of zero is one."""
+    """Refuses gamma=0 with padded classes, whose weight would become 1."""
     for divergence, section in _divergences(config, recipe):
         flat = divergence.raises_weights and section.gamma == 0
         if flat and config.model.classes_multiple_of > 1:

@@ -166,7 +166,7 @@ def _save_and_stop(record: RunRecord, tools: Session) -> NoReturn:
 
 
 def _accuracies(predictions: Predictions) -> dict[str, float]:
-    """As the log calls them."""
+    """The accuracies, under the log's names."""
     accuracies = {"eval_natural_accuracy": predictions.natural_accuracy}
     if predictions.robust_accuracy is not None:
         accuracies["eval_robust_accuracy"] = predictions.robust_accuracy

@@ -167,7 +167,8 @@ def _writer(
     run: Run, workdir: pathlib.Path, record: RunRecord
 ) -> MetricsWriter | NoWriter:
     """A writer that goes on after the record's step, on the first process alone."""
-    processes.barrier("log read")  # by all, before the first one cuts it
+    # All processes read the log before process 0 truncates it.
+    processes.barrier("log read")
     if not processes.is_main():
         return NoWriter()
     # An evaluation that will be made again is not to be logged twice.

@@ -23,7 +23,7 @@ from ikl_jax.attacks.common.keys import fold_each
 from ikl_jax.attacks.common.rows import choose
 from ikl_jax.types import Array, Scalar
 
-# The norm's rules, from rho and the loss before the start, which those of l1 ignore.
+# Makes a norm's rules from rho and the first loss; l1 uses neither.
 RULES: dict[str, Callable[[float, float | None], Rules]] = {
     "linf": functools.partial(
         halving.HalvedSteps, geometry.NORMS["linf"], halving.linf_direction

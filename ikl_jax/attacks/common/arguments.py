@@ -14,7 +14,7 @@ IMAGE_RANK = 4
 
 def inside_jit() -> bool:
     """Whether this is called while JAX traces a program."""
-    # There even an array that depends on nothing is traced.
+    # Under jit even jnp.zeros(()) is a tracer.
     return isinstance(jnp.zeros(()), jax.core.Tracer)
 
 

@@ -172,7 +172,7 @@ def _source(builder: Any, split: str, decoders: Any) -> Any:
 
 
 def _names(label: Any) -> tuple[str, ...] | None:
-    """The classes' names; without any, TFDS gives their numbers, which are none."""
+    """The classes' names; None if TFDS has only their numbers."""
     numbers = [str(number) for number in range(label.num_classes)]
     return None if label.names == numbers else tuple(label.names)
 

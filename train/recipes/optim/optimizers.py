@@ -1,8 +1,9 @@
 """Optax's first-order optimisers by name.
 
-`sgd` adds weight decay to the gradient, as torch does. All others apply it to the
-weights directly, times the learning rate (decoupled weight decay), so `adamw` is here
-and a plain `adam` would be the same. Left out are the optimisers that need more than a
+`sgd` adds weight decay to the gradient, as torch does, and `lars` does too. All others
+take it off the weights, times the learning rate (decoupled weight decay), so `adamw` is
+here and a plain `adam` would be the same. In `lars` and `lamb` the trust ratio scales
+the decay together with the direction. Left out are the optimisers that need more than a
 gradient: the value of the loss, noise, or the gradient of the whole training set.
 """
 
@@ -56,7 +57,7 @@ def _momentum(optimizer: OptimizerConfig, run: Run) -> optax.GradientTransformat
 
 
 def _lars(optimizer: OptimizerConfig, run: Run) -> optax.GradientTransformation:
-    """Optax's: the decay is part of what the trust ratio scales, momentum the last."""
+    """Optax's: the trust ratio scales gradient and decay; momentum comes last."""
     return optax.lars(
         run.learning_rate,
         weight_decay=optimizer.weight_decay,
