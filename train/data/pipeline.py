@@ -29,6 +29,7 @@ class Stream:
       split: the examples, which are read in one permutation after another.
       data_config: says how their images are augmented; it can differ from the run's.
       batch_size: the number of them in each batch, which is always the same.
+      labelled: whether their labels are in the batch too.
 
     Raises:
       UserError: there are no examples, or `batch_size` is below 1.
@@ -37,6 +38,7 @@ class Stream:
     split: Split
     data_config: DataConfig
     batch_size: int
+    labelled: bool = True
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -102,7 +104,12 @@ def _read(name: str, stream: Stream, seed: int, rows: Rows) -> grain.MapDataset[
         return order.run_of(permuted, position, stream.batch_size)
 
     indices = order.without_end(batch_at, batch_seed)
-    return indices.random_map(Reader(stream.split, stream.data_config, rows))
+    batches = indices.random_map(Reader(stream.split, stream.data_config, rows))
+    return batches if stream.labelled else batches.map(_without_label)
+
+
+def _without_label(batch: Batch) -> Batch:
+    return {name: column for name, column in batch.items() if name != "label"}
 
 
 def _joined(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
+import grain
 import jax
 import numpy as np
 from jax.sharding import Mesh
@@ -15,6 +16,7 @@ from train.base.config import Config
 from train.base.errors import UserError
 from train.data import mixture, pipeline, sources
 from train.data.augment import views
+from train.data.pipeline import Stream
 from train.data.splits import DataSet
 from train.devices import sharding
 from train.experiment import settings, validation
@@ -30,7 +32,10 @@ EARLIER_BEST = "best"  # where earlier versions saved the best weights
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What is built from a config. Nothing is computed or written yet."""
+    """What is built from a config. Nothing is computed or written yet.
+
+    Its `streams` are those of the recipe; a run that is reopened has none.
+    """
 
     config: Config
     data: DataSet
@@ -39,6 +44,7 @@ class Run:
     mesh: Mesh
     num_logits: int
     steps_per_epoch: int
+    streams: Mapping[str, Stream] = dataclasses.field(default_factory=dict)
 
     @property
     def total_steps(self) -> int:
@@ -70,6 +76,20 @@ class Run:
         """The rows of a batch that this process reads."""
         return sharding.local_rows(size, self.mesh)
 
+    def training_batches(
+        self, columns: Mapping[str, np.ndarray] | None = None
+    ) -> grain.DatasetIterator:
+        """This process's rows of the batches that the run trains on, from the first.
+
+        Args:
+          columns: arrays with a row for each training example; their rows are added.
+        """
+        return pipeline.training_batches(
+            self.data.train, self.config.data, batch_size=self.config.batch_size,
+            seed=self.config.seed, rows=self.local_rows, columns=columns,
+            synthetic=self.data.synthetic, streams=self.streams,
+        )  # fmt: skip
+
 
 def build(config: Config) -> Run:
     """Checks the whole config and builds what it names.
@@ -77,6 +97,22 @@ def build(config: Config) -> Run:
     Raises:
       UserError: something in it is unknown, impossible or missing.
     """
+    run = _without_streams(config)
+    streams = RECIPES[config.recipe].streams(run.data, config)
+    for name, stream in streams.items():
+        views.check(stream.data_config, run.data.image_shape)
+        title = f"batch_size of the stream {name!r}"
+        _check_batches(config, [stream.batch_size], run.mesh, title)
+        if stream.batch_size % config.model.bn_groups:
+            raise UserError(
+                f"{title} must be a multiple of model.bn_groups="
+                f"{config.model.bn_groups}, got {stream.batch_size}"
+            )
+    return dataclasses.replace(run, streams=streams)
+
+
+def _without_streams(config: Config) -> Run:
+    """As `build`, without what the recipe declares for training alone."""
     validation.validate(config)
     mesh = sharding.create_mesh(config.mesh)
     sharding.check_batch("evaluation.batch_size", config.evaluation.batch_size, mesh)
@@ -106,14 +142,19 @@ def _classifier(network: Model, mesh: Mesh) -> sharding.Path:
     return model.classifier_layer(network) if mesh.shape["model"] > 1 else ()
 
 
-def _check_batches(config: Config, batch_sizes: Iterable[int], mesh: Mesh) -> None:
+def _check_batches(
+    config: Config,
+    batch_sizes: Iterable[int],
+    mesh: Mesh,
+    title: str = "batch_size",
+) -> None:
     """Checks that parts of equal size divide each batch, and the devices each part."""
     parts = config.accumulate
-    name = "batch_size" if parts == 1 else f"batch_size / {parts} (accumulate)"
+    name = title if parts == 1 else f"{title} / {parts} (accumulate)"
     for size in sorted(set(batch_sizes)):
         if size % parts:
             raise UserError(
-                f"batch_size must be a multiple of accumulate={parts}, got a batch of "
+                f"{title} must be a multiple of accumulate={parts}, got a batch of "
                 f"{size}"
             )
         sharding.check_batch(name, size // parts, mesh)
@@ -145,7 +186,7 @@ def reopen(workdir: pathlib.Path, changed: Mapping[str, Any] | None = None) -> R
     config.data.synthetic = ""  # for training alone, and perhaps no longer there
     for section in (config, config.evaluation):
         section.batch_size = sharding.fitting(section.batch_size, mesh)
-    return build(config)
+    return _without_streams(config)
 
 
 def newest_state(run: Run, workdir: pathlib.Path, report: Report) -> TrainState:

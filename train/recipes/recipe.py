@@ -12,6 +12,8 @@ from jax.sharding import Mesh
 from ikl_jax import ClassMeans
 from ikl_jax.types import Array, PyTree
 from train.base.config import Config
+from train.data.pipeline import Stream
+from train.data.splits import DataSet
 from train.networks import classes
 from train.recipes import averaging, optim
 from train.recipes.losses import Divergence
@@ -127,6 +129,11 @@ def _accepts(config: Config) -> None:
     """The check of a recipe that refuses nothing of its own."""
 
 
+def _no_streams(data: DataSet, config: Config) -> Mapping[str, Stream]:
+    """The streams of a recipe that trains on labelled examples alone."""
+    return {}
+
+
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """A recipe that `config.recipe` can name: what it needs, and how it is built.
@@ -142,6 +149,8 @@ class Recipe:
         recipes accept no teacher.
       takes_second_view: whether it can train on a second view of each image.
       check: raises `UserError` for values that no other recipe would refuse.
+      streams: other examples that join each batch, by name; see
+        `train.data.pipeline.Stream`. They are made from the data and the config.
     """
 
     name: str
@@ -151,6 +160,7 @@ class Recipe:
     needs_teacher: bool = False
     takes_second_view: bool = False
     check: Callable[[Config], None] = _accepts
+    streams: Callable[[DataSet, Config], Mapping[str, Stream]] = _no_streams
 
 
 def ramp(epoch: Array, epochs: float) -> Array:

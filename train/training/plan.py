@@ -17,7 +17,6 @@ from rich.table import Table
 from ikl_jax.types import PyTree
 from train.base.config import Config
 from train.base.errors import UserError
-from train.data import pipeline
 from train.devices import processes, sharding
 from train.experiment.run import Run, build
 from train.teachers.teacher import Teacher
@@ -175,13 +174,8 @@ def main(
 
 def _a_batch(run: Run) -> dict[str, jax.Array | jax.ShapeDtypeStruct]:
     """The run's first batch on the devices; the teacher's logits are abstract."""
-    config = run.config
-    batches = pipeline.training_batches(
-        run.data.train, config.data, batch_size=config.batch_size, seed=config.seed,
-        rows=run.local_rows, synthetic=run.data.synthetic,
-    )  # fmt: skip
-    batch = sharding.put(next(batches), run.mesh)
-    if config.teacher.path:
+    batch = sharding.put(next(run.training_batches()), run.mesh)
+    if run.config.teacher.path:
         place = sharding.over_batch(run.mesh)
         shape = (len(batch["label"]), run.num_logits)
         logits = jax.ShapeDtypeStruct(shape, "float32", sharding=place)

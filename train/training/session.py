@@ -11,8 +11,7 @@ import jax
 from rich.console import Console
 
 from train.base.errors import UserError
-from train.data import pipeline
-from train.data.fingerprint import fingerprint
+from train.data import fingerprint
 from train.devices import processes
 from train.devices.preemption import Watch
 from train.evaluation.pgd import Evaluator, PgdAttack
@@ -77,7 +76,7 @@ def start(
     Raises:
       UserError: the run cannot go on from what the workdir holds.
     """
-    config, data = run.config, fingerprint(run.data)
+    config, data = run.config, _data_fingerprint(run)
     processes.agree("data", data)
     _print_devices(run, console)
     teacher_logits = cached_logits.of(run, console, between=watch.check)
@@ -107,6 +106,15 @@ def start(
     )
 
 
+def _data_fingerprint(run: Run) -> str:
+    """That of the data set, and of each stream's examples."""
+    streams = (
+        f"{name}: {fingerprint.of_split(stream.split)}"
+        for name, stream in sorted(run.streams.items())
+    )
+    return ", ".join([fingerprint.fingerprint(run.data), *streams])
+
+
 def _print_devices(run: Run, console: Console) -> None:
     mesh = ", ".join(f"{axis} {size}" for axis, size in run.mesh.shape.items())
     console.print(
@@ -125,11 +133,7 @@ def _record(
 ) -> RunRecord:
     """That of the newest whole checkpoint, or of a run that has not begun."""
     config = run.config
-    batches = pipeline.training_batches(
-        run.data.train, config.data, batch_size=config.batch_size, seed=config.seed,
-        rows=run.local_rows, columns=teacher_logits.columns,
-        synthetic=run.data.synthetic,
-    )  # fmt: skip
+    batches = run.training_batches(teacher_logits.columns)
     saved = checkpoints.restore(run.abstract_state, report=console.print)
     if saved is None:
         return RunRecord(run.initial_state(), batches, _measure(run), provenance)
