@@ -12,7 +12,7 @@ from tests.conftest import case_rows
 from tests.support.recipes import batch, make
 from train.devices import sharding
 from train.recipes import accumulation
-from train.recipes.accumulation import Accumulation
+from train.recipes.accumulation import Accumulation, Outcome
 from train.recipes.losses import DIVERGENCES, Coefficients, Target
 
 # Continuous and well-conditioned, so that rounding does not become another adversarial
@@ -192,3 +192,15 @@ def test_gkl_in_parts_is_gkl(gamma):
     assert DIVERGENCES["ikl"].scale(weights, gamma) is None
     with pytest.raises(ValueError, match="the whole batch"):
         gkl.scale(None, gamma)
+
+
+def test_running_statistics_are_those_of_the_first_part():
+    def loss(params, part, means):
+        mean = jnp.mean(part)
+        return params * mean, Outcome({"mean": mean}, {"running": mean}, means)
+
+    parts = Accumulation(count=4).split(jnp.arange(8.0))
+    gradient, outcome = Accumulation(count=4).gradient(loss, jnp.array(1.0), parts)
+    assert outcome.batch_stats == {"running": 0.5}
+    assert outcome.metrics == {"mean": 3.5}
+    assert gradient == 3.5

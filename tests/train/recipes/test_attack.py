@@ -1,5 +1,6 @@
 """The attack in a training step: objectives, starts, ramps, statistics."""
 
+import dataclasses
 import itertools
 
 import jax
@@ -16,7 +17,9 @@ from tests.support.recipes import (
     distance,
     make,
 )
-from train.recipes import recipe
+from train.recipes import attack, recipe
+from train.recipes.losses import Target
+from train.recipes.state import Weights
 
 
 def test_the_attack_takes_one_step_more_in_each_share_of_the_epochs():
@@ -33,6 +36,30 @@ def test_the_attack_takes_one_step_more_in_each_share_of_the_epochs():
             ours, jax.jit(expected.step)(at, batch())[0].params, atol=1e-5
         )
     assert distance(ours, jax.jit(one.step)(at, batch())[0].params) > 1e-3
+
+
+class LinearModel:
+    """Logits that are linear in the pixels."""
+
+    def apply(self, variables, x, *, train):
+        return x.reshape(len(x), -1) @ variables["params"]
+
+
+def test_the_attack_moves_away_from_the_natural_prediction():
+    numbers = dict(loss="kl", steps=1, start_scale=0.01)
+    task = make(**{f"attack__{name}": value for name, value in numbers.items()})[1]
+    task = dataclasses.replace(task, model=LinearModel())
+    matrix = jax.random.normal(jax.random.key(0), (12 * 12, 4))
+    keys = jax.random.split(jax.random.key(1), 5)
+    x, labels = jnp.full((5, 12, 12, 1), 0.5), jnp.arange(5) % 4
+    start, _ = attack.STARTS["gaussian"](task.config.attack, x, keys)
+    x_adv = attack.create(task)(
+        Weights(matrix, {}), x, lambda logits: Target(logits, labels), keys,
+        jnp.float32(0.1), jnp.int32(0),
+    )  # fmt: skip
+    of = lambda x: jax.nn.softmax(x.reshape(len(x), -1) @ matrix)
+    slope = ((of(start) - of(x)) @ matrix.T).reshape(x.shape)
+    np.testing.assert_allclose(x_adv, start + 0.05 * jnp.sign(slope), atol=1e-6)
 
 
 def test_every_step_draws_its_own_random_numbers():
