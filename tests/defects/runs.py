@@ -28,8 +28,8 @@ DEFECTS = [
     Defect(
         "the oldest checkpoint is restored first",
         "train/experiment",
-        "self._first_whole(self.steps()[::-1]",
-        "self._first_whole(self.steps()",
+        "self._first_whole(steps[::-1], template",
+        "self._first_whole(steps, template",
         CHECKPOINT,
     ),
     Defect(
