@@ -8,7 +8,7 @@ DIGITS = "configs/digits_ikl_at.py:quick"
 
 BAD = {
     "unknown field": (["--config.learning_rte=0.1"], 2, "learning_rte"),
-    "nearest field": (["--config.optimizer.learning_rat=0.1"], 2, 'Did you mean "learning_rate"'),
+    "nearest field": (["--config.optimizer.learning_rat=0.1"], 2, 'did you mean "learning_rate"'),
     "type": (["--config.epochs=many"], 2, "epochs"),
     "model": (["--config.model.name=wide_resnet_28"], 1, "did you mean 'wide_resnet_28_10'"),
     "loss": (["--config.loss.name=ilk"], 1, "unknown loss.name 'ilk'; did you mean 'ikl'"),
