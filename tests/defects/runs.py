@@ -117,7 +117,7 @@ DEFECTS = [
         "train/training",
         "if not all(math.isfinite(value)",
         "if not any(math.isfinite(value)",
-        ("tests/train/training", *BAD_RUNS),
+        ("tests/train/training/test_health.py", *BAD_RUNS),
     ),
     Defect(
         "a resumed log keeps lines of steps that will be made again",
@@ -131,7 +131,7 @@ DEFECTS = [
         "train/training",
         'result["epochs"] == config.epochs',
         'result["epochs"] <= config.epochs',
-        ("tests/train/training",),
+        ("tests/train/training/test_finished.py",),
     ),
     Defect(
         "a batch may be one that the devices do not divide",

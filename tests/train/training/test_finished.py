@@ -1,0 +1,30 @@
+"""A run that has finished is not trained again, unless it is to have more epochs."""
+
+import pytest
+from rich.console import Console
+
+from configs import digits_ikl_at
+from train.base import files
+from train.experiment import settings
+from train.training import loop
+
+
+@pytest.mark.parametrize(("epochs", "trained"), [(2, False), (3, True), (1, True)])
+def test_only_the_same_number_of_epochs_counts_as_finished(
+    tmp_path, monkeypatch, epochs, trained
+):
+    config = digits_ikl_at.get_config("natural,quick")
+    config.epochs = 2
+    settings.claim(tmp_path / "run", config)
+    files.write_whole(tmp_path / "run" / "result.json", files.to_json({"epochs": 2}))
+    calls = []
+    monkeypatch.setattr(
+        loop,
+        "_train",
+        lambda run, *_: calls.append(run) or {"epochs": run.config.epochs},
+    )
+    monkeypatch.setattr(loop.tables, "table", lambda results: "")
+    config.epochs = epochs
+    result = loop.train(config, tmp_path / "run", Console(quiet=True))
+    assert bool(calls) == trained
+    assert result == {"epochs": epochs}
