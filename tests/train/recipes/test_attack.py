@@ -100,6 +100,7 @@ def test_which_passes_update_the_running_statistics():
             assert distance(seen[i], seen[j]) > 0.0
 
 
+@pytest.mark.long
 def test_statistics_of_the_attack_are_a_choice_and_never_kept():
     states = [
         after(

@@ -1,6 +1,7 @@
 """Averages of the weights, by step and by epoch."""
 
 import jax
+import pytest
 
 from tests.support.recipes import (
     STEPS_PER_EPOCH,
@@ -39,6 +40,7 @@ def test_averaging_per_step_with_warmup_includes_batch_norm():
     assert jax.tree.leaves(averaged.batch_stats)
 
 
+@pytest.mark.long
 def test_averaging_per_epoch_from_an_epoch_on():
     recipe_, _ = make(
         averaging__every="epoch", averaging__decay=0.9, averaging__warmup=False,

@@ -165,6 +165,7 @@ def test_a_run_of_an_earlier_version_is_read(tmp_path):
         settings.claim(tmp_path, config)
 
 
+@pytest.mark.long
 def test_adamw_resumes_as_if_it_had_not_stopped(tmp_path):
     def run(workdir, epochs):
         config = digits_ikl_at.get_config("natural,quick")

@@ -101,6 +101,7 @@ def test_results_do_not_depend_on_the_number_of_devices():
     assert_trees_close(sharded.class_means, expected.class_means, atol=1e-5)
 
 
+@pytest.mark.long
 def test_dividing_the_state_changes_no_step():
     calm = dict(norm="l2", loss="cross_entropy", epsilon=0.5)
     changed = {f"attack__{name}": value for name, value in calm.items()}

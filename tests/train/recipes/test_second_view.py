@@ -55,6 +55,7 @@ def test_groups_of_the_batch_are_of_one_kind_of_view():
     assert distance(firsts, seconds) > 1e-2
 
 
+@pytest.mark.long
 def test_the_weight_perturbation_weighs_views_as_it_is_told():
     first, second = batch(), batch(start=16) | {"label": batch()["label"]}
     settings = dict(DETERMINED, awp__gamma=0.1, loss__second_view_weight=0.0)

@@ -53,6 +53,7 @@ def test_awp_takes_the_gradient_elsewhere_but_moves_the_weights_themselves():
     assert_trees_close(state.params, expected, atol=1e-6)
 
 
+@pytest.mark.long
 def test_weight_decay_at_the_perturbed_weights_is_a_choice():
     numbers = dict(awp__gamma=0.05, optimizer__weight_decay=0.1)
     here, _ = after(make(**numbers)[0])

@@ -64,6 +64,7 @@ def test_any_epoch_may_be_the_best(tmp_path, monkeypatch, best, natural):
     assert steps == {best * STEPS, 4 * STEPS}
 
 
+@pytest.mark.long
 def test_the_best_weights_are_those_of_their_step(tmp_path, monkeypatch, natural):
     config = natural(epochs=2, **{"averaging.every": "step"})
     scored(monkeypatch, [0.9, 0.5])
@@ -141,6 +142,7 @@ def test_killed_between_two_checkpoints(tmp_path, monkeypatch, natural):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.long
 def test_another_measure_begins_anew(tmp_path, monkeypatch, natural):
     config = natural(epochs=2, checkpoint_every=1)
     scored(monkeypatch, [0.9, 0.8])

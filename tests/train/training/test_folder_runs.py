@@ -46,6 +46,7 @@ def test_a_run_that_replaces_an_undecodable_image(tmp_path, root):
     assert [line["step"] for line in steps] == [1, 2, 3]
 
 
+@pytest.mark.long
 def test_an_error_in_a_thread_that_reads_is_one_sentence(tmp_path, root):
     bad = damaged(root / "train" / "n02085620" / "n02085620_3.JPEG")
     done = run(f"--config={CONFIG}", f"--workdir={tmp_path / 'run'}", *arguments(root))

@@ -74,6 +74,7 @@ def test_a_step_takes_its_states_place_and_copies_nothing_from_the_host():
         step(after, host)
 
 
+@pytest.mark.long
 def test_a_finished_run_is_not_evaluated_otherwise(tmp_path, capsys):
     config = digits_ikl_at.get_config("natural,quick")
     config.epochs = 1

@@ -115,6 +115,7 @@ def test_a_stopped_run_goes_on_to_the_same_end(tmp_path, monkeypatch, register, 
     check_same_end(config, tmp_path / "stopped", tmp_path / "whole")
 
 
+@pytest.mark.long
 def test_the_stream_is_divided_into_parts_as_the_batch_is(tmp_path, register, config):
     """So the means over two parts are those of the whole batch, up to rounding."""
     register()
