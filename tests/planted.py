@@ -12,13 +12,14 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import queue
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 if __name__ == "__main__":
@@ -26,11 +27,13 @@ if __name__ == "__main__":
 
 from tests.defects import ROOMS
 from tests.defects.defect import Defect
+from tests.support.forked import TIMED_OUT, run_pytest
 
 QUICK, LONG = "not long and not slow", "long and not slow"
 TIMEOUT = 900  # seconds; tests that do not end have noticed something
 LEFT_OUT = (".git", ".venv", ".cache", ".*_cache", "__pycache__", "runs", "site")
 NOBODY = "NOBODY"
+CANNOT = "CANNOT BE PLANTED"
 
 
 class CannotPlant(Exception):
@@ -79,35 +82,32 @@ def planted(defect: Defect, root: pathlib.Path) -> Iterator[None]:
 def run_tests(root: pathlib.Path, tests: Sequence[str], markers: str) -> Noticed:
     """Runs the tests in the copy at `root` until one fails."""
     start = time.monotonic()
-    # Two versions of a module of one size and one second would share a compiled file.
-    variables = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "300"}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", markers, *tests]
-    try:
-        done = subprocess.run(
-            command, cwd=root, env=variables, capture_output=True, text=True,
-            timeout=TIMEOUT, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return Noticed(f"tests that did not end in {TIMEOUT} s", TIMEOUT)
+    arguments = ["-x", "-q", "-m", markers, *tests]
+    code, output = run_pytest(root, arguments, TIMEOUT)
     seconds = time.monotonic() - start
-    failures = re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.M)
+    if code == TIMED_OUT:
+        return Noticed(f"tests that did not end in {TIMEOUT} s", seconds)
+    failures = re.findall(r"^(?:FAILED|ERROR) (\S+)", output, re.M)
     if failures:
         return Noticed(failures[0], seconds)
     # 5: no test has these markers.
-    if done.returncode not in (0, 5):
-        raise RuntimeError(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+    if code not in (0, 5):
+        raise RuntimeError(f"pytest {' '.join(arguments)} ended with {code}:\n{output}")
     return Noticed(NOBODY, seconds)
 
 
 def notice(defect: Defect, root: pathlib.Path, *, long: bool) -> Noticed:
     """Which test of the defect's notices it."""
     seconds = 0.0
-    with planted(defect, root):
-        for markers in (QUICK, LONG) if long else (QUICK,):
-            noticed = run_tests(root, defect.tests, markers)
-            seconds += noticed.seconds
-            if noticed.by != NOBODY:
-                break
+    try:
+        with planted(defect, root):
+            for markers in (QUICK, LONG) if long else (QUICK,):
+                noticed = run_tests(root, defect.tests, markers)
+                seconds += noticed.seconds
+                if noticed.by != NOBODY:
+                    break
+    except CannotPlant as error:
+        return Noticed(f"{CANNOT}: {error}", 0.0)
     return Noticed(noticed.by, seconds)
 
 
@@ -134,6 +134,45 @@ def check_untouched(root: pathlib.Path, defects: Sequence[Defect], long: bool) -
     print(f"without any defect, all tests of {len(tests)} files pass", flush=True)
 
 
+@contextlib.contextmanager
+def copies(count: int) -> Iterator[queue.Queue[pathlib.Path]]:
+    """Copies of the checkout, for those who take one and put it back."""
+    free: queue.Queue[pathlib.Path] = queue.Queue()
+    with tempfile.TemporaryDirectory(prefix="planted") as folder:
+        for number in range(count):
+            copy = pathlib.Path(folder) / str(number)
+            shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
+            free.put(copy)
+        yield free
+
+
+def print_table(
+    rooms: Mapping[str, Sequence[Defect]], *, long: bool, jobs: int, trust: bool
+) -> int:
+    """Prints a line for each defect; returns how many are noticed."""
+    defects = [(room, defect) for room, members in rooms.items() for defect in members]
+    noticed_by_a_test = 0
+    with copies(jobs) as free, ThreadPoolExecutor(jobs) as pool:
+        if not trust:
+            copy = free.get()
+            check_untouched(copy, [defect for _, defect in defects], long)
+            free.put(copy)
+
+        def in_a_copy(defect: Defect) -> Noticed:
+            copy = free.get()
+            try:
+                return notice(defect, copy, long=long)
+            finally:
+                free.put(copy)
+
+        results = pool.map(in_a_copy, [defect for _, defect in defects])
+        for (room, defect), noticed in zip(defects, results, strict=True):
+            row = (room, defect.says, noticed.by, f"{noticed.seconds:.0f} s")
+            print(f"| {' | '.join(row)} |", flush=True)
+            noticed_by_a_test += not noticed.by.startswith((NOBODY, CANNOT))
+    return noticed_by_a_test
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table; the exit code is 1 if a defect is noticed by nobody."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
@@ -142,6 +181,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--long", action="store_true", help="run long tests as well")
     parser.add_argument(
         "--trust", action="store_true", help="do not test the copy without a defect"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count(), help="tests that run side by side"
     )
     given = parser.parse_args(argv)
     rooms = chosen(given.only)
@@ -153,26 +195,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 print(f"{room:12} {path}: {defect.says}")
         print(f"{len(defects)} defects")
         return 0
-    failed = 0
-    with tempfile.TemporaryDirectory(prefix="planted") as folder:
-        root = pathlib.Path(folder) / "copy"
-        shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(*LEFT_OUT))
-        if not given.trust:
-            check_untouched(root, defects, given.long)
-        for room, members in rooms.items():
-            for defect in members:
-                try:
-                    noticed = notice(defect, root, long=given.long)
-                except CannotPlant as error:
-                    noticed = Noticed(f"CANNOT BE PLANTED: {error}", 0.0)
-                    failed += 1
-                failed += noticed.by == NOBODY
-                print(
-                    f"| {room} | {defect.says} | {noticed.by} | {noticed.seconds:.0f} s |",
-                    flush=True,
-                )
-    print(f"{len(defects) - failed} of {len(defects)} defects are noticed")
-    return 1 if failed else 0
+    noticed = print_table(rooms, long=given.long, jobs=given.jobs, trust=given.trust)
+    print(f"{noticed} of {len(defects)} defects are noticed")
+    return 0 if noticed == len(defects) else 1
 
 
 if __name__ == "__main__":
