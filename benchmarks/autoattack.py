@@ -6,7 +6,7 @@
 The network and the images are those that the reference was timed on: a small CNN,
 adversarially trained on Fashion-MNIST, and the first 500 test images. Its seconds were
 measured on one core of another machine of this kind: compare with care. Compilation
-is told apart from running.
+and running are timed apart.
 """
 
 import argparse
@@ -85,7 +85,7 @@ def main() -> None:
     print(
         f"\n{norm}, epsilon {epsilon:g}, {count} images: {total:.1f} s, "
         f"{running:.1f} s without compiling; the reference {theirs:.1f} s for 500. "
-        f"Same verdict on {100 * same:.1f} % of the images."
+        f"The same result on {100 * same:.1f} % of the images."
     )
 
 

@@ -4,7 +4,7 @@
     python benchmarks/autoattack_torch.py --norm linf
 
 It runs on one core, like that benchmark, the same network on the same 500 images, and
-tells on how many of them its verdicts are the stored ones.
+prints on how many of them the result is the stored one.
 """
 
 import argparse

@@ -50,7 +50,7 @@ TRIED = [
 
 
 def tuning_cells() -> list[Cell]:
-    """Three epochs each, judged on 5,000 training images that are held out."""
+    """Three epochs each, evaluated on 5,000 training images that are held out."""
     cells = []
     for loss, rate, warmup, alpha, gamma in TRIED:
         numbers = {
@@ -60,10 +60,10 @@ def tuning_cells() -> list[Cell]:
         }
         own = {"ikl": {"alpha": alpha}, "gkl": {"alpha": alpha, "gamma": gamma}}
         numbers |= {f"loss.{name}": value for name, value in own.get(loss, {}).items()}
-        shown = ",".join(f"{k.split('.')[-1]}={v}" for k, v in numbers.items())
+        setting = ",".join(f"{k.split('.')[-1]}={v}" for k, v in numbers.items())
         cells.append(
             Cell(
-                f"tune_{loss},{shown}",
+                f"tune_{loss},{setting}",
                 f"{CONFIG}:loss={loss},strength={MIDDLE[loss]},validation",
                 tuple(f"--config.{name}={value}" for name, value in numbers.items()),
             )

@@ -62,18 +62,18 @@ def accuracies(result: dict) -> list[float]:
     """Natural and robust ones of a run, in percent, in the order of `COLUMNS`."""
     robust = (
         accuracy
-        for verdict in result["evaluations"]
-        for accuracy in verdict["robust_accuracy"].values()
+        for evaluation in result["evaluations"]
+        for accuracy in evaluation["robust_accuracy"].values()
     )
     return [100 * accuracy for accuracy in (result["natural_accuracy"], *robust)]
 
 
-def shown(values: np.ndarray, differences: np.ndarray | None) -> str:
-    """Mean and deviation, and those of what parts it from the first row's."""
-    told = f"{values.mean():.2f} ± {values.std(ddof=1):.2f}"
+def summary(values: np.ndarray, differences: np.ndarray | None) -> str:
+    """Mean and deviation of the values; in brackets those of their differences."""
+    text = f"{values.mean():.2f} ± {values.std(ddof=1):.2f}"
     if differences is None:
-        return told
-    return f"{told} ({differences.mean():+.2f} ± {differences.std(ddof=1):.2f})"
+        return text
+    return f"{text} ({differences.mean():+.2f} ± {differences.std(ddof=1):.2f})"
 
 
 def main() -> None:
@@ -96,8 +96,8 @@ def main() -> None:
     ikl = columns["IKL"]
     for form, values in columns.items():
         differences = values - ikl if form != "IKL" else [None] * len(values)
-        told = [shown(*pair) for pair in zip(values, differences, strict=True)]
-        print(f"| {form} | {' | '.join(told)} |")
+        entries = [summary(*pair) for pair in zip(values, differences, strict=True)]
+        print(f"| {form} | {' | '.join(entries)} |")
 
 
 if __name__ == "__main__":

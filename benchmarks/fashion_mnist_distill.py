@@ -50,7 +50,7 @@ def settings(strengths: dict[str, tuple]) -> list[dict[str, float]]:
     ]
 
 
-def shown(setting: dict[str, float]) -> str:
+def setting_name(setting: dict[str, float]) -> str:
     return ",".join(f"{name.split('.')[-1]}={value}" for name, value in setting.items())
 
 
@@ -69,7 +69,7 @@ def cell(
         fields["teacher.cache"] = runs / f"{data}_teacher_logits"
     plain = method.replace(" ", "_").replace(",", "")
     return Cell(
-        f"{data}_{plain},{shown(setting)},{part}{seed}",
+        f"{data}_{plain},{setting_name(setting)},{part}{seed}",
         f"{CONFIG}:{DATA[data]}{options}" + (",validation" if part == "tune" else ""),
         tuple(f"--config.{name}={value}" for name, value in fields.items()),
     )
@@ -78,7 +78,9 @@ def cell(
 def tuned(data: str, runs: pathlib.Path, jobs: int) -> dict[str, dict[str, float]]:
     """Prints what every setting reaches on held-out images; each method's best one."""
     cells = {
-        (method, shown(setting)): cell(data, method, setting, TUNING_SEED, "tune", runs)
+        (method, setting_name(setting)): cell(
+            data, method, setting, TUNING_SEED, "tune", runs
+        )
         for method, (_, strengths) in METHODS.items()
         for setting in settings(strengths)
     }
@@ -88,9 +90,9 @@ def tuned(data: str, runs: pathlib.Path, jobs: int) -> dict[str, dict[str, float
     for method, (_, strengths) in METHODS.items():
         scores = []
         for setting in settings(strengths):
-            result = results[cells[method, shown(setting)].name]
+            result = results[cells[method, setting_name(setting)].name]
             scores.append(result["natural_accuracy"])
-            print(f"| {method} | {shown(setting)} | {100 * scores[-1]:.2f} |")
+            print(f"| {method} | {setting_name(setting)} | {100 * scores[-1]:.2f} |")
         best[method] = settings(strengths)[int(np.argmax(scores))]
     return best
 
@@ -113,7 +115,7 @@ def compared(
     for method in METHODS:
         rows = [results[cells[method, seed].name] for seed in SEEDS]
         numbers = " | ".join(_accuracies(rows, groups))
-        print(f"| {method} | {shown(best[method])} | {numbers} |")
+        print(f"| {method} | {setting_name(best[method])} | {numbers} |")
 
 
 def _accuracies(results: list[dict], groups: list[str]) -> list[str]:

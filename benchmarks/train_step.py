@@ -253,10 +253,10 @@ def print_table(forms: list[Form], timings: dict[str, Timing], best: float) -> N
     for form in forms:
         first_loss, milliseconds = timings[form.name]
         seconds = form.compile_seconds
-        shown = "–" if seconds is None else f"{seconds:.1f}"
+        compiling = "–" if seconds is None else f"{seconds:.1f}"
         print(
-            f"| {form.name} | {shown} | {milliseconds:.0f} | {milliseconds / best:.2f} "
-            f"| {first_loss:.4f} |"
+            f"| {form.name} | {compiling} | {milliseconds:.0f} "
+            f"| {milliseconds / best:.2f} | {first_loss:.4f} |"
         )
 
 
