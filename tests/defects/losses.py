@@ -140,8 +140,15 @@ DEFECTS = [
     Defect(
         "weight perturbation moves biases as well",
         AWP,
-        "if leaf.ndim < 2:",
-        "if leaf.ndim < 1:",
+        "default=len(axes) >= 2)",
+        "default=len(axes) >= 1)",
+        OF_AWP,
+    ),
+    Defect(
+        "weight perturbation takes one norm for all stacked layers",
+        AWP,
+        "axes = tuple(axis for axis in range(leaf.ndim) if axis not in layers)",
+        "axes = tuple(range(leaf.ndim))",
         OF_AWP,
     ),
     Defect(

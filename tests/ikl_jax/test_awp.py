@@ -69,3 +69,83 @@ def test_bad_input():
         awp.perturb(PARAMS, other, 0.1)
     with pytest.raises(ValueError, match="dense"):
         awp.perturb(PARAMS, {"conv": GRADS["conv"]}, 0.1)
+
+
+STACK = {
+    "blocks": {
+        "kernel": jax.random.normal(KEYS[3], (3, 4, 4))
+        * 10.0 ** jnp.arange(3)[:, None, None],
+        "bias": jnp.ones((3, 4)),
+    },
+    "head": {"kernel": jnp.ones((4, 2)), "bias": jnp.ones(2)},
+}
+STACK_GRADS = jax.tree.map(lambda p: jnp.sin(5 * p), STACK)
+
+
+def layer(tree, i, axis=0):
+    return {name: jnp.take(leaf, i, axis) for name, leaf in tree["blocks"].items()}
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_stacked_layers_move_like_layers_by_themselves(axis):
+    place = lambda leaf: jnp.moveaxis(leaf, 0, axis)
+    params, grads = (
+        tree | {"blocks": jax.tree.map(place, tree["blocks"])}
+        for tree in (STACK, STACK_GRADS)
+    )
+    moved = awp.perturb(
+        params, grads, 0.01, stacked_axes={"blocks": axis, "head": None}
+    )
+    alone = awp.perturb(STACK["head"], STACK_GRADS["head"], 0.01)
+    np.testing.assert_array_equal(moved["head"]["kernel"], alone["kernel"])
+    for i in range(3):
+        alone = awp.perturb(layer(STACK, i), layer(STACK_GRADS, i), 0.01)
+        for name, leaf in layer(moved, i, axis).items():
+            np.testing.assert_allclose(leaf, alone[name], rtol=1e-6)
+
+
+def test_layers_may_be_stacked_along_several_axes_and_one_value_serves_all():
+    twice = lambda tree: jax.tree.map(lambda leaf: jnp.stack([leaf, 3 * leaf]), tree)
+    blocks, grads = STACK["blocks"], STACK_GRADS["blocks"]
+    moved = awp.perturb(twice(blocks), twice(grads), 0.01, stacked_axes=(0, 1))
+    once = awp.perturb(blocks, grads, 0.01, stacked_axes=0)
+    for name, leaf in twice(once).items():
+        np.testing.assert_allclose(moved[name], leaf, rtol=1e-6)
+
+
+def test_a_mask_decides_which_leaves_move():
+    masks = (
+        {"blocks": False, "head": {"kernel": False, "bias": True}},
+        lambda params: {"blocks": False, "head": {"kernel": False, "bias": True}},
+    )
+    for mask in masks:
+        moved = awp.perturb(STACK, STACK_GRADS, 0.1, mask=mask)
+        still = jax.tree.map(lambda a, b: bool((a == b).all()), moved, STACK)
+        assert still == {
+            "blocks": {"kernel": True, "bias": True},
+            "head": {"kernel": True, "bias": False},
+        }
+
+
+def test_a_leaf_of_zeros_stays_and_has_derivatives():
+    def total(gamma, leaf):
+        moved = awp.perturb({"a": leaf}, {"a": jnp.ones((2, 2))}, gamma)
+        return jnp.sum(moved["a"])
+
+    by_gamma, by_leaf = jax.grad(total, argnums=(0, 1))(0.1, jnp.zeros((2, 2)))
+    assert by_gamma == 0.0
+    np.testing.assert_array_equal(by_leaf, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        (dict(stacked_axes=2), ValueError, r"got 2 for params blocks/bias .*\(3, 4\)"),
+        (dict(stacked_axes={"blocks": 0}), ValueError, "must be a prefix of params"),
+        (dict(stacked_axes=0.5), TypeError, "stacked_axes must be integers, got 0.5"),
+        (dict(mask=1), TypeError, "mask must be of booleans, got 1 for blocks/bias"),
+    ],
+)
+def test_bad_axes_and_masks(options, error, message):
+    with pytest.raises(error, match=message):
+        awp.perturb(STACK, STACK_GRADS, 0.1, **options)
