@@ -8,9 +8,11 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
+from absl import flags
 from rich.console import Console
 from rich.table import Table
 
+from train import cli
 from train.base import files
 from train.base.errors import UserError
 from train.evaluation import records
@@ -21,20 +23,25 @@ MOST_COLUMNS = 1000  # characters of a line that goes to no terminal
 
 def main(argv: Sequence[str] | None = None) -> int:
     folders = list(sys.argv[1:] if argv is None else argv)
-    if not folders:
-        print("error: name one or more folders of runs", file=sys.stderr)
-        return 2
+    return cli.run(
+        ["compare", *folders], define=_define, call=_compare, positional="runs"
+    )
+
+
+def _define(values: flags.FlagValues, argv: list[str]) -> None:
+    flags.DEFINE_multi_string(
+        "runs", None, "The folders of the runs; without the flag too.",
+        flag_values=values,
+    )  # fmt: skip
+
+
+def _compare(values: flags.FlagValues) -> None:
     results, found = {}, {}
-    try:
-        for folder in folders:
-            path = pathlib.Path(folder)
-            found[folder] = list(records.read(path).values())
-            results[folder] = _result(path, optional=bool(found[folder]))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    for folder in values.runs:
+        path = pathlib.Path(folder)
+        found[folder] = list(records.read(path).values())
+        results[folder] = _result(path, optional=bool(found[folder]))
     _print(tables.table(results, found))
-    return 0
 
 
 def _print(table: Table) -> None:

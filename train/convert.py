@@ -20,7 +20,11 @@ from train.base.errors import UserError, explained
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    values = flags.FlagValues()
+    required = ("weights", "model", "output")
+    return cli.run(argv, define=_define, required=required, call=_convert)
+
+
+def _define(values: flags.FlagValues, argv: list[str]) -> None:
     for name, text in (
         ("weights", "The .safetensors, .pth or .pt file."),
         ("model", "A name that `python -m ikl_jax.models` lists."),
@@ -36,8 +40,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         "class_names", None, "A file with one name a line, in the order of logits.",
         flag_values=values,
     )  # fmt: skip
-    required = ("weights", "model", "output")
-    return cli.run(values, argv, required=required, call=lambda: _convert(values))
 
 
 def _convert(values: flags.FlagValues) -> None:

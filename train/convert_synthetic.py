@@ -37,7 +37,11 @@ RECORD_OVERHEAD = 90
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    values = flags.FlagValues()
+    required = ("parts", "output")
+    return cli.run(argv, define=_define, required=required, call=_convert)
+
+
+def _define(values: flags.FlagValues, argv: list[str]) -> None:
     for name, text in (
         ("parts", "The .npz files: patterns or names, separated by commas."),
         ("output", "The folder to write, or to continue after a kill."),
@@ -50,8 +54,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         "examples_per_shard", 200_000, "Images of a shard, which a kill may lose.",
         flag_values=values,
     )  # fmt: skip
-    required = ("parts", "output")
-    return cli.run(values, argv, required=required, call=lambda: _convert(values))
 
 
 def _convert(values: flags.FlagValues) -> None:

@@ -64,8 +64,10 @@ LISTED = ("stages", "notes", "worst_classes", "most_confused")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    argv = list(sys.argv if argv is None else argv)
-    values = flags.FlagValues()
+    return cli.run(argv, define=_define, call=_evaluate)
+
+
+def _define(values: flags.FlagValues, argv: list[str]) -> None:
     for define, name, text in FLAGS:
         define(name, None, text, flag_values=values)
     flags.DEFINE_bool(
@@ -84,7 +86,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         ["weights", "workdir"], _names_something,
         "--workdir is required, or --weights=FILE", flag_values=values,
     )  # fmt: skip
-    return cli.run(values, argv, required=(), call=lambda: _evaluate(values))
 
 
 def _names_something(given: dict[str, str | None]) -> bool:

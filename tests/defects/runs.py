@@ -149,14 +149,14 @@ DEFECTS = [
     ),
     Defect(
         "a failure of the user's ends with the exit code of success",
-        "train/cli.py",
+        "train/cli",
         "FAILED = 1",
         "FAILED = 0",
         BAD_RUNS,
     ),
     Defect(
         "an error's text keeps its line breaks",
-        "train/cli.py",
+        "train/cli",
         "{' '.join(str(error).split())}",
         "{error}",
         (*BAD_RUNS, "tests/train/doors/test_evaluate.py"),

@@ -1,0 +1,15 @@
+"""The command line: flags, then one call. A user's error is printed as a sentence."""
+
+from train.cli.command import FAILED, INTERRUPTED, REQUEUE, USAGE, run
+from train.cli.config_flag import define_config
+from train.cli.train import main
+
+__all__ = [
+    "FAILED",
+    "INTERRUPTED",
+    "REQUEUE",
+    "USAGE",
+    "define_config",
+    "main",
+    "run",
+]

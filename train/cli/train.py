@@ -1,0 +1,115 @@
+"""`python -m train`: trains a config in a workdir."""
+
+import pathlib
+from collections.abc import Sequence
+
+from absl import flags
+from rich.console import Console
+
+from train.base.errors import UserError
+from train.cli import command
+from train.cli.config_flag import define_config
+
+PROCESS_FLAGS = ("distributed", "coordinator", "num_processes", "process_id")
+PLAN_FLAGS = ("platform", "tflops", "memory")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`python -m train`: trains a config in a workdir. Returns the exit code."""
+    return command.run(argv, define=_define, required=("config",), call=_call)
+
+
+def _define(values: flags.FlagValues, argv: list[str]) -> None:
+    define_config(values, argv, None, "A file of configs/, with :OPTIONS after it.")
+    flags.DEFINE_string(
+        "workdir",
+        None,
+        "The run's folder. The same command again resumes the run.",
+        flag_values=values,
+    )
+    _define_processes(values)
+    _define_plan(values)
+
+
+def _call(values: flags.FlagValues) -> None:
+    _check_flags(values)
+    (_plan if values.plan else _train)(values)
+
+
+def _plan(values: flags.FlagValues) -> None:
+    from train.training import plan
+
+    plan.main(
+        values.config, platform=values.platform, tflops=values.tflops,
+        memory=values.memory,
+    )  # fmt: skip
+
+
+def _train(values: flags.FlagValues) -> None:
+    from train.devices import processes  # JAX is not loaded for a mistyped flag
+    from train.training import loop
+
+    processes.start(
+        distributed=values.distributed,
+        coordinator=values.coordinator,
+        num_processes=values.num_processes,
+        process_id=values.process_id,
+        heartbeat_timeout=values.heartbeat_timeout,
+        start_timeout=values.start_timeout,
+    )
+    console = Console(quiet=not processes.is_main())
+    loop.train(values.config, pathlib.Path(values.workdir), console)
+
+
+def _check_flags(values: flags.FlagValues) -> None:
+    """Raises `UserError` for a flag that would have no effect."""
+    others, what = (
+        (PROCESS_FLAGS, "a run: --plan is for the devices of one process")
+        if values.plan
+        else (PLAN_FLAGS, "--plan")
+    )
+    for name in others:
+        if values[name].present:
+            raise UserError(f"--{name} is for {what}")
+
+
+def _define_processes(values: flags.FlagValues) -> None:
+    """Flags for a run of several processes; see docs/pods.md."""
+    flags.DEFINE_bool(
+        "distributed", False, "Join the other processes of this TPU pod, SLURM or "
+        "Kubernetes job.", flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_string(
+        "coordinator", None, "HOST:PORT of process 0, where no cluster provides it.",
+        flag_values=values,
+    )  # fmt: skip
+    for name, default, text in (
+        ("num_processes", None, "Number of processes, with --coordinator."),
+        ("process_id", None, "Number of this process, from 0, with --coordinator."),
+        ("heartbeat_timeout", 100, "Seconds until a silent process counts as dead."),
+        ("start_timeout", 300, "Seconds to wait for the other processes."),
+    ):
+        flags.DEFINE_integer(name, default, text, flag_values=values)
+
+
+def _define_plan(values: flags.FlagValues) -> None:
+    """Flags for what a run costs."""
+    flags.DEFINE_bool(
+        "plan", False, "Compile the step and print what the run costs; do not train.",
+        flag_values=values,
+    )  # fmt: skip
+    flags.register_multi_flags_validator(
+        ["plan", "workdir"],
+        lambda given: given["plan"] or given["workdir"] is not None,
+        "--workdir is required",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "platform", None, "Platform to compile the plan for: cpu, gpu or tpu. Default: "
+        "the one that JAX uses here.", flag_values=values,
+    )  # fmt: skip
+    for name, text in (
+        ("tflops", "For --plan: 10^12 operations a second of a device, sustained."),
+        ("memory", "For --plan: GiB of a device. Default: what the device says."),
+    ):
+        flags.DEFINE_float(name, None, text, flag_values=values)
