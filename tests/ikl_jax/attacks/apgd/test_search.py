@@ -154,6 +154,23 @@ def test_noise_is_averaged_and_an_examples_own():
     assert spread[60] < 0.4
 
 
+def test_both_of_two_samples_must_be_misclassified():
+    """Each sample is wrong half of the time, so both are a quarter of the time."""
+
+    def moody(x, key):
+        wrong = jax.random.uniform(key) < 0.5
+        return jnp.where(wrong, 1.0, -1.0) * jnp.array([[0.0, 1.0]]) + 0 * x
+
+    x, zeros = jnp.full((256, 2), 0.5), jnp.zeros(256, int)
+    attack = Apgd(
+        Classifier.randomised(moody, x), 0.1, "linf", CROSS_ENTROPY, steps=0,
+        eot_samples=2,
+    )  # fmt: skip
+    broken = attack(x, zeros, zeros, keys_of(256)).broken
+    # Half of them, if one is enough or if both samples have the same noise.
+    assert 0.15 < broken.mean() < 0.35
+
+
 @pytest.mark.slow
 def test_most_samples_must_be_misclassified():
     """With a network that is wrong three times out of ten, whatever the input."""
