@@ -4,16 +4,14 @@ Beside the result of each run it shows what `train.evaluate` has found since. Ot
 weights than those of the result have rows of their own.
 """
 
-import pathlib
 import sys
 from collections.abc import Sequence
 
 from absl import flags
-from rich.console import Console
 from rich.table import Table
 
 from train import cli
-from train.base import files
+from train.base import files, terminal
 from train.base.errors import UserError
 from train.evaluation import records
 from train.reports import tables
@@ -38,7 +36,7 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
 def _compare(values: flags.FlagValues) -> None:
     results, found = {}, {}
     for folder in values.runs:
-        path = pathlib.Path(folder)
+        path = files.named(folder, "a folder of a run")
         found[folder] = list(records.read(path).values())
         results[folder] = _result(path, optional=bool(found[folder]))
     _print(tables.table(results, found))
@@ -46,15 +44,15 @@ def _compare(values: flags.FlagValues) -> None:
 
 def _print(table: Table) -> None:
     """Prints a table, as wide as it is where no terminal limits it."""
-    console = Console()
+    console = terminal.console()
     if not console.is_terminal:
         wide = console.options.update(width=MOST_COLUMNS)
         needed = console.measure(table, options=wide).maximum
-        console = Console(width=max(needed, console.width))
+        console = terminal.console(width=max(needed, console.width))
     console.print(table)
 
 
-def _result(folder: pathlib.Path, *, optional: bool) -> dict | None:
+def _result(folder: files.Path, *, optional: bool) -> dict | None:
     """The result of a run; None: there is none, which is `optional`."""
     path = folder / "result.json"
     if path.exists():

@@ -9,13 +9,13 @@ network that was trained on normalised images needs the same normalisation here:
 student on data with another order is then refused.
 """
 
-import pathlib
 import sys
 from collections.abc import Sequence
 
 from absl import flags
 
 from train import cli
+from train.base import files, terminal
 from train.base.errors import UserError, explained
 
 
@@ -49,7 +49,7 @@ def _convert(values: flags.FlagValues) -> None:
     from ikl_jax import models
     from train.networks import converted, torch_files
 
-    output = pathlib.Path(values.output)
+    output = files.named(values.output, "--output")
     if output.suffix != ".npz" or not output.parent.is_dir():
         raise UserError(
             f"--output must be a .npz file in an existing folder, got {output}"
@@ -57,7 +57,8 @@ def _convert(values: flags.FlagValues) -> None:
     normalize = _normalize(values.mean, values.std)
     with explained():  # before a large file is read
         models.create(values.model)
-    state_dict = torch_files.read(pathlib.Path(values.weights))
+    with files.local_copy(files.named(values.weights, "--weights")) as weights:
+        state_dict = torch_files.read(weights)
     with explained():
         variables = models.from_torch(values.model, state_dict)
     num_classes = len(variables["params"]["classifier"]["bias"])
@@ -69,7 +70,8 @@ def _convert(values: flags.FlagValues) -> None:
     converted.write(output, result)
     count = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
     print(
-        f"{output}: {values.model} with {num_classes} classes and {count:,} parameters"
+        f"{terminal.shown(output)}: {values.model} with {num_classes} classes and "
+        f"{count:,} parameters"
     )
 
 
@@ -92,7 +94,8 @@ def _class_names(file: str | None, num_classes: int) -> tuple[str, ...] | None:
     if file is None:
         return None
     try:
-        lines = pathlib.Path(file).read_text().splitlines()
+        path = files.named(file, "--class_names")
+        lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--class_names cannot be read: {error}") from error
     names = tuple(filter(None, map(str.strip, lines)))

@@ -22,7 +22,7 @@ from absl import flags
 from rich.console import Console
 
 from train import cli
-from train.base import files
+from train.base import files, terminal
 from train.base.errors import UserError
 from train.base.progress import ProgressPrinter
 from train.data.formats import npz_parts
@@ -60,8 +60,8 @@ def _convert(values: flags.FlagValues) -> None:
     for name in ("num_classes", "examples_per_shard"):
         if (given := getattr(values, name)) < 1:
             raise UserError(f"--{name} must be > 0, got {given}")
-    console = Console(soft_wrap=True, highlight=False)
-    folder = pathlib.Path(values.output).expanduser()
+    console = terminal.console(soft_wrap=True, highlight=False)
+    folder = files.local(values.output, "--output")
     paths = _paths(values.parts)
     console.print(f"checking the labels of {len(paths)} parts")
     parts = [npz_parts.inspect(path, values.num_classes) for path in paths]

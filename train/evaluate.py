@@ -9,7 +9,6 @@ AutoAttack, which goes on where it was stopped, and draws `autoattack.png`. Weig
 """
 
 import pathlib
-import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -21,8 +20,9 @@ from rich.console import Console
 from ikl_jax import checks
 from ikl_jax.attacks.common import geometry
 from train import cli
-from train.base import files
+from train.base import files, terminal
 from train.base.errors import UserError, explained
+from train.base.files import Path
 from train.evaluation import records, target
 from train.evaluation.judgement import Judgement, Options, check_options
 from train.evaluation.kinds import KINDS
@@ -102,7 +102,7 @@ def _evaluate(values: flags.FlagValues) -> None:
     )
     _check(options.given(), options.num_examples)
     check_options(values.attack, options, KINDS)
-    evaluated, console = _target(values), Console()
+    evaluated, console = _target(values), terminal.console()
     records.read(evaluated.workdir)  # so that a damaged file is refused at once
     found: dict[str, Any] = {}
     for judgement in KINDS[values.attack].judge(evaluated, options, console):
@@ -117,13 +117,15 @@ def _evaluate(values: flags.FlagValues) -> None:
     _print_record(found)
 
 
-def _draw(workdir: pathlib.Path, judgement: Judgement, console: Console) -> None:
+def _draw(workdir: Path, judgement: Judgement, console: Console) -> None:
     """Draws the picture beside the per-example file; `autoattack.png` is the newest."""
     path = (workdir / judgement.per_example_file).with_suffix(".png")
     newest = workdir / "autoattack.png"
     pictures.save_robustness(path, judgement.record, judgement.per_example)
-    with files.written(newest):
-        shutil.copyfile(path, newest)
+    with files.reading(path):
+        drawn = path.read_bytes()
+    with files.whole(newest) as file:
+        file.write(drawn)
     console.print(f"picture: {newest}", highlight=False)
 
 
@@ -133,11 +135,11 @@ def _print_record(record: dict[str, Any]) -> None:
         if field == "curve" or value == {}:
             continue
         if field not in LISTED or not value:
-            print(f"{field}: {_text(value)}")
+            print(terminal.shown(f"{field}: {_text(value)}"))
             continue
         print(f"{field}:")
         for entry in value:
-            print(f"  {_text(entry)}")
+            print(terminal.shown(f"  {_text(entry)}"))
 
 
 def _text(value: Any) -> str:
@@ -152,8 +154,10 @@ def _target(values: flags.FlagValues) -> target.Target:
             if values[name].present:
                 raise UserError(f"--{name} is for --weights=FILE, not for a run")
         changed = config_flags.get_override_values(values["config"])
-        return target.of_run(pathlib.Path(values.workdir), values.weights, changed)
-    path, config = pathlib.Path(values.weights), values.config
+        return target.of_run(
+            files.of_run(values.workdir, "--workdir"), values.weights, changed
+        )
+    path, config = files.named(values.weights, "--weights"), values.config
     if path.suffix != ".npz":
         raise UserError(
             f"--weights must be {', '.join(WEIGHTS)} or an .npz file of train.convert, "
@@ -163,7 +167,7 @@ def _target(values: flags.FlagValues) -> target.Target:
     if values.model not in (None, model):
         raise UserError(f"--model={values.model}, but {path} holds weights of {model}")
     config.data.source = values.source or config.data.source
-    workdir = pathlib.Path(values.workdir or path.with_suffix(""))
+    workdir = files.named(values.workdir or str(path.with_suffix("")), "--workdir")
     with files.written(workdir):
         workdir.mkdir(parents=True, exist_ok=True)
     return target.of_file(path, config, workdir)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
+from train.base import terminal
 from train.base.errors import UserError
 
 USAGE = 2
@@ -112,5 +113,5 @@ def _innermost(error: object) -> object:
 
 
 def _complain(error: object, code: int) -> int:
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    print(f"error: {terminal.shown(' '.join(str(error).split()))}", file=sys.stderr)
     return code

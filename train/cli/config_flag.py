@@ -1,5 +1,6 @@
 """The flag `--config`: loads a config file, whose fields further flags override."""
 
+import os
 import re
 import traceback
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ class _ConfigParser(flags.ArgumentParser):
 
     def parse(self, argument: str) -> Any:
         try:
-            config = self._parser.parse(argument)
+            config = self._parser.parse(os.path.expanduser(argument))
             hasattr(config, "name")  # raises a deferred error now
             if config is None:
                 raise ValueError("its get_config returns nothing")

@@ -1,11 +1,10 @@
 """`python -m train`: trains a config in a workdir."""
 
-import pathlib
 from collections.abc import Sequence
 
 from absl import flags
-from rich.console import Console
 
+from train.base import files, terminal
 from train.base.errors import UserError
 from train.cli import command
 from train.cli.config_flag import define_config
@@ -49,6 +48,7 @@ def _train(values: flags.FlagValues) -> None:
     from train.devices import processes  # JAX is not loaded for a mistyped flag
     from train.training import loop
 
+    workdir = files.of_run(values.workdir, "--workdir")
     processes.start(
         distributed=values.distributed,
         coordinator=values.coordinator,
@@ -57,8 +57,8 @@ def _train(values: flags.FlagValues) -> None:
         heartbeat_timeout=values.heartbeat_timeout,
         start_timeout=values.start_timeout,
     )
-    console = Console(quiet=not processes.is_main())
-    loop.train(values.config, pathlib.Path(values.workdir), console)
+    console = terminal.console(quiet=not processes.is_main())
+    loop.train(values.config, workdir, console)
 
 
 def _check_flags(values: flags.FlagValues) -> None:

@@ -1,9 +1,10 @@
 """A record of the training images that could not be decoded and were replaced."""
 
-import sys
 import threading
 
 import numpy as np
+
+from train.base import terminal
 
 
 class ReplacedImages:
@@ -20,10 +21,8 @@ class ReplacedImages:
             first = not self._mask[index]
             self._mask[index] = True
         if first:
-            print(
-                f"warning: {name} cannot be decoded and is replaced in training: "
-                f"{reason}",
-                file=sys.stderr,
+            terminal.warn(
+                f"{name} cannot be decoded and is replaced in training: {reason}"
             )
 
     def mask(self) -> np.ndarray:

@@ -7,7 +7,6 @@ the earlier one has, such as the distances of a picture, stays.
 
 import contextlib
 import fcntl
-import pathlib
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +22,7 @@ FILE, LOCK = "evaluation.json", ".evaluation.lock"
 Record = dict[str, Any]
 
 
-def read(workdir: pathlib.Path) -> dict[str, Record]:
+def read(workdir: files.Path) -> dict[str, Record]:
     """The records of a workdir by name, those of earlier versions too.
 
     Raises:
@@ -44,7 +43,7 @@ def read(workdir: pathlib.Path) -> dict[str, Record]:
     return records
 
 
-def add(workdir: pathlib.Path, judgement: Judgement) -> None:
+def add(workdir: files.Path, judgement: Judgement) -> None:
     """Writes the per-example file, then the record that names it.
 
     Several processes may add to one workdir at the same time.
@@ -64,7 +63,7 @@ def add(workdir: pathlib.Path, judgement: Judgement) -> None:
         files.write_whole(workdir / FILE, files.to_json(records))
 
 
-def per_example(workdir: pathlib.Path, record: Record) -> dict[str, np.ndarray]:
+def per_example(workdir: files.Path, record: Record) -> dict[str, np.ndarray]:
     """The arrays of a record's per-example file.
 
     Raises:
@@ -72,23 +71,25 @@ def per_example(workdir: pathlib.Path, record: Record) -> dict[str, np.ndarray]:
     """
     path = workdir / record["per_example"]
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with (
+            files.reading(path),
+            path.open("rb") as file,
+            np.load(file, allow_pickle=False) as arrays,
+        ):
             return dict(arrays)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
 
 
-def _write_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
-    temporary = files.unfinished(path)
+def _write_arrays(path: files.Path, arrays: dict[str, np.ndarray]) -> None:
     with files.written(path):
         path.parent.mkdir(exist_ok=True)
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        temporary.replace(path)
+    with files.whole(path) as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager
-def _locked(workdir: pathlib.Path) -> Iterator[None]:
+def _locked(workdir: files.Path) -> Iterator[None]:
     """Lets one process at a time read and replace the records."""
     path = workdir / LOCK
     with files.written(path):

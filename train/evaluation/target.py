@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import pathlib
-import sys
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -13,8 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
+from train.base import terminal
 from train.base.config import Config
 from train.base.errors import UserError, explained
+from train.base.files import Path
 from train.data import fingerprint, sources
 from train.data.splits import DataSet
 from train.devices import sharding
@@ -48,10 +48,10 @@ class Target:
     model: Model
     weights: Weights
     mesh: Mesh
-    workdir: pathlib.Path
+    workdir: Path
     name: str
     identity: dict[str, Any]
-    weights_file: pathlib.Path | None = None
+    weights_file: Path | None = None
 
     @property
     def sharding(self) -> NamedSharding:
@@ -93,9 +93,7 @@ class Target:
         }
 
 
-def of_run(
-    workdir: pathlib.Path, kind: str | None, changed: Mapping[str, Any]
-) -> Target:
+def of_run(workdir: Path, kind: str | None, changed: Mapping[str, Any]) -> Target:
     """The last, averaged or best weights of a run.
 
     Args:
@@ -131,7 +129,7 @@ def of_run(
     )  # fmt: skip
 
 
-def of_file(path: pathlib.Path, config: Config, workdir: pathlib.Path) -> Target:
+def of_file(path: Path, config: Config, workdir: Path) -> Target:
     """The weights of a file of `train.convert`, on the data that a config names.
 
     Raises:
@@ -176,18 +174,12 @@ def images(data: DataSet, limit: int | None) -> tuple[np.ndarray, np.ndarray]:
     return batch["image"].astype(np.float32) / 255, batch["label"]
 
 
-def _weights(
-    run: Run, workdir: pathlib.Path, kind: str | None
-) -> tuple[int, Weights, str]:
+def _weights(run: Run, workdir: Path, kind: str | None) -> tuple[int, Weights, str]:
     """The step, the weights and their kind."""
-
-    def report(message: str) -> None:
-        print(f"warning: {message}", file=sys.stderr)
-
     if kind == "best":
-        saved = runs.best_weights(run, workdir, report)
+        saved = runs.best_weights(run, workdir, terminal.warn)
         return saved.step, saved.tree, kind
-    state = runs.newest_state(run, workdir, report)
+    state = runs.newest_state(run, workdir, terminal.warn)
     if kind == "averaged" and state.averaged is None:
         raise UserError("--weights=averaged: this run keeps no averaged weights")
     kind = kind or ("last" if state.averaged is None else "averaged")

@@ -15,7 +15,6 @@ score alone is replaced, in one step. No checkpoint is ever deleted to be writte
 """
 
 import json
-import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -25,6 +24,8 @@ import orbax.checkpoint as ocp
 from ikl_jax.types import PyTree
 from train.base import files
 from train.base.errors import UserError
+from train.base.files import Path
+from train.base.files.paths import absolute, for_orbax
 from train.devices import processes
 from train.experiment import checksums, scores
 from train.experiment.scores import Score
@@ -61,13 +62,11 @@ class Checkpoints:
     may be saving. (Orbax's own option of that name warns at every use.)
     """
 
-    def __init__(
-        self, folder: pathlib.Path, *, keep: int, read_only: bool = False
-    ) -> None:
-        self._folder, self._read_only = folder.resolve(), read_only
+    def __init__(self, folder: Path, *, keep: int, read_only: bool = False) -> None:
+        self._folder, self._read_only = absolute(folder), read_only
         newest = ocp.checkpoint_managers.LatestN(None if read_only else keep)
         self._manager = _Manager(
-            self._folder,
+            for_orbax(self._folder),
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=ocp.checkpoint_managers.AnyPreservationPolicy(
                     [newest, scores.PreserveBest()]
@@ -250,7 +249,7 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0][:200] if lines else ''}"
 
 
-def _unused(path: pathlib.Path) -> pathlib.Path:
+def _unused(path: Path) -> Path:
     """`path` if nothing is there, else with the first number that makes it unused."""
     number, candidate = 1, path
     while candidate.exists():

@@ -1,7 +1,6 @@
 """A run: the data, the model, the recipe and the devices that a config names."""
 
 import dataclasses
-import pathlib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
@@ -14,6 +13,7 @@ from jax.sharding import Mesh
 from ikl_jax.types import PyTree
 from train.base.config import Config
 from train.base.errors import UserError
+from train.base.files import Path
 from train.data import mixture, pipeline, sources
 from train.data.augment import views
 from train.data.pipeline import Stream
@@ -160,7 +160,7 @@ def _check_batches(
         sharding.check_batch(name, size // parts, mesh)
 
 
-def reopen(workdir: pathlib.Path, changed: Mapping[str, Any] | None = None) -> Run:
+def reopen(workdir: Path, changed: Mapping[str, Any] | None = None) -> Run:
     """An earlier run, to be evaluated on the devices that there are now.
 
     Its mesh is the run's own if that fits the devices; else all devices lie along
@@ -189,7 +189,7 @@ def reopen(workdir: pathlib.Path, changed: Mapping[str, Any] | None = None) -> R
     return _without_streams(config)
 
 
-def newest_state(run: Run, workdir: pathlib.Path, report: Report) -> TrainState:
+def newest_state(run: Run, workdir: Path, report: Report) -> TrainState:
     """The state to continue from; raises `UserError` if nothing is saved."""
     saved = _restored(workdir, run, report, best=False)
     if saved is None:
@@ -197,7 +197,7 @@ def newest_state(run: Run, workdir: pathlib.Path, report: Report) -> TrainState:
     return saved.tree
 
 
-def best_weights(run: Run, workdir: pathlib.Path, report: Report) -> Saved:
+def best_weights(run: Run, workdir: Path, report: Report) -> Saved:
     """The weights with the best score of a run's checkpoints, and their step.
 
     All epochs that were evaluated in training count, and the last one does. Its score
@@ -220,9 +220,7 @@ def best_weights(run: Run, workdir: pathlib.Path, report: Report) -> Saved:
     return saved._replace(tree=saved.tree.evaluated)
 
 
-def _restored(
-    workdir: pathlib.Path, run: Run, report: Report, *, best: bool
-) -> Saved | None:
+def _restored(workdir: Path, run: Run, report: Report, *, best: bool) -> Saved | None:
     folder = workdir / CHECKPOINTS
     if not folder.is_dir():
         return None

@@ -1,7 +1,6 @@
 """The config of a run: reads, writes and compares it, also between processes."""
 
 import json
-import pathlib
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
@@ -10,6 +9,7 @@ from ml_collections import ConfigDict
 from train.base import files
 from train.base.config import Config
 from train.base.errors import UserError
+from train.base.files import Path
 from train.devices import processes
 
 # Fields whose values may change when a run resumes; a name with a dot at the end means
@@ -55,15 +55,17 @@ def to_json(config: Config) -> str:
     return files.to_json(json.loads(config.to_json()))
 
 
-def load(workdir: pathlib.Path) -> Config:
+def load(workdir: Path) -> Config:
     """The config of an earlier run."""
     path = workdir / "config.json"
-    if not path.is_file():
+    with files.reading(path):
+        there = path.is_file()
+    if not there:
         raise UserError(f"{workdir} holds no run: there is no {path.name} in it")
     return cast(Config, ConfigDict(_read(workdir)))
 
 
-def _read(workdir: pathlib.Path) -> dict[str, Any]:
+def _read(workdir: Path) -> dict[str, Any]:
     """What a run's config.json holds, with the fields that were added later."""
     config = files.read_json(workdir / "config.json")
     for field, value in ADDED.items():
@@ -74,7 +76,7 @@ def _read(workdir: pathlib.Path) -> dict[str, Any]:
     return config
 
 
-def claim(workdir: pathlib.Path, config: Config) -> None:
+def claim(workdir: Path, config: Config) -> None:
     """Writes config.json into a new workdir, or checks the one that is there.
 
     Fields in `MAY_CHANGE` may have other values there; `record` writes the new ones.
@@ -86,7 +88,7 @@ def claim(workdir: pathlib.Path, config: Config) -> None:
     with files.written(workdir):
         begun = path.exists()
     if not begun:
-        files.claim(workdir, "--workdir", [files.unfinished(path).name])
+        files.claim(workdir, "--workdir", [files.unfinished_name(path.name)])
         record(workdir, config)
         return
     changed = differences(_read(workdir), json.loads(config.to_json()))
@@ -102,12 +104,12 @@ def claim(workdir: pathlib.Path, config: Config) -> None:
         )
 
 
-def record(workdir: pathlib.Path, config: Config) -> None:
+def record(workdir: Path, config: Config) -> None:
     """Writes the config with which the run of a claimed workdir resumes."""
     files.write_whole(workdir / "config.json", to_json(config))
 
 
-def changed(workdir: pathlib.Path, config: Config, prefix: str) -> bool:
+def changed(workdir: Path, config: Config, prefix: str) -> bool:
     """Whether a field that begins with `prefix` differs from the workdir's config."""
     fields = differences(_read(workdir), json.loads(config.to_json()))
     return any(field.startswith(prefix) for field in fields)

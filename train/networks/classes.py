@@ -5,8 +5,6 @@ classes. The logits of these columns are constant and far below all others, so t
 probability is zero, they add nothing to any loss, and their weights get no gradient.
 """
 
-import pathlib
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -14,6 +12,7 @@ import jax.numpy as jnp
 from ikl_jax import ClassMeans
 from ikl_jax.types import Array
 from train.base.errors import UserError
+from train.base.files import Path
 
 PADDING_LOGIT = -1e4  # its softmax is zero in float32 beside any usual logit
 
@@ -52,7 +51,7 @@ class PaddedClasses(nn.Module):
 
 
 def check_same(
-    path: pathlib.Path,
+    path: Path,
     num_classes: int,
     names: tuple[str, ...] | None,
     source: str,

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import pathlib
 import zipfile
 from typing import Any
 
@@ -56,7 +55,7 @@ class Converted:
             return models.create(self.model, self.num_classes, **options)
 
 
-def write(path: pathlib.Path, converted: Converted) -> None:
+def write(path: files.Path, converted: Converted) -> None:
     """Writes one .npz file, whole or not at all.
 
     Raises:
@@ -66,16 +65,11 @@ def write(path: pathlib.Path, converted: Converted) -> None:
     del described["variables"]
     flat = traverse_util.flatten_dict(converted.variables, sep="/")
     arrays: dict[str, Any] = {name: np.asarray(leaf) for name, leaf in flat.items()}
-    temporary = files.unfinished(path)
-    with files.written(path):
-        with temporary.open("wb") as file:
-            np.savez(
-                file, **{_DESCRIPTION: np.asarray(json.dumps(described))}, **arrays
-            )
-        temporary.replace(path)
+    with files.whole(path) as file:
+        np.savez(file, **{_DESCRIPTION: np.asarray(json.dumps(described))}, **arrays)
 
 
-def read(path: pathlib.Path) -> Converted:
+def read(path: files.Path) -> Converted:
     """Reads a file that `write` has written.
 
     Raises:
@@ -83,8 +77,8 @@ def read(path: pathlib.Path) -> Converted:
         `train.convert`.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = dict(stored)
         described = json.loads(str(arrays.pop(_DESCRIPTION)))
         normalize = described["normalize"]
         if normalize is not None:

@@ -1,6 +1,5 @@
 """Pictures: images, what an attack adds to them, what the model says; autoattack."""
 
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,13 +9,14 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from train.base import files
 from train.evaluation.pgd import PgdAttack
 from train.evaluation.predictions import AttackedImages
 
 COUNT = 8  # images in a row, at most
 
 
-def save(path: pathlib.Path, images: AttackedImages, attack: PgdAttack) -> None:
+def save(path: files.Path, images: AttackedImages, attack: PgdAttack) -> None:
     """Draws rows: natural, perturbation (grey is zero), adversarial.
 
     Titles are predictions, green where they are the label and red where not. Images
@@ -26,12 +26,11 @@ def save(path: pathlib.Path, images: AttackedImages, attack: PgdAttack) -> None:
     figure = plt.figure(figsize=_size(len(images.labels), rows))
     _grid(figure, images, attack.norm, attack.epsilon, attack.name)
     figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    _write(figure, path)
 
 
 def save_robustness(
-    path: pathlib.Path,
+    path: files.Path,
     record: Mapping[str, Any],
     per_example: Mapping[str, np.ndarray],
 ) -> None:
@@ -50,7 +49,12 @@ def save_robustness(
     _curve(above.subplots(), record, per_example["distance"])
     if images:
         _grid(below, images, record["norm"], record["epsilon"], "AutoAttack")
-    figure.savefig(path, dpi=120)
+    _write(figure, path)
+
+
+def _write(figure: Any, path: files.Path) -> None:
+    with files.whole(path) as file:
+        figure.savefig(file, dpi=120, format="png")
     plt.close(figure)
 
 

@@ -60,7 +60,7 @@ def of(run: Run, console: Console, between: Callable[[], None]) -> TeacherLogits
     provenance = {"teacher": teacher.digest}
     if not run.config.teacher.cache:
         return TeacherLogits(provenance, {}, _computing(teacher))
-    folder = pathlib.Path(run.config.teacher.cache).expanduser()
+    folder = files.local(run.config.teacher.cache, "teacher.cache")
     about = {
         "teacher": teacher.digest,
         "dtype": run.config.teacher.dtype,

@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import pathlib
-import sys
 import zlib
 from typing import Any, NamedTuple
 
@@ -11,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from ikl_jax.types import Array
-from train.base import files
+from train.base import files, terminal
 from train.base.errors import UserError, explained
 from train.devices import sharding
 from train.experiment import checksums
@@ -65,8 +63,10 @@ class Teacher:
         """
         if not run.config.teacher.path:
             return None
-        path = pathlib.Path(run.config.teacher.path).expanduser()
-        found = (_of_a_run if path.is_dir() else _converted)(path, run)
+        path = files.named(run.config.teacher.path, "teacher.path")
+        with files.reading(path):
+            is_run = path.is_dir()
+        found = (_of_a_run if is_run else _converted)(path, run)
         network, num_classes = found.network, found.num_classes
         classes.check_same(
             path, num_classes, found.class_names,
@@ -92,8 +92,9 @@ class Teacher:
         return self._logits(self.weights, image)
 
 
-def _of_a_run(path: pathlib.Path, run: Run) -> _Found:
+def _of_a_run(path: files.Path, run: Run) -> _Found:
     """The weights that a run is evaluated by: the averaged ones if it keeps them."""
+    files.of_run(str(path), "teacher.path")
     dtype = run.config.teacher.dtype
     # On a mesh that does not divide the classes, since the teacher's own classes may
     # be padded for another mesh.
@@ -103,7 +104,7 @@ def _of_a_run(path: pathlib.Path, run: Run) -> _Found:
     done = files.read_json(result)["epochs"] if result.is_file() else 0
     if done != opened.config.epochs:
         raise UserError(f"teacher.path: the run in {path} has not finished")
-    state = runs.newest_state(opened, path, _warn)
+    state = runs.newest_state(opened, path, terminal.warn)
     model_config, data = opened.config.model, opened.data
     return _Found(
         _described(model_config.name, model_config.normalize), opened.model,
@@ -111,7 +112,7 @@ def _of_a_run(path: pathlib.Path, run: Run) -> _Found:
     )  # fmt: skip
 
 
-def _converted(path: pathlib.Path, run: Run) -> _Found:
+def _converted(path: files.Path, run: Run) -> _Found:
     if not path.is_file():
         raise UserError(f"teacher.path: there is neither folder nor file {path}")
     read = converted.read(path)
@@ -127,7 +128,3 @@ def _converted(path: pathlib.Path, run: Run) -> _Found:
 def _described(name: str, normalize: Any) -> dict[str, Any]:
     """Settings in which networks differ although their weights have the same shapes."""
     return {"model": name, "normalize": [list(values) for values in normalize or ()]}
-
-
-def _warn(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr)

@@ -1,13 +1,13 @@
 """The only loop: resume, step, log, evaluate, save; stop on request or a failure."""
 
 import contextlib
-import pathlib
 from typing import NoReturn
 
 from rich.console import Console
 
 from train.base import files
 from train.base.config import Config
+from train.base.files import Path
 from train.devices import processes, sharding
 from train.devices.preemption import Preempted, Watch
 from train.evaluation.pgd import PgdAttack
@@ -22,7 +22,7 @@ from train.training.record import RunRecord
 from train.training.session import Session
 
 
-def train(config: Config, workdir: pathlib.Path, console: Console) -> dict:
+def train(config: Config, workdir: Path, console: Console) -> dict:
     """Runs `config` in `workdir`, from its newest checkpoint if there is one.
 
     Returns:
@@ -52,7 +52,7 @@ def train(config: Config, workdir: pathlib.Path, console: Console) -> dict:
     return result
 
 
-def _train(run: Run, workdir: pathlib.Path, console: Console, watch: Watch) -> dict:
+def _train(run: Run, workdir: Path, console: Console, watch: Watch) -> dict:
     """Trains to the end, evaluates on the whole test part, and draws examples."""
     with contextlib.ExitStack() as stack:
         # 1. Start from the newest whole checkpoint, else from the beginning.
@@ -139,6 +139,7 @@ def _close(
     record.evaluated = True
     tools.display.epoch(step, epoch, metrics)
     if improved or last or epoch % config.checkpoint_every == 0:
+        tools.writer.sync()
         record.save(tools.checkpoints, score)
     return predictions
 
@@ -150,6 +151,7 @@ def _evaluate(record: RunRecord, tools: Session) -> Predictions:
         return tools.evaluator(record.state.evaluated, limit)
     except Preempted:
         record.evaluated = False
+        tools.writer.sync()
         record.save(tools.checkpoints)
         raise
 
@@ -161,6 +163,7 @@ def _save_and_stop(record: RunRecord, tools: Session) -> NoReturn:
         health.check_finite(metrics, record.step, tools.checkpoints)
     if not tools.evaluator.is_finite(record.state.weights):
         health.stop("the logits are", {}, record.step, tools.checkpoints)
+    tools.writer.sync()
     record.save(tools.checkpoints)
     raise Preempted
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ikl_jax.types import PyTree
+from train.base import terminal
 from train.base.config import Config
 from train.base.errors import UserError
 from train.devices import processes, sharding
@@ -168,7 +169,7 @@ def main(
     """What `--plan` does."""
     if platform is not None:
         require(platform)
-    console = Console(quiet=not processes.is_main())
+    console = terminal.console(quiet=not processes.is_main())
     show(plan(config, tflops=tflops, memory=memory), console)
 
 

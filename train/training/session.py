@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import json
-import pathlib
 import time
 from collections.abc import Callable
 
@@ -11,6 +10,7 @@ import jax
 from rich.console import Console
 
 from train.base.errors import UserError
+from train.base.files import Path
 from train.data import fingerprint
 from train.devices import processes
 from train.devices.preemption import Watch
@@ -59,7 +59,7 @@ class Session:
 
 def start(
     run: Run,
-    workdir: pathlib.Path,
+    workdir: Path,
     console: Console,
     watch: Watch,
     stack: contextlib.ExitStack,
@@ -125,7 +125,7 @@ def _print_devices(run: Run, console: Console) -> None:
 
 def _record(
     run: Run,
-    workdir: pathlib.Path,
+    workdir: Path,
     checkpoints: Checkpoints,
     teacher_logits: TeacherLogits,
     provenance: dict[str, str],
@@ -167,9 +167,7 @@ def _evaluator(run: Run, watch: Watch) -> Evaluator:
     )  # fmt: skip
 
 
-def _writer(
-    run: Run, workdir: pathlib.Path, record: RunRecord
-) -> MetricsWriter | NoWriter:
+def _writer(run: Run, workdir: Path, record: RunRecord) -> MetricsWriter | NoWriter:
     """A writer that goes on after the record's step, on the first process alone."""
     # All processes read the log before process 0 truncates it.
     processes.barrier("log read")
@@ -180,7 +178,7 @@ def _writer(
     return MetricsWriter(workdir, record.step, again=again)
 
 
-def _stopwatch(workdir: pathlib.Path, step: int) -> Callable[[], float]:
+def _stopwatch(workdir: Path, step: int) -> Callable[[], float]:
     """The seconds of a run, from what the log says that it took up to `step`."""
     lines = logged(workdir, until=step)
     before = max((line.get("seconds", 0.0) for line in lines), default=0.0)

@@ -1,12 +1,14 @@
-"""Metrics on disk: one JSON object a line, and TensorBoard."""
+"""Metrics in files: one JSON object a line, and TensorBoard."""
 
 import json
-import pathlib
 from collections.abc import Mapping
 
-from tensorboardX import SummaryWriter
+from tensorboardX import SummaryWriter, record_writer
 
-from train.base import files
+from train.base import files, terminal
+from train.base.errors import UserError
+from train.base.files import Path
+from train.base.files.growing import Lines
 
 NAME = "metrics.jsonl"
 EVALUATED = "eval_natural_accuracy"  # the lines of evaluations have it
@@ -21,32 +23,68 @@ class MetricsWriter:
     """
 
     def __init__(
-        self, workdir: pathlib.Path, resumed_step: int, *, again: bool = False
+        self, workdir: Path, resumed_step: int, *, again: bool = False
     ) -> None:
         kept = [
             line
             for line in logged(workdir, until=resumed_step)
             if not (again and line["step"] == resumed_step and EVALUATED in line)
         ]
-        files.write_whole(
-            workdir / NAME, "".join(json.dumps(line) + "\n" for line in kept)
-        )
-        self._path = workdir / NAME
-        self._lines = self._path.open("a")
+        content = "".join(json.dumps(line) + "\n" for line in kept)
+        self._lines = Lines(workdir / NAME, content.encode())
+        if not files.is_local(workdir):
+            scheme = str(workdir).partition(":")[0]
+            record_writer.register_writer_factory(scheme, _EventsInABucket)
         self._events = SummaryWriter(
             str(workdir / "tensorboard"), purge_step=resumed_step + 1
         )
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
-        with files.written(self._path):
-            self._lines.write(json.dumps({"step": step, **metrics}) + "\n")
-            self._lines.flush()
+        line = json.dumps({"step": step, **metrics}) + "\n"
+        self._lines.append(line.encode())
         for name, value in metrics.items():
             self._events.add_scalar(name, value, step)
+
+    def sync(self) -> None:
+        """Called before a checkpoint is saved, so that no line before it is lost."""
+        self._lines.sync()
 
     def close(self) -> None:
         self._lines.close()
         self._events.close()
+
+
+class _EventsInABucket:
+    """TensorBoard's events as `tensorboardX` writes them to a path with a scheme.
+
+    They are uploaded whole at each flush, which is every two minutes. A thread of
+    tensorboardX calls this, and the run would hang if that thread ended by an error:
+    an upload that fails gives a warning, and the next one repeats it.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path, self._content = files.named(path, "the events"), bytearray()
+
+    @staticmethod
+    def directory_check(path: str) -> None:
+        """A bucket needs no folders."""
+
+    @classmethod
+    def open(cls, path: str) -> "_EventsInABucket":
+        return cls(path)
+
+    def write(self, content: bytes) -> None:
+        self._content += content
+
+    def flush(self) -> None:
+        try:
+            with files.whole(self._path) as file:
+                file.write(self._content)
+        except UserError as error:
+            terminal.warn(error)
+
+    def close(self) -> None:
+        self.flush()
 
 
 class NoWriter:
@@ -55,15 +93,20 @@ class NoWriter:
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         pass
 
+    def sync(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
 
-def logged(workdir: pathlib.Path, *, until: int) -> list[dict[str, float]]:
+def logged(workdir: Path, *, until: int) -> list[dict[str, float]]:
     """The lines of a run's `metrics.jsonl` up to a step."""
     path = workdir / NAME
     lines = []
-    for text in path.read_text().splitlines() if path.exists() else ():
+    with files.reading(path):
+        texts = path.read_text().splitlines() if path.exists() else []
+    for text in texts:
         try:
             line = json.loads(text)
         except json.JSONDecodeError:

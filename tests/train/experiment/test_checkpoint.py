@@ -45,6 +45,14 @@ def saved_in(folder, *steps):
     return checkpoints, tree
 
 
+def test_a_folder_whose_name_is_like_a_pattern(tmp_path):
+    checkpoints, tree = saved_in(tmp_path / "x[lr=1]*?y" / "run", 1)
+    saved = checkpoints.restore(tree, pytest.fail)
+    assert saved is not None
+    np.testing.assert_array_equal(saved.tree["a"], tree["a"])
+    checkpoints.close()
+
+
 def flip_a_byte(folder):
     """In the middle of the largest file there."""
     files = [path for path in folder.rglob("*") if path.is_file()]

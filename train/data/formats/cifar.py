@@ -7,7 +7,6 @@ and nothing else.
 
 import hashlib
 import io
-import pathlib
 import pickle
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from train.base.config import DataConfig
 from train.base.errors import UserError
+from train.base.files import Path
 from train.data.formats import in_memory, paths
 from train.data.splits import DataSet, Source
 
@@ -49,7 +49,7 @@ IMAGE = (3, 32, 32)
 
 def open_cifar10(argument: str, _: DataConfig) -> DataSet:
     """50,000 images to train, 10,000 to test, of 10 classes."""
-    folder = _folder("cifar10", argument, "cifar-10-batches-py")
+    folder = paths.unpacked("cifar10", argument, "cifar-10-batches-py")
     *train, test = (_batch(folder / name, CIFAR10[name], "labels") for name in CIFAR10)
     images, labels = zip(*train, strict=True)
     whole = np.concatenate(images), np.concatenate(labels)
@@ -63,7 +63,7 @@ CIFAR10_SOURCE = Source("cifar10", open_cifar10, "DIR")
 
 def open_cifar100(argument: str, _: DataConfig) -> DataSet:
     """50,000 images to train, 10,000 to test, of 100 classes (the fine labels)."""
-    folder = _folder("cifar100", argument, "cifar-100-python")
+    folder = paths.unpacked("cifar100", argument, "cifar-100-python")
     train, test = (
         _batch(folder / name, md5, "fine_labels") for name, md5 in CIFAR100.items()
     )
@@ -73,29 +73,21 @@ def open_cifar100(argument: str, _: DataConfig) -> DataSet:
 CIFAR100_SOURCE = Source("cifar100", open_cifar100, "DIR")
 
 
-def _folder(source: str, argument: str, unpacked: str) -> pathlib.Path:
-    """The folder of the batches, given itself or the one that holds it."""
-    given = pathlib.Path(argument).expanduser()
-    folder = given / unpacked if (given / unpacked).is_dir() else given
-    hint = f"; it must be the unpacked {unpacked}, or hold it"
-    return paths.existing_folder(source, str(folder), hint)
-
-
-def _batch(path: pathlib.Path, md5: str, labels: str) -> tuple[np.ndarray, np.ndarray]:
+def _batch(path: Path, md5: str, labels: str) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 `[N, 32, 32, 3]` and labels `[N]` of one file."""
     batch = _content(path, md5)
     images = np.asarray(batch["data"], np.uint8).reshape(-1, *IMAGE)
     return images.transpose(0, 2, 3, 1).copy(), np.asarray(batch[labels], np.int32)
 
 
-def _class_names(path: pathlib.Path) -> tuple[str, ...] | None:
+def _class_names(path: Path) -> tuple[str, ...] | None:
     if not path.is_file():
         return None
     md5, field = META[path.name]
     return tuple(map(str, _content(path, md5)[field]))
 
 
-def _content(path: pathlib.Path, md5: str) -> dict[str, Any]:
+def _content(path: Path, md5: str) -> dict[str, Any]:
     """What one file holds; `UserError` unless it is the original."""
     if not path.is_file():
         raise UserError(f"cifar: {str(path.parent)!r} lacks {path.name}")

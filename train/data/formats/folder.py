@@ -59,7 +59,7 @@ def open_folder(argument: str, data_config: DataConfig) -> DataSet:
     Raises:
       UserError: a part is missing, a class is empty, or the parts' classes differ.
     """
-    root = paths.existing_folder("folder", argument)
+    root = paths.local_folder("folder", argument)
     parts = {
         field: _part(root, field, getattr(data_config, field))
         for field in ("train_split", "test_split")

@@ -1,7 +1,6 @@
 """`idx:DIR`: data sets in the format of MNIST."""
 
 import gzip
-import pathlib
 import struct
 import zlib
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from train.base.config import DataConfig
 from train.base.errors import UserError
+from train.base.files import Path
 from train.data.formats import in_memory, paths
 from train.data.splits import DataSet, Source
 
@@ -29,14 +29,14 @@ def open_idx(argument: str, _: DataConfig) -> DataSet:
 IDX_SOURCE = Source("idx", open_idx, "DIR")
 
 
-def _one_of_files(folder: pathlib.Path, name: str) -> pathlib.Path:
+def _one_of_files(folder: Path, name: str) -> Path:
     for path in (folder / name, folder / f"{name}.gz"):
         if path.is_file():
             return path
     raise UserError(f"idx: {str(folder)!r} holds neither {name} nor {name}.gz")
 
 
-def read_idx(path: pathlib.Path) -> np.ndarray:
+def read_idx(path: Path) -> np.ndarray:
     """The uint8 array of an idx file.
 
     The file holds two zero bytes, the type (8: bytes), the number of dimensions, the

@@ -155,7 +155,7 @@ def open_shards(name: str) -> Shards:
     Raises:
       UserError: it holds none, or not all of them, or a shard is damaged.
     """
-    folder = pathlib.Path(name).expanduser()
+    folder = files.local(name, "data.synthetic")
     if not (folder / METADATA).is_file():
         raise UserError(
             "data.synthetic must be a folder that train.convert_synthetic has written, "

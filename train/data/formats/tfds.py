@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from train.base import files
 from train.base.config import DataConfig
 from train.base.errors import UserError
 from train.base.types import Batch
@@ -141,8 +142,10 @@ def _builder(name: str, data_config: DataConfig) -> Any:
         f"prepare it once, where TensorFlow is installed: tfds build {name} "
         "--file_format=array_record"
     )
+    given = data_config.data_dir
+    folder = str(files.named(given, "data.data_dir")) if given else None
     try:
-        builder: Any = tfds.builder(name, data_dir=data_config.data_dir or None)
+        builder: Any = tfds.builder(name, data_dir=folder)
     except tfds.core.DatasetNotFoundError as error:
         raise UserError(f"tfds: there is no data set named {name!r}") from error
     except (AssertionError, ValueError) as error:

@@ -5,12 +5,12 @@ a file instead, optionally followed by its label, and only the last two componen
 the path count: `train/n01440764/n01440764_190.JPEG 0`.
 """
 
-import pathlib
 from collections.abc import Iterator
 from typing import NoReturn
 
 import numpy as np
 
+from train.base import files
 from train.base.errors import UserError
 from train.data.formats.encoded import Encoded
 from train.data.splits import Split, View, part_of
@@ -40,7 +40,7 @@ def select(split: Split, path: str, class_names: tuple[str, ...] | None) -> View
 def _lines(path: str) -> Iterator[tuple[int, str]]:
     """The numbers, from 1, and texts of the lines that are not empty."""
     try:
-        text = pathlib.Path(path).expanduser().read_text(encoding="utf-8")
+        text = files.named(path, "data.train_list").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"data.train_list: {path!r} cannot be read: {error}") from error
     for number, line in enumerate(text.splitlines(), 1):
