@@ -7,6 +7,7 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 from ikl_jax import attacks
+from ikl_jax.attacks.ensemble import distances
 from ikl_jax.attacks.ensemble.batches import Batches
 from tests.ikl_jax.attacks.ensemble.problems import COUNT, data
 from tests.ikl_jax.attacks.fab.test_hyperplane import smallest_step
@@ -79,6 +80,19 @@ def test_what_is_never_found_is_infinitely_far():
     constant = lambda x: sure + 0 * x.reshape(len(x), -1)[:, :1]
     result = attacks.distances(constant, x, labels, steps=2)
     np.testing.assert_array_equal(result, np.where(labels == 2, np.inf, 0))
+
+
+def test_a_distance_is_confirmed_by_a_clean_forward_pass(monkeypatch):
+    logits_fn, x, labels = data(count=8)
+    unchanged = lambda attack, inputs, rank, rows, batches: (
+        inputs.x[rows], np.full(len(rows), 0.25, np.float32)
+    )  # fmt: skip
+    monkeypatch.setattr(distances, "_nearest", unchanged)
+    right = np.asarray(logits_fn(jnp.asarray(x))).argmax(1) == labels
+    assert 0 < right.sum() < len(x)
+    np.testing.assert_array_equal(
+        attacks.distances(logits_fn, x, labels, steps=1), np.where(right, np.inf, 0)
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ikl_jax.attacks.common.attack import Found
 from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.ensemble import passes, versions
 from ikl_jax.attacks.ensemble.autoattack import fingerprint
 from ikl_jax.attacks.ensemble.batches import Batches
-from ikl_jax.attacks.ensemble.passes import Record
+from ikl_jax.attacks.ensemble.inputs import Inputs, content_keys, other_classes
+from ikl_jax.attacks.ensemble.judge import Judge
+from ikl_jax.attacks.ensemble.passes import Progress, Record
 from tests.ikl_jax.attacks.ensemble.problems import FAST, KEY, SHAPE, data, evaluate
 
 
@@ -75,6 +78,35 @@ def test_targets_are_as_many_as_there_are_other_classes():
     assert [names.count(n) for n in ("apgd-ce", "apgd-t", "fab-t")] == [5, 5, 9]
     seeds = [single.seed for single in versions.passes("plus", classifier, 0.1, "linf")]
     assert len(set(seeds)) == len(seeds)
+
+
+def test_the_other_classes_come_by_their_logits_the_most_likely_first():
+    logits = np.array([[1.0, 4.0, 2.0, 3.0], [0.0, 0.0, -np.inf, 5.0]])
+    np.testing.assert_array_equal(
+        other_classes(logits, np.array([1, 0])), [[3, 2, 0], [3, 1, 2]]
+    )
+
+
+def test_a_pass_aims_at_the_target_of_its_rank():
+    logits_fn, x, labels = data(count=6)
+    aimed = []
+
+    def attack(x, labels, targets, keys):
+        aimed.extend(np.asarray(targets))
+        return Found(x, jnp.zeros(len(x), bool))
+
+    judge = Judge(Classifier.of(logits_fn, jnp.asarray(x)), 0.1, "linf")
+    inputs = Inputs(
+        x, labels, np.arange(24).reshape(6, 4), content_keys(jax.random.key(0), x)
+    )
+    ranks = (0, 3, 1)
+    passes.run(
+        [passes.Pass("aimed", attack, rank) for rank in ranks], inputs,
+        Progress(x.copy(), np.ones(6, bool), [], 0, 3), judge, Batches.of(8), (),
+        lambda *_: None,
+    )  # fmt: skip
+    # Six examples are dealt out one by one.
+    np.testing.assert_array_equal(aimed, inputs.targets[:, ranks].T.ravel())
 
 
 def test_every_pass_has_random_numbers_of_its_own():
