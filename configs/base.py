@@ -209,20 +209,45 @@ def section() -> Config:
     return ConfigDict()
 
 
-def vary(config: Config, argument: str, variants: dict[str, Variant]) -> Config:
+def vary(
+    config: Config,
+    argument: str,
+    variants: dict[str, Variant],
+    valued: Iterable[str] = (),
+) -> Config:
     """Applies the comma-separated options of a config's argument, in their order.
 
-    An option is `name` or `name=value`. `variants` maps names to functions that change
-    the config; they are given the value, or "" if there is none.
+    Args:
+      config: is changed.
+      argument: options, each `name`, or `name=value` if it is among `valued`.
+      variants: names to functions that change the config; they are given the value, or
+        "" if there is none.
+      valued: names of the options that have a value.
     """
+    given: set[str] = set()
     for option in filter(None, argument.split(",")):
-        name, _, value = option.partition("=")
+        name, equals, value = option.partition("=")
         if name not in variants:
             known = ", ".join(variants)
             raise ValueError(f"unknown config argument {name!r}; known: {known}")
+        if name in given:
+            raise ValueError(f"the option {name} is named more than once: {argument}")
+        if equals and name not in valued:
+            raise ValueError(f"the option {name} takes no value, got {option!r}")
+        if name in valued and not value:
+            raise ValueError(f"the option {name} needs a value: {name}=VALUE")
+        given.add(name)
         variants[name](config, value)
         config.name += f":{option}"
     return config
+
+
+def number(name: str, value: str) -> float:
+    """The value of an option as a number."""
+    try:
+        return float(value)
+    except ValueError:
+        raise ValueError(f"{name} must be a number, got {value!r}") from None
 
 
 def choose(argument: str, **groups: Iterable[str]) -> dict[str, str]:

@@ -42,7 +42,7 @@ def get_config(argument: str = "") -> Config:
         "sample": sample,
         "quick": _quick,
     }
-    return base.vary(config, argument, variants)
+    return base.vary(config, argument, variants, valued=("loss",))
 
 
 def _teacher(config: Config, _: str) -> None:

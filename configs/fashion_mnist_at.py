@@ -45,7 +45,7 @@ def get_config(argument: str = "") -> Config:
         "validation": _validation,
         "quick": _quick,
     }
-    return base.vary(config, argument, variants)
+    return base.vary(config, argument, variants, valued=("loss", "strength"))
 
 
 def _loss(config: Config, value: str) -> None:
@@ -55,7 +55,7 @@ def _loss(config: Config, value: str) -> None:
 
 
 def _strength(config: Config, value: str) -> None:
-    config.loss.strength = float(value)
+    config.loss.strength = base.number("strength", value)
 
 
 def _validation(config: Config, _: str) -> None:

@@ -48,7 +48,7 @@ def get_config(argument: str = "") -> Config:
         "validation": _validation,
         "quick": _quick,
     }
-    return base.vary(config, argument, variants)
+    return base.vary(config, argument, variants, valued=("loss",))
 
 
 def _long_tail(config: Config, _: str) -> None:

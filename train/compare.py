@@ -14,7 +14,8 @@ from train import cli
 from train.base import files, terminal
 from train.base.errors import UserError
 from train.evaluation import records
-from train.reports import tables
+from train.experiment import finished
+from train.reports import rows, tables
 
 MOST_COLUMNS = 1000  # characters of a line that goes to no terminal
 
@@ -37,8 +38,11 @@ def _compare(values: flags.FlagValues) -> None:
     results, found = {}, {}
     for folder in values.runs:
         path = files.named(folder, "a folder of a run")
-        found[folder] = list(records.read(path).values())
-        results[folder] = _result(path, optional=bool(found[folder]))
+        stored = records.read(path)
+        for name, record in stored.items():
+            rows.check(f"{path / records.FILE}: the record {name!r}", record)
+        found[folder] = list(stored.values())
+        results[folder] = _result(path, optional=bool(stored))
     _print(tables.table(results, found))
 
 
@@ -54,12 +58,12 @@ def _print(table: Table) -> None:
 
 def _result(folder: files.Path, *, optional: bool) -> dict | None:
     """The result of a run; None: there is none, which is `optional`."""
-    path = folder / "result.json"
-    if path.exists():
-        return files.read_json(path)
-    if optional:
-        return None
-    raise UserError(f"no finished run: there is no {path}")
+    result, path = finished.read(folder), folder / finished.FILE
+    if result is not None:
+        rows.check(path, result, steps=int, seconds=float)
+    elif not optional:
+        raise UserError(f"no finished run: there is no {path}")
+    return result
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ AutoAttack, which goes on where it was stopped, and draws `autoattack.png`. Weig
 
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import flags
@@ -20,12 +20,13 @@ from rich.console import Console
 from ikl_jax import checks
 from ikl_jax.attacks.common import geometry
 from train import cli
-from train.base import files, terminal
+from train.base import contents, files, terminal
 from train.base.errors import UserError, explained
 from train.base.files import Path
 from train.evaluation import records, target
 from train.evaluation.judgement import Judgement, Options, check_options
 from train.evaluation.kinds import KINDS
+from train.experiment import settings
 from train.networks import converted
 from train.reports import pictures
 
@@ -59,6 +60,12 @@ OPTIONS = (
 )  # fmt: skip
 BASE_CONFIG = pathlib.Path(__file__).parent.parent / "configs" / "base.py"
 OF_A_FILE = ("model", "source", "config")
+# Fields of the config that change the evaluation of a file.
+FIELDS_OF_A_FILE = (
+    "mesh", "seed", "data.", "attack.norm", "attack.epsilon", "evaluation.batch_size",
+    "evaluation.shots", "evaluation.steps", "evaluation.restarts",
+    "evaluation.relative_step_size",
+)  # fmt: skip
 # Fields that are printed with a line for each entry.
 LISTED = ("stages", "notes", "worst_classes", "most_confused")
 
@@ -101,9 +108,14 @@ def _evaluate(values: flags.FlagValues) -> None:
         **{name: values[name].value for name in OPTIONS}, picture=values.picture
     )
     _check(options.given(), options.num_examples)
-    check_options(values.attack, options, KINDS)
-    evaluated, console = _target(values), terminal.console()
-    records.read(evaluated.workdir)  # so that a damaged file is refused at once
+    changed = config_flags.get_override_values(values["config"])
+    check_options(values.attack, options, KINDS, changed)
+    if values["picture"].present and values.attack != "autoattack":
+        raise UserError(
+            f"--picture is for --attack=autoattack, not for {values.attack}"
+        )
+    evaluated, console = _target(values, changed), terminal.console()
+    _warn_if_damaged(evaluated.workdir)
     found: dict[str, Any] = {}
     for judgement in KINDS[values.attack].judge(evaluated, options, console):
         found = judgement.record
@@ -115,6 +127,17 @@ def _evaluate(values: flags.FlagValues) -> None:
             _print_record(found)  # so that it is not lost
             raise
     _print_record(found)
+
+
+def _warn_if_damaged(workdir: Path) -> None:
+    """Says so before a long evaluation if its record cannot be added to the others."""
+    try:
+        records.read(workdir)
+    except UserError as error:
+        terminal.warn(
+            f"{error}; the result will only be printed, unless the file is mended or "
+            "moved before the end"
+        )
 
 
 def _draw(workdir: Path, judgement: Judgement, console: Console) -> None:
@@ -148,15 +171,20 @@ def _text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _target(values: flags.FlagValues) -> target.Target:
+def _target(values: flags.FlagValues, changed: Mapping[str, Any]) -> target.Target:
     if not _is_file(values.weights):
         for name in OF_A_FILE:
             if values[name].present:
                 raise UserError(f"--{name} is for --weights=FILE, not for a run")
-        changed = config_flags.get_override_values(values["config"])
         return target.of_run(
             files.of_run(values.workdir, "--workdir"), values.weights, changed
         )
+    for field in changed:
+        if not settings.is_among(field, FIELDS_OF_A_FILE):
+            raise UserError(
+                f"--config.{field} has no effect with --weights=FILE; these fields "
+                f"have: {', '.join(FIELDS_OF_A_FILE)}"
+            )
     path, config = files.named(values.weights, "--weights"), values.config
     if path.suffix != ".npz":
         raise UserError(
@@ -178,9 +206,12 @@ def _check(given: dict[str, Any], num_examples: int | None) -> None:
     numbers = {
         name: value for name, value in given.items() if isinstance(value, int | float)
     }
+    counted = {} if num_examples is None else {"num_examples": num_examples}
+    for name, value in {**numbers, **counted}.items():
+        contents.check(f"--{name}", value, type(value))
     with explained():
         checks.one_of("norm", given.get("norm", "linf"), geometry.NORMS)
-        checks.positive(num_examples=1 if num_examples is None else num_examples)
+        checks.positive(**counted)
         checks.non_negative(**numbers)
 
 

@@ -94,14 +94,14 @@ DEFECTS = [
     Defect(
         "a teacher that has not finished is accepted",
         "train/teachers",
-        "if done != opened.config.epochs:",
-        "if done > opened.config.epochs:",
+        'result["epochs"] != opened.config.epochs:',
+        'result["epochs"] > opened.config.epochs:',
         TEACHER,
     ),
     Defect(
         "damaged teacher logits are used",
         "train/teachers",
-        '_checksum(logits) != about["crc32"]',
+        '_checksum(logits) != about.get("crc32")',
         "_checksum(logits) != _checksum(logits)",
         TEACHER,
     ),

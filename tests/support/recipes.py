@@ -57,9 +57,10 @@ def after(recipe_, steps=1):
     return state, metrics
 
 
-def other_weights(path, num_classes=10, name="cnn", class_names=None):
+def other_weights(path, num_classes=10, name="cnn", class_names=None, scale=1.0):
     model = models.create(name, num_classes)
     variables = model.init(jax.random.key(3), jnp.zeros((1, 8, 8, 1)))
+    variables = jax.tree.map(lambda leaf: leaf * scale, variables)
     written = converted.Converted(name, num_classes, None, variables, class_names)
     converted.write(path, written)
     return path

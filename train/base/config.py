@@ -160,8 +160,16 @@ class Config(Protocol):
     def update_from_flattened_dict(self, changed: Mapping[str, Any], /) -> None: ...
 
 
-def names() -> Iterator[str]:
-    """All fields of a config, those of a section as `section.field`."""
+def kinds() -> Iterator[tuple[str, Any]]:
+    """All fields of a config, those of a section as `section.field`, with types."""
     for name, type_ in get_type_hints(Config).items():
-        section = get_type_hints(type_) if getattr(type_, "_is_protocol", False) else {}
-        yield from (f"{name}.{field}" for field in section) if section else (name,)
+        if getattr(type_, "_is_protocol", False):
+            for field, kind in get_type_hints(type_).items():
+                yield f"{name}.{field}", kind
+        else:
+            yield name, type_
+
+
+def names() -> Iterator[str]:
+    """The names of all fields of a config."""
+    return (name for name, _ in kinds())

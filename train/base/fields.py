@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ikl_jax import checks
-from train.base.errors import explained
+from train.base.errors import UserError, explained
 
 
 def one_of(section: str, values: Any, **allowed: Iterable[str]) -> None:
@@ -33,6 +33,13 @@ def shares(section: str, values: Any, *names: str) -> None:
     """Refuses a field outside [0, 1]."""
     with explained():
         checks.within(0, 1, **_named(section, values, names))
+
+
+def below_one(section: str, values: Any, *names: str) -> None:
+    """Refuses a field outside [0, 1)."""
+    for name, value in _named(section, values, names).items():
+        if not 0 <= value < 1:
+            raise UserError(f"{name} must lie in [0, 1), got {value:g}")
 
 
 def _named(section: str, values: Any, names: Iterable[str]) -> dict[str, Any]:

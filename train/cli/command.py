@@ -9,6 +9,7 @@ from absl import flags
 
 from train.base import terminal
 from train.base.errors import UserError
+from train.cli import parsers
 
 USAGE = 2
 FAILED = 1
@@ -43,6 +44,7 @@ def run(
     values = flags.FlagValues()
     try:
         define(values, argv)
+        parsers.replace(values)
         if {"-h", "--help"} & set(argv):
             print(f"usage: python -m {_module(argv)} --FLAG=VALUE ...")
             print(values.get_help())
@@ -101,7 +103,7 @@ def _parse(
     elif rest:
         raise flags.Error(f"unexpected arguments: {' '.join(rest)}")
     for name in required:
-        if values[name].value is None:
+        if values[name].value in (None, ""):
             raise flags.Error(f"--{name} is required")
 
 

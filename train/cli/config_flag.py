@@ -1,13 +1,26 @@
 """The flag `--config`: loads a config file, whose fields further flags override."""
 
+import difflib
 import os
 import re
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
+
+
+def define_config(
+    values: flags.FlagValues, argv: Sequence[str], default: str | None, text: str
+) -> None:
+    """Defines `--config`, a file whose fields further flags override."""
+    config_flags.DEFINE_config_file(
+        "config", default, text, flag_values=values, sys_argv=list(argv)
+    )
+    flag = values["config"]
+    overrides = (re.match(r"--?(?:no)?config\.([^=]*)", each) for each in argv)
+    flag.parser = _ConfigParser(flag.parser, [each[1] for each in overrides if each])
 
 
 class _ConfigParser(flags.ArgumentParser):
@@ -38,17 +51,42 @@ class _ConfigParser(flags.ArgumentParser):
 
 
 def _check_field(config: Any, field: str) -> None:
-    """Raises `flags.Error` unless the config has the dotted field."""
-    section = config
+    """Raises `flags.Error` unless the config has the dotted field, and no section."""
+    value = config
     for name in field.split("."):
-        if not isinstance(section, ConfigDict):
-            raise flags.Error(f"the config has no field {field}")
-        try:
-            section = section[name]
-        except KeyError as error:
-            _, _, hint = str(error.args[0]).partition("Did you mean")
-            hint = hint and f"; did you mean{hint}"
-            raise flags.Error(f"the config has no field {field}{hint}") from error
+        if not isinstance(value, ConfigDict) or name not in value:
+            hint = _hint(field, list(_fields(config)))
+            raise flags.Error(f"the config has no field {field}{hint}")
+        value = value[name]
+    if isinstance(value, ConfigDict):
+        names = ", ".join(_fields(value, f"{field}."))
+        raise flags.Error(f"{field} is a section of the config; its fields: {names}")
+
+
+def _fields(section: Any, prefix: str = "") -> Iterator[str]:
+    """The dotted names of all fields."""
+    for name, value in section.items():
+        if isinstance(value, ConfigDict):
+            yield from _fields(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def _hint(field: str, known: list[str]) -> str:
+    """The known fields that `field` may stand for: `lr` is learning_rate."""
+    given = field.rpartition(".")[2]
+    named = {name: name.rpartition(".")[2] for name in known}
+    exact = [name for name, last in named.items() if last == given]
+    short = [name for name, last in named.items() if _initials(last) == given]
+    near = difflib.get_close_matches(field, known, n=2, cutoff=0.8)
+    alike = difflib.get_close_matches(given, named.values(), n=2, cutoff=0.75)
+    likely = [name for name, last in named.items() if last in alike]
+    found = list(dict.fromkeys([*exact, *short, *near] or likely))[:3]
+    return f"; did you mean {' or '.join(found)}?" if found else ""
+
+
+def _initials(name: str) -> str:
+    return "".join(word[:1] for word in name.split("_"))
 
 
 def _original(error: BaseException) -> BaseException:
@@ -69,15 +107,3 @@ def _describe(error: BaseException) -> str:
     ours = "ml_collections" not in last.filename
     place = f" ({last.filename}, line {last.lineno})" if ours else ""
     return f"{type(error).__name__}: {error}{place}"
-
-
-def define_config(
-    values: flags.FlagValues, argv: Sequence[str], default: str | None, text: str
-) -> None:
-    """Defines `--config`, a file whose fields further flags override."""
-    config_flags.DEFINE_config_file(
-        "config", default, text, flag_values=values, sys_argv=list(argv)
-    )
-    flag = values["config"]
-    overrides = (re.match(r"--?(?:no)?config\.([\w.]+)", each) for each in argv)
-    flag.parser = _ConfigParser(flag.parser, [each[1] for each in overrides if each])

@@ -100,7 +100,7 @@ def _define_plan(values: flags.FlagValues) -> None:
     )  # fmt: skip
     flags.register_multi_flags_validator(
         ["plan", "workdir"],
-        lambda given: given["plan"] or given["workdir"] is not None,
+        lambda given: given["plan"] or bool(given["workdir"]),
         "--workdir is required",
         flag_values=values,
     )

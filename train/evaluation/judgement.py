@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -119,11 +119,29 @@ class Kind(NamedTuple):
     judge: Callable[[Target, Options, Console], Iterator[Judgement]]
 
 
-def check_options(name: str, options: Options, kinds: Mapping[str, Kind]) -> None:
-    """Raises `UserError` for an option that another kind of evaluation takes."""
-    for option in options.given():
-        if option not in kinds[name].options:
-            takers = [other for other, kind in kinds.items() if option in kind.options]
+def check_options(
+    name: str,
+    options: Options,
+    kinds: Mapping[str, Kind],
+    changed: Iterable[str] = (),
+) -> None:
+    """Raises `UserError` for what only another kind of evaluation reads.
+
+    Args:
+      name: of the kind.
+      options: that are given.
+      kinds: all of them by name.
+      changed: fields of the config that are given.
+    """
+    fields = {field: field.rpartition(".")[2] for field in changed}
+    given = {f"--{option}": option for option in options.given()} | {
+        f"--config.{field}": option
+        for field, option in fields.items()
+        if field.startswith("evaluation.")
+    }
+    for flag, option in given.items():
+        takers = [other for other, kind in kinds.items() if option in kind.options]
+        if takers and name not in takers:
             raise UserError(
-                f"--{option} is for --attack={' or '.join(takers)}, not for {name}"
+                f"{flag} is for --attack={' or '.join(takers)}, not for {name}"
             )

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
+from train.base.errors import UserError
 from train.evaluation.judgement import Judgement, Kind, Options
 from train.evaluation.measures import measured
 from train.evaluation.pgd import (
@@ -16,6 +17,7 @@ from train.evaluation.pgd import (
 )
 from train.evaluation.predictions import Predictions
 from train.evaluation.target import Target
+from train.recipes.attack import check_epsilon
 
 
 def judge(target: Target, options: Options, console: Console) -> Iterator[Judgement]:
@@ -23,6 +25,7 @@ def judge(target: Target, options: Options, console: Console) -> Iterator[Judgem
     config, changed = target.config, options.given()
     seed = changed.pop("seed", config.seed)
     attack = dataclasses.replace(PgdAttack.of(config), **changed)
+    _check(attack, options.given(), target)
     evaluator = Evaluator(
         target.model, target.data.test, attack, target.mesh,
         num_classes=target.data.num_classes,
@@ -42,6 +45,17 @@ def judge(target: Target, options: Options, console: Console) -> Iterator[Judgem
         },
         per_example(predictions),
     )
+
+
+def _check(attack: PgdAttack, given: dict[str, Any], target: Target) -> None:
+    """Raises `UserError` for options that an evaluation without attack ignores."""
+    if attack.restarts:
+        check_epsilon("epsilon", attack.norm, attack.epsilon, target.data.image_shape)
+    elif ignored := [f"--{name}" for name in given if name != "restarts"]:
+        raise UserError(
+            f"{' and '.join(ignored)} would have no effect: with restarts=0 no attack "
+            "is made; --restarts=1 makes one"
+        )
 
 
 def per_example(predictions: Predictions) -> dict[str, Any]:

@@ -7,13 +7,12 @@ the earlier one has, such as the distances of a picture, stays.
 
 import contextlib
 import fcntl
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from train.base import files
+from train.base import contents, files
 from train.base.errors import UserError
 from train.evaluation.judgement import Judgement
 
@@ -31,15 +30,10 @@ def read(workdir: files.Path) -> dict[str, Record]:
     path = workdir / FILE
     if not path.exists():
         return {}
-    records = files.read_json(path)
-    if not isinstance(records, dict):
-        raise UserError(f"{path} must hold a JSON object of records by name")
+    records = contents.check_object(path, files.read_json(path))
     for name, record in records.items():
-        if not isinstance(record, dict) or "robust_accuracy" not in record:
-            raise UserError(
-                f"{path}: {name!r} is no record of train.evaluate: it has no field "
-                "robust_accuracy"
-            )
+        where = f"{path}: the record {name!r}"
+        contents.check_object(where, record, robust_accuracy=Mapping[str, float])
     return records
 
 
@@ -70,15 +64,12 @@ def per_example(workdir: files.Path, record: Record) -> dict[str, np.ndarray]:
       UserError: it cannot be read.
     """
     path = workdir / record["per_example"]
-    try:
-        with (
-            files.reading(path),
-            path.open("rb") as file,
-            np.load(file, allow_pickle=False) as arrays,
-        ):
-            return dict(arrays)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
+    with (
+        files.reading(path),
+        path.open("rb") as file,
+        np.load(file, allow_pickle=False) as arrays,
+    ):
+        return dict(arrays)
 
 
 def _write_arrays(path: files.Path, arrays: dict[str, np.ndarray]) -> None:

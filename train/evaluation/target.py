@@ -148,6 +148,7 @@ def of_file(path: Path, config: Config, workdir: Path) -> Target:
     images = jax.ShapeDtypeStruct((1, *data.image_shape), jnp.float32)
     with explained():
         jax.eval_shape(network.apply, variables, images)
+    converted.check_finite(path, variables)
     weights = Weights(variables["params"], variables.get("batch_stats", {}))
     weights = jax.device_put(weights, sharding.replicated(mesh))
     return Target(

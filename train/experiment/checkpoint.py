@@ -65,19 +65,25 @@ class Checkpoints:
     def __init__(self, folder: Path, *, keep: int, read_only: bool = False) -> None:
         self._folder, self._read_only = absolute(folder), read_only
         newest = ocp.checkpoint_managers.LatestN(None if read_only else keep)
-        self._manager = _Manager(
-            for_orbax(self._folder),
-            options=ocp.CheckpointManagerOptions(
-                preservation_policy=ocp.checkpoint_managers.AnyPreservationPolicy(
-                    [newest, scores.PreserveBest()]
-                ),
-                # Without this function, which only Orbax's best_step() calls, metrics
-                # are not written.
-                best_fn=lambda metrics: 0.0,
-                cleanup_tmp_directories=not read_only,
-                create=not read_only,
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=ocp.checkpoint_managers.AnyPreservationPolicy(
+                [newest, scores.PreserveBest()]
             ),
+            # Without this function, which only Orbax's best_step() calls, metrics are
+            # not written.
+            best_fn=lambda metrics: 0.0,
+            cleanup_tmp_directories=not read_only,
+            create=not read_only,
         )
+        try:
+            self._manager = _Manager(for_orbax(self._folder), options=options)
+        except OSError:  # of the file system: its own words say enough
+            raise
+        except Exception as error:
+            raise UserError(
+                f"{self._folder}: checkpoints cannot be listed: {_first_line(error)}; "
+                "a damaged file _CHECKPOINT_METADATA in one of them may be deleted"
+            ) from error
 
     def steps(self) -> list[int]:
         return sorted(self._manager.all_steps())
@@ -201,6 +207,14 @@ class Checkpoints:
             ),
         )
         position, tree = checksums.unseal(items["position"]), items["state"]
+        for (path, leaf), like in zip(
+            jax.tree.leaves_with_path(tree), jax.tree.leaves(abstract), strict=True
+        ):
+            if (leaf.shape, leaf.dtype) != (like.shape, like.dtype):
+                name = jax.tree_util.keystr(path)
+                raise ValueError(
+                    f"{name} is {leaf.dtype}{leaf.shape}, not {like.dtype}"
+                )
         found, expected = checksums.digests(tree), position.pop("digests")
         wrong = [n for n, digest in expected.items() if found.get(n) != digest]
         if wrong or len(found) != len(expected):
@@ -214,7 +228,7 @@ class Checkpoints:
             target = self._folder.parent / f"{self._folder.name}_damaged"
             target.mkdir(exist_ok=True)
             for step in steps:
-                (self._folder / str(step)).rename(_unused(target / str(step)))
+                (self._folder / str(step)).rename(files.unused(target / str(step)))
         processes.barrier("set aside")
         self._manager.reload()
 
@@ -247,11 +261,3 @@ class Checkpoints:
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:200] if lines else ''}"
-
-
-def _unused(path: Path) -> Path:
-    """`path` if nothing is there, else with the first number that makes it unused."""
-    number, candidate = 1, path
-    while candidate.exists():
-        number, candidate = number + 1, path.with_name(f"{path.name}.{number}")
-    return candidate

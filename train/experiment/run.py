@@ -11,6 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from ikl_jax.types import PyTree
+from train.base import contents
 from train.base.config import Config
 from train.base.errors import UserError
 from train.base.files import Path
@@ -22,7 +23,7 @@ from train.devices import sharding
 from train.experiment import settings, validation
 from train.experiment.checkpoint import Checkpoints, Report, Saved
 from train.networks import classes, model
-from train.recipes import RECIPES, BuiltRecipe, Task
+from train.recipes import RECIPES, BuiltRecipe, Task, attack
 from train.recipes.recipe import Model
 from train.recipes.state import TrainState
 
@@ -120,9 +121,17 @@ def _without_streams(config: Config) -> Run:
         sources.open_source(config.data), config.data, config.batch_size
     )
     views.check(config.data, data.image_shape)
+    attack.check_epsilon(
+        "attack.epsilon", config.attack.norm, config.attack.epsilon, data.image_shape
+    )
     sizes = pipeline.batch_sizes(data.train, config.data, config.batch_size)
     steps_per_epoch = config.steps_per_epoch or len(sizes)
-    sizes = sizes[: config.epochs * steps_per_epoch]  # a run may be less than a pass
+    if (steps := config.epochs * steps_per_epoch) > contents.LARGEST:
+        raise UserError(
+            f"epochs={config.epochs} of {steps_per_epoch} steps are {steps} steps, but "
+            f"a run has at most {contents.LARGEST}"
+        )
+    sizes = sizes[:steps]  # a run may be less than a pass
     _check_batches(config, sizes, mesh)
     width = classes.padded_width(data.num_classes, config.model.classes_multiple_of)
     sharding.check_classes(width, mesh)

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from ml_collections import ConfigDict
 
-from train.base import files
+from train.base import contents, files
 from train.base.config import Config
 from train.base.errors import UserError
 from train.base.files import Path
@@ -24,7 +24,8 @@ MAY_CHANGE = (
 # Fields whose values may be different when a run is evaluated.
 OF_EVALUATION = (
     "mesh", "data.threads", "data.data_dir", "data.source", "model.dtype",
-    "evaluation.",
+    "evaluation.batch_size", "evaluation.shots", "evaluation.steps",
+    "evaluation.restarts", "evaluation.relative_step_size",
 )  # fmt: skip
 
 # Fields that runs of earlier versions lack, with the value that does what those did.
@@ -45,7 +46,7 @@ def get(config: Config, field: str) -> Any:
     """The value of a dotted field; `UserError` if there is none."""
     value: Any = config
     for part in field.split("."):
-        if part not in value:
+        if not isinstance(value, ConfigDict) or part not in value:
             raise UserError(f"the config lacks {field}, which configs/base.py has")
         value = value[part]
     return value
@@ -67,7 +68,8 @@ def load(workdir: Path) -> Config:
 
 def _read(workdir: Path) -> dict[str, Any]:
     """What a run's config.json holds, with the fields that were added later."""
-    config = files.read_json(workdir / "config.json")
+    path = workdir / "config.json"
+    config = contents.check_object(path, files.read_json(path), name=str)
     for field, value in ADDED.items():
         section, _, name = field.rpartition(".")
         fields = config.get(section) if section else config
@@ -123,8 +125,13 @@ def differences(
     return {
         field: (old.get(field), new.get(field))
         for field in sorted(old.keys() | new.keys())
-        if old.get(field) != new.get(field)
+        if not _same(old.get(field), new.get(field))
     }
+
+
+def _same(before: Any, now: Any) -> bool:
+    """Whether two values are equal, or both NaN."""
+    return before == now or (before != before and now != now)
 
 
 def agree(config: Config) -> None:

@@ -6,7 +6,7 @@ here is what concerns the run as a whole or sections of several rooms.
 
 from train import recipes
 from train.base import config as sections
-from train.base import fields
+from train.base import contents, fields
 from train.base.config import Config, EvaluationConfig
 from train.base.errors import UserError
 from train.data import checks as data_checks
@@ -19,8 +19,9 @@ AUGMENTATIONS = ("data.crop_padding", "data.flip", "data.random_resized_crop")
 
 def validate(config: Config) -> None:
     """Raises `UserError` for the first value that no run can use."""
-    for field in sections.names():
-        get(config, field)
+    for field, kind in sections.kinds():
+        contents.check(field, get(config, field), kind)
+    fields.non_negative("", config, "seed")
     fields.positive(
         "", config, "epochs", "batch_size", "accumulate", "log_every",
         "checkpoint_every", "keep_checkpoints",

@@ -2,10 +2,10 @@
 
 import dataclasses
 import json
-import zipfile
 from typing import Any
 
 import flax.linen as nn
+import jax
 import numpy as np
 from flax import traverse_util
 
@@ -55,6 +55,16 @@ class Converted:
             return models.create(self.model, self.num_classes, **options)
 
 
+def check_finite(path: files.Path, weights: Any) -> None:
+    """Raises `UserError` if a number in weights, read from `path`, is not finite."""
+    for name, leaf in jax.tree.leaves_with_path(weights):
+        if not np.isfinite(np.asarray(leaf, np.float32)).all():
+            raise UserError(
+                f"{path}: the weights are not finite: {jax.tree_util.keystr(name)} has "
+                "NaN or infinity"
+            )
+
+
 def write(path: files.Path, converted: Converted) -> None:
     """Writes one .npz file, whole or not at all.
 
@@ -76,7 +86,7 @@ def read(path: files.Path) -> Converted:
       UserError: the file cannot be read, is damaged, or was not written by
         `train.convert`.
     """
-    try:
+    with files.reading(path, " as weights that train.convert has written"):
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = dict(stored)
         described = json.loads(str(arrays.pop(_DESCRIPTION)))
@@ -91,7 +101,3 @@ def read(path: files.Path) -> Converted:
             traverse_util.unflatten_dict(arrays, sep="/"),
             None if names is None else tuple(names),
         )
-    except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"{path} cannot be read as weights that train.convert has written: {error}"
-        ) from error

@@ -1,6 +1,6 @@
 """The model that a config names."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -29,6 +29,22 @@ def check_config(model: ModelConfig) -> None:
     fields.one_of("model", model, dtype=DTYPES)
     fields.positive("model", model, "bn_groups", "classes_multiple_of")
     fields.shares("model", model, "bn_momentum")
+    if model.normalize:
+        _check_normalize(model.normalize)
+
+
+def _check_normalize(normalize: Sequence[Sequence[float]]) -> None:
+    """Whether it has a mean and a deviation for each of the same channels."""
+    lengths = {len(numbers) for numbers in normalize}
+    if len(normalize) != 2 or len(lengths) != 1 or 0 in lengths:
+        raise UserError(
+            "model.normalize must be empty, or the means and the deviations of the "
+            f"channels: ((0.5, 0.5, 0.5), (0.2, 0.2, 0.2)), got {normalize}"
+        )
+    if not min(normalize[1]) > 0:
+        raise UserError(
+            f"model.normalize: deviations must be > 0, got {tuple(normalize[1])}"
+        )
 
 
 def create(config: Config, num_classes: int) -> nn.Module:
@@ -100,6 +116,12 @@ def check(
     Raises:
       UserError: BatchNorm's groups do not divide a batch, or images are too small.
     """
+    channels, given = image_shape[-1], config.model.normalize
+    if given and len(given[0]) != channels:
+        raise UserError(
+            f"model.normalize must have {channels} means and deviations, one for each "
+            f"channel of the images, got {len(given[0])}"
+        )
     forward = partial(model.init_with_output, jax.random.key(0), train=True)
     groups = config.model.bn_groups
     for size in set(batch_sizes):

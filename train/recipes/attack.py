@@ -1,6 +1,7 @@
 """The attack within a training step: what it increases, where it starts, how far."""
 
 import functools
+import math
 from collections.abc import Callable
 
 import jax
@@ -69,13 +70,27 @@ def check(attack: AttackConfig, batch_norm: BatchNormConfig) -> None:
     fields.one_of("batch_norm", batch_norm, attack=LOGITS)
     fields.non_negative(
         "attack", attack, "epsilon", "steps", "first_steps", "relative_step_size",
-        "start_scale", "gamma",
+        "start_scale", "alpha", "beta", "gamma",
     )  # fmt: skip
     fields.shares("attack", attack, "epsilon_ramp")
     if attack.first_steps > attack.steps:
         raise UserError(
             f"attack.first_steps must be at most attack.steps={attack.steps}, got "
             f"{attack.first_steps}"
+        )
+
+
+def check_epsilon(
+    name: str, norm: str, epsilon: float, image_shape: tuple[int, int, int]
+) -> None:
+    """Raises `UserError` for a ball that is larger than the box of all images."""
+    pixels = math.prod(image_shape)
+    largest = {"linf": 1.0, "l2": math.sqrt(pixels), "l1": float(pixels)}[norm]
+    if epsilon > largest:
+        hint = f"; did you mean {epsilon:g}/255?" if norm == "linf" else ""
+        raise UserError(
+            f"{name} is a radius in pixels of [0, 1] and at most {largest:g} in {norm} "
+            f"for images {image_shape}, got {epsilon:g}{hint}"
         )
 
 

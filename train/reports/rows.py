@@ -7,6 +7,8 @@ it. Records of other weights, of another step, or on other data get rows of thei
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from train.base import contents
+
 Record = Mapping[str, Any]
 
 # Two records share a row unless a field that both have differs. Records of earlier
@@ -15,6 +17,26 @@ IDENTITY = (
     "weights", "step", "weights_checksum", "model", "normalize", "dtype", "dataset",
     "data_fingerprint", "image_sizes", "evaluated_on",
 )  # fmt: skip
+
+
+# Fields that a row shows. A record of an attack has epsilon, too.
+SHOWN = {
+    "robust_accuracy": Mapping[str, float], "natural_accuracy": float,
+    "num_examples": int, "dataset": str, "evaluated_on": str, "weights": str,
+}  # fmt: skip
+
+
+def check(where: Any, record: Any, **kinds: Any) -> None:
+    """Raises `UserError` unless a record has what a row shows.
+
+    Args:
+      where: the file, for the message.
+      record: of an evaluation, or the result of a run.
+      kinds: of further fields that it must have.
+    """
+    contents.check_object(where, record, **SHOWN, **kinds)
+    if record["robust_accuracy"]:
+        contents.check_object(where, record, epsilon=float)
 
 
 class Column(NamedTuple):

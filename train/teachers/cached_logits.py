@@ -17,7 +17,7 @@ import numpy as np
 from rich.console import Console
 
 from ikl_jax.types import Array
-from train.base import files
+from train.base import contents, files
 from train.base.errors import UserError
 from train.data import fingerprint, pipeline
 from train.devices import processes, sharding
@@ -137,20 +137,18 @@ def _write(
 
 def _opened(folder: pathlib.Path, expected: dict[str, Any]) -> np.ndarray:
     """The logits, left on disk; refused unless they are of what is expected."""
-    about = files.read_json(folder / ABOUT)
+    about = contents.check_object(folder / ABOUT, files.read_json(folder / ABOUT))
     for name, now in expected.items():
         if (before := about.get(name)) != now:
             raise UserError(
                 f"teacher.cache: the logits in {folder} are of another {name}: it was "
                 f"{before}, now it is {now}. Name another folder, or delete this one"
             )
-    try:
+    with files.reading(folder / LOGITS, " as teacher.cache"):
         logits = np.load(folder / LOGITS, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"teacher.cache: {folder / LOGITS} cannot be read: {error}"
-        ) from error
-    if list(logits.shape) != expected["shape"] or _checksum(logits) != about["crc32"]:
+    if list(logits.shape) != expected["shape"] or _checksum(logits) != about.get(
+        "crc32"
+    ):
         raise UserError(
             f"teacher.cache: {folder / LOGITS} is damaged; delete {folder}, and it is "
             "computed again"

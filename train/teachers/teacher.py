@@ -12,7 +12,7 @@ from ikl_jax.types import Array
 from train.base import files, terminal
 from train.base.errors import UserError, explained
 from train.devices import sharding
-from train.experiment import checksums
+from train.experiment import checksums, finished
 from train.experiment import run as runs
 from train.experiment.run import Run
 from train.networks import classes, converted, model
@@ -73,6 +73,7 @@ class Teacher:
             run.config.data.source, run.data.num_classes, run.data.class_names,
         )  # fmt: skip
         weights = jax.device_put(found.weights, sharding.replicated(run.mesh))
+        converted.check_finite(path, weights)
 
         def logits_fn(weights: Weights, image: Array) -> Array:
             x = recipe.to_pixels(image)
@@ -100,9 +101,8 @@ def _of_a_run(path: files.Path, run: Run) -> _Found:
     # be padded for another mesh.
     changed = {"mesh": (-1, 1), "fsdp": False, "model.dtype": dtype}
     opened = runs.reopen(path, changed)
-    result = path / "result.json"
-    done = files.read_json(result)["epochs"] if result.is_file() else 0
-    if done != opened.config.epochs:
+    result = finished.read(path)
+    if result is None or result["epochs"] != opened.config.epochs:
         raise UserError(f"teacher.path: the run in {path} has not finished")
     state = runs.newest_state(opened, path, terminal.warn)
     model_config, data = opened.config.model, opened.data

@@ -5,7 +5,6 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from train.base import files
 from train.base.config import Config
 from train.base.files import Path
 from train.devices import processes, sharding
@@ -13,9 +12,9 @@ from train.devices.preemption import Preempted, Watch
 from train.evaluation.pgd import PgdAttack
 from train.evaluation.predictions import Predictions
 from train.evaluation.target import weights_checksum
-from train.experiment import settings
+from train.experiment import finished, settings
 from train.experiment.run import Run, build
-from train.reports import pictures, tables
+from train.reports import pictures, rows, tables
 from train.training import health, session
 from train.training import result as results
 from train.training.record import RunRecord
@@ -37,16 +36,16 @@ def train(config: Config, workdir: Path, console: Console) -> dict:
         run = build(config)
         processes.on_main(lambda: settings.claim(workdir, config))
         watch.check()
-        finished = workdir / "result.json"
-        result = files.read_json(finished) if finished.exists() else None
+        result = finished.read(workdir)
         if result is not None and result["epochs"] == config.epochs:
+            rows.check(workdir / finished.FILE, result, steps=int, seconds=float)
             console.print(f"{workdir} is finished", highlight=False)
             if settings.changed(workdir, config, "evaluation."):
                 console.print("evaluate it otherwise with python -m train.evaluate")
         else:
             result = _train(run, workdir, console, watch)
             if processes.is_main():
-                files.write_whole(finished, files.to_json(result))
+                finished.write(workdir, result)
             processes.barrier("finished")
     console.print(tables.table({str(workdir): result}))
     return result
@@ -78,10 +77,10 @@ def _train(run: Run, workdir: Path, console: Console, watch: Watch) -> dict:
 def _epochs(record: RunRecord, tools: Session) -> Predictions | None:
     """The epochs that are left; returns the evaluation that the last one ended with."""
     run, predictions = tools.run, None
-    finished = record.step // run.steps_per_epoch
+    closed = record.step // run.steps_per_epoch
     if not record.evaluated:
-        predictions = _close(record, finished, {}, tools)
-    for epoch in range(finished + 1, run.config.epochs + 1):
+        predictions = _close(record, closed, {}, tools)
+    for epoch in range(closed + 1, run.config.epochs + 1):
         # 2. Steps; their metrics are logged, and stop the run if one is not finite.
         metrics = _steps(record, epoch, tools)
         # 3. Averages and class means of the epoch.

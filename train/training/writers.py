@@ -10,7 +10,7 @@ from train.base.errors import UserError
 from train.base.files import Path
 from train.base.files.growing import Lines
 
-NAME = "metrics.jsonl"
+NAME, DAMAGED = "metrics.jsonl", "metrics_damaged.jsonl"
 EVALUATED = "eval_natural_accuracy"  # the lines of evaluations have it
 
 
@@ -19,7 +19,8 @@ class MetricsWriter:
 
     Lines after `resumed_step` are deleted: a killed run wrote them after its last
     checkpoint, and will write them again. With `again`, the evaluations of that step
-    are deleted too, because they will be made again.
+    are deleted too, because they will be made again. A file with damaged lines is kept
+    under another name.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class MetricsWriter:
             for line in logged(workdir, until=resumed_step)
             if not (again and line["step"] == resumed_step and EVALUATED in line)
         ]
+        _keep_damaged(workdir)
         content = "".join(json.dumps(line) + "\n" for line in kept)
         self._lines = Lines(workdir / NAME, content.encode())
         if not files.is_local(workdir):
@@ -102,15 +104,31 @@ class NoWriter:
 
 def logged(workdir: Path, *, until: int) -> list[dict[str, float]]:
     """The lines of a run's `metrics.jsonl` up to a step."""
+    lines = [_line(text) for text in _texts(workdir)]
+    return [line for line in lines if line is not None and line["step"] <= until]
+
+
+def _keep_damaged(workdir: Path) -> None:
+    """Keeps the file under another name if a line of it is damaged.
+
+    The last line of a killed run may be cut, which is no damage.
+    """
+    if any(_line(text) is None for text in _texts(workdir)[:-1]):
+        (workdir / NAME).rename(files.unused(workdir / DAMAGED))
+
+
+def _texts(workdir: Path) -> list[str]:
     path = workdir / NAME
-    lines = []
     with files.reading(path):
-        texts = path.read_text().splitlines() if path.exists() else []
-    for text in texts:
-        try:
-            line = json.loads(text)
-        except json.JSONDecodeError:
-            continue  # the last line of a killed run may be cut
-        if line["step"] <= until:
-            lines.append(line)
-    return lines
+        content = path.read_bytes() if path.exists() else b""
+    return content.decode(errors="replace").splitlines()
+
+
+def _line(text: str) -> dict[str, float] | None:
+    """The metrics in a line; None if it is damaged."""
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    whole = isinstance(line, dict) and type(line.get("step")) is int
+    return line if whole else None

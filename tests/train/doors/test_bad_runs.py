@@ -7,8 +7,73 @@ from train import cli
 DIGITS = "configs/digits_ikl_at.py:quick"
 
 BAD = {
-    "unknown field": (["--config.learning_rte=0.1"], 2, "learning_rte"),
-    "nearest field": (["--config.optimizer.learning_rat=0.1"], 2, 'did you mean "learning_rate"'),
+    "unknown field": (
+        ["--config.learning_rte=0.1"], 2, "learning_rte; did you mean optimizer.learning_rate?",
+    ),
+    "nearest field": (
+        ["--config.optimizer.learning_rat=0.1"], 2, "did you mean optimizer.learning_rate?",
+    ),
+    "initials": (["--config.lr=1"], 2, "no field lr; did you mean optimizer.learning_rate?"),
+    "section": (["--config.awp=3"], 2, "awp is a section of the config; its fields: awp.decay"),
+    "no name": (["--config.=3"], 2, "the config has no field"),
+    "subscript": (
+        ["--config.optimizer.milestones[0]=1"], 2, "did you mean optimizer.milestones?",
+    ),
+    "number": (["--config.awp.gamma=x"], 2, "must be a number, or a fraction as 8/255"),
+    "fraction": (["--config.awp.gamma=1/0"], 2, "must be a number, or a fraction as 8/255"),
+    "boolean": (["--config.fsdp=maybe"], 2, "--config.fsdp=maybe: it must be True or False"),
+    "flag file": (["--flagfile=/nowhere"], 2, "Unable to open flagfile"),
+    "not a number": (
+        ["--config.optimizer.learning_rate=nan"], 1,
+        "optimizer.learning_rate must be a finite number, got nan",
+    ),
+    "not finite": (["--config.loss.beta=inf"], 1, "loss.beta must be a finite number, got inf"),
+    "large": (["--config.seed=9999999999"], 1, "seed must be at most 2147483647, got 9999999999"),
+    "very negative": (["--config.epochs=-9999999999"], 1, "epochs must be at least -2147483647"),
+    "many steps": (["--config.epochs=2000000000"], 1, "2000000000 of 22 steps are 44000000000"),
+    "seed": (["--config.seed=-1"], 1, "seed must be >= 0, got -1"),
+    "words": (
+        ["--config.mesh=data,model"], 1,
+        "mesh must be a list of integers up to 2147483647, got ('data,model',)",
+    ),
+    "words for shots": (["--config.evaluation.shots=a"], 1, "shots must be a list of integers"),
+    "words for shares": (
+        ["--config.optimizer.milestones=nan"], 1,
+        "milestones must be a list of finite numbers, got ('nan',)",
+    ),
+    "order": (
+        ["--config.optimizer.milestones=0.7,0.3"], 1,
+        "within (0, 1), each larger than the one before, got (0.7, 0.3)",
+    ),
+    "normalisation": (
+        ["--config.model.normalize=0.5,0.5"], 1,
+        "model.normalize must be a list of lists of finite numbers, got (0.5, 0.5)",
+    ),
+    "normalisation of one": (
+        ["--config.model.normalize=(0.5,),(0.5,0.4)"], 1,
+        "model.normalize must be empty, or the means and the deviations",
+    ),
+    "deviation": (["--config.model.normalize=(0.5,),(0.0,)"], 1, "deviations must be > 0, got (0.0,)"),
+    "channels": (
+        [
+            "--config.model.name=wide_resnet_10_1",
+            "--config.model.normalize=(0.5,0.5),(0.5,0.5)",
+        ],
+        1, "model.normalize must have 1 means and deviations",
+    ),
+    "pixels": (
+        ["--config.attack.epsilon=8"], 1,
+        "at most 1 in linf for images (8, 8, 1), got 8; did you mean 8/255?",
+    ),
+    "pixels in l2": (
+        ["--config.attack.epsilon=8.1", "--config.attack.norm=l2"], 1, "at most 8 in l2",
+    ),
+    "alpha": (["--config.loss.alpha=-1"], 1, "loss.alpha must be >= 0, got -1"),
+    "alpha of the attack": (["--config.attack.alpha=-1"], 1, "attack.alpha must be >= 0"),
+    "one momentum": (["--config.optimizer.momentum=5"], 1, "momentum must lie in [0, 1), got 5"),
+    "decay factor": (
+        ["--config.optimizer.decay_factor=-1"], 1, "optimizer.decay_factor must be > 0",
+    ),
     "type": (["--config.epochs=many"], 2, "epochs"),
     "model": (["--config.model.name=wide_resnet_28"], 1, "did you mean 'wide_resnet_28_10'"),
     "loss": (["--config.loss.name=ilk"], 1, "unknown loss.name 'ilk'; did you mean 'ikl'"),
@@ -163,6 +228,20 @@ def test_bad_configs(name, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--workdir=x"], "--config is required"),
+        ([f"--config={DIGITS}", "--workdir="], "--workdir is required"),
+        (
+            ["--config=configs/digits_ikl_at.py:quick=1", "--workdir=x"],
+            "takes no value",
+        ),
+        (
+            ["--config=configs/digits_ikl_at.py:quick,quick", "--workdir=x"],
+            "more than once",
+        ),
+        (["--config=configs/digits_distill.py:loss", "--workdir=x"], "needs a value"),
+        (
+            ["--config=configs/fashion_mnist_at.py:strength=x", "--workdir=x"],
+            "strength must be a number, got 'x'",
+        ),
         ([f"--config={DIGITS}"], "--workdir is required"),
         (["--config=configs/none.py", "--workdir=x"], "configs/none.py"),
         (["--config=configs/base.py:fast", "--workdir=x"], "takes no argument"),

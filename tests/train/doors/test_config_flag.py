@@ -79,10 +79,10 @@ def test_a_file_that_is_not_there(path, capsys):
     [
         ("--config.nope=1", "the config has no field nope"),
         ("--config.nope.x=1", "the config has no field nope.x"),
-        ("--config.seed.x=1", "the config has no field seed.x"),
+        ("--config.seed.x=1", "the config has no field seed.x; did you mean seed?"),
         (
             "--config.model.nam=cnn",
-            'the config has no field model.nam; did you mean "name" instead of "nam"?',
+            "the config has no field model.nam; did you mean model.name?",
         ),
     ],
 )

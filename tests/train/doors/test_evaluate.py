@@ -179,8 +179,11 @@ def test_what_cannot_be_written_is_printed(workdir, capsys):
     (workdir / "evaluation.json").write_text("{")
     assert judge(f"--workdir={workdir}", "--restarts=0") == 1
     shown = capsys.readouterr()
-    assert "natural_accuracy" not in shown.out  # refused before it began
-    assert "evaluation.json cannot be read" in shown.err
+    assert re.search(r"^natural_accuracy: 0\.\d+$", shown.out, re.M)
+    warned, ended = shown.err.splitlines()  # before it began, and at the end
+    assert re.match(r"warning: \S+/evaluation.json cannot be read", warned)
+    assert re.match(r"error: \S+/evaluation.json cannot be read", ended)
+    assert (workdir / "evaluation.json").read_text() == "{"
 
 
 def test_fields_that_a_run_is_evaluated_with_otherwise(workdir, tmp_path):
@@ -236,6 +239,36 @@ def bad_calls(workdir, path):
             "unknown attack 'sqare'",
         ),
         "epsilon": ((f"--workdir={workdir}", *ONE, "--epsilon=0"), 1, "epsilon must be > 0"),
+        "pixels": (
+            (f"--workdir={workdir}", "--epsilon=8"), 1,
+            r"epsilon is a radius in pixels of \[0, 1\].* got 8; did you mean 8/255",
+        ),
+        "not a number": (
+            (f"--workdir={workdir}", "--epsilon=nan"), 1,
+            "--epsilon must be a finite number, got nan",
+        ),
+        "large": (
+            (f"--workdir={workdir}", "--seed=9999999999"), 1, "--seed must be at most 2147483647",
+        ),
+        "no attack": (
+            (f"--workdir={workdir}", "--restarts=0", "--steps=3", "--norm=l2"), 1,
+            "--norm and --steps would have no effect: with restarts=0 no attack",
+        ),
+        "a picture of PGD": (
+            (f"--workdir={workdir}", "--nopicture"), 1, "--picture is for --attack=autoattack",
+        ),
+        "a field of PGD": (
+            (f"--workdir={workdir}", *ONE, "--config.evaluation.steps=3"), 1,
+            "--config.evaluation.steps is for --attack=pgd, not for autoattack",
+        ),
+        "a field of training": (
+            (f"--workdir={workdir}", "--config.evaluation.every=3"), 1,
+            "config.evaluation.every is the run's own",
+        ),
+        "a field without effect": (
+            (f"--weights={path}", "--config.optimizer.momentum=5"), 1,
+            "--config.optimizer.momentum has no effect with --weights=FILE",
+        ),
     }  # fmt: skip
 
 

@@ -119,9 +119,9 @@ def test_records_of_earlier_versions_stay_as_they_are(tmp_path):
     ("content", "message"),
     [
         ('{"cut', r"evaluation.json cannot be read"),
-        ("[1, 2]", r"must hold a JSON object of records by name"),
-        ('{"pgd": 0.5}', r"'pgd' is no record of train.evaluate"),
-        ('{"pgd": {"steps": 5}}', r"it has no field robust_accuracy"),
+        ("[1, 2]", r"evaluation.json must hold a JSON object, got \[1, 2\]"),
+        ('{"pgd": 0.5}', r"the record 'pgd' must hold a JSON object, got 0.5"),
+        ('{"pgd": {"steps": 5}}', r"the record 'pgd' lacks the field robust_accuracy"),
     ],
 )
 def test_a_file_that_holds_something_else_is_refused_and_kept(
@@ -154,3 +154,8 @@ def test_options_of_other_kinds_are_refused():
         UserError, match="--version is for --attack=other or third, not for pgd"
     ):
         check_options("pgd", Options(steps=3, version="standard"), kinds)
+    check_options("pgd", Options(), kinds, ["evaluation.steps", "data.source"])
+    with pytest.raises(
+        UserError, match=r"--config.evaluation.steps is for --attack=pgd, not for other"
+    ):
+        check_options("other", Options(), kinds, ["evaluation.steps"])

@@ -68,7 +68,12 @@ def truncate(folder):
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-@pytest.mark.parametrize("damage", [flip_a_byte, truncate])
+def forget_the_kinds_of_keys(folder):
+    """Without these files Orbax restores a random key as plain numbers."""
+    shutil.rmtree(folder / "array_metadatas")
+
+
+@pytest.mark.parametrize("damage", [flip_a_byte, truncate, forget_the_kinds_of_keys])
 def test_a_damaged_checkpoint_is_set_aside_for_an_older_one(tmp_path, damage):
     checkpoints, tree = saved_in(tmp_path / "run", 1, 2)
     damage(tmp_path / "run" / "2" / "state")
@@ -89,6 +94,14 @@ def test_a_damaged_checkpoint_is_set_aside_for_an_older_one(tmp_path, damage):
         with pytest.raises(UserError, match=r"none of the checkpoints \[1, 2\]"):
             checkpoints.restore(tree, said.append)
     checkpoints.close()
+
+
+def test_metadata_that_orbax_cannot_list(tmp_path):
+    checkpoints, _ = saved_in(tmp_path / "run", 1)
+    checkpoints.close()
+    (tmp_path / "run" / "1" / "_CHECKPOINT_METADATA").write_text("[1]")
+    with pytest.raises(UserError, match=r"run: checkpoints cannot be listed: .* dict"):
+        checkpoint.Checkpoints(tmp_path / "run", keep=3)
 
 
 def test_a_changed_position_is_noticed(tmp_path):

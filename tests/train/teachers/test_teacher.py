@@ -93,6 +93,12 @@ def test_teachers_that_cannot_be(teacher, tmp_path):
     shutil.rmtree(unfinished / "checkpoints")
     with pytest.raises(UserError, match="holds no checkpoint"):
         Teacher.of(student)
+    damaged = other_weights(tmp_path / "nan.npz", scale=float("nan"))
+    config.teacher.path = str(damaged)
+    with pytest.raises(
+        UserError, match=r"nan\.npz: the weights are not finite: .*bias"
+    ):
+        Teacher.of(student)
     config.teacher.path = str(other_weights(tmp_path / "seven.npz", 7))
     with pytest.raises(UserError, match="has 7 classes, digits has 10"):
         Teacher.of(student)

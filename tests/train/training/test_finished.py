@@ -8,6 +8,11 @@ from train.base import files
 from train.experiment import settings
 from train.training import loop
 
+RESULT = {
+    "steps": 44, "seconds": 1.5, "natural_accuracy": 0.5, "robust_accuracy": {},
+    "num_examples": 360, "dataset": "digits", "evaluated_on": "test", "weights": "last",
+}  # fmt: skip
+
 
 @pytest.mark.parametrize(("epochs", "trained"), [(2, False), (3, True), (1, True)])
 def test_only_the_same_number_of_epochs_counts_as_finished(
@@ -16,7 +21,8 @@ def test_only_the_same_number_of_epochs_counts_as_finished(
     config = digits_ikl_at.get_config("natural,quick")
     config.epochs = 2
     settings.claim(tmp_path / "run", config)
-    files.write_whole(tmp_path / "run" / "result.json", files.to_json({"epochs": 2}))
+    before = {**RESULT, "epochs": 2}
+    files.write_whole(tmp_path / "run" / "result.json", files.to_json(before))
     calls = []
     monkeypatch.setattr(
         loop,
@@ -27,4 +33,4 @@ def test_only_the_same_number_of_epochs_counts_as_finished(
     config.epochs = epochs
     result = loop.train(config, tmp_path / "run", Console(quiet=True))
     assert bool(calls) == trained
-    assert result == {"epochs": epochs}
+    assert result == (before if not trained else {"epochs": epochs})

@@ -100,33 +100,51 @@ def claim(folder: Path, option: str, ours: Iterable[str] = ()) -> None:
         )
 
 
+def unused(path: Path) -> Path:
+    """`path` if nothing is there, else with the first number that makes it unused."""
+    number, candidate = 1, path
+    while candidate.exists():
+        number, candidate = number + 1, path.with_name(f"{path.name}.{number}")
+    return candidate
+
+
 @contextlib.contextmanager
 def written(path: Path) -> Iterator[None]:
     """Turns an `OSError` into the sentence that `path` cannot be written, and why."""
-    with _explained(path, f"cannot write {path}"):
-        yield
-
-
-@contextlib.contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turns an `OSError` into the sentence that `path` cannot be read, and why."""
-    with _explained(path, f"{path} cannot be read"):
-        yield
-
-
-@contextlib.contextmanager
-def _explained(path: Path, problem: str) -> Iterator[None]:
     try:
         yield
     except UserError:
         raise
     except OSError as error:
-        raise UserError(f"{problem}: {error}") from error
+        raise UserError(f"cannot write {path}: {error}") from error
     except Exception as error:
         if is_local(path):
             raise
         # Clients of stores raise errors of many kinds: no permission, no connection.
-        raise UserError(f"{problem}: {type(error).__name__}: {error}") from error
+        raise UserError(
+            f"cannot write {path}: {type(error).__name__}: {error}"
+        ) from error
+
+
+@contextlib.contextmanager
+def reading(path: Path, what: str = "") -> Iterator[None]:
+    """Turns any error into the sentence that `path` cannot be read, and why.
+
+    A damaged or foreign file can raise errors of any kind: there is no list of those
+    that zip, zlib, NumPy and JSON raise.
+
+    Args:
+      path: of the file.
+      what: what the file should be: " as ...".
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        lines = str(error).strip().splitlines()
+        reason = lines[0][:200] if lines else type(error).__name__
+        raise UserError(f"{path} cannot be read{what}: {reason}") from error
 
 
 def read_json(path: Path) -> Any:
@@ -136,11 +154,7 @@ def read_json(path: Path) -> Any:
       UserError: it cannot be read.
     """
     with reading(path):
-        text = path.read_text()
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
+        return json.loads(path.read_text())
 
 
 def to_json(content: Any) -> str:

@@ -31,6 +31,7 @@ from train.evaluation.pgd import PgdAttack
 from train.evaluation.predictions import Predictions
 from train.evaluation.target import Target
 from train.recipes import recipe
+from train.recipes.attack import check_epsilon
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,10 +132,11 @@ def _attacked(evaluated: Target, options: Options) -> Attacked:
         return logits if logits.shape[1] == num_classes else logits[:, :num_classes]
 
     epsilon = defaults.epsilon if options.epsilon is None else options.epsilon
+    norm = options.norm or defaults.norm
     checks.positive(epsilon=epsilon)
+    check_epsilon("epsilon", norm, epsilon, evaluated.data.image_shape)
     return Attacked(
-        logits_fn, x, labels,
-        norm=options.norm or defaults.norm, epsilon=epsilon,
+        logits_fn, x, labels, norm=norm, epsilon=epsilon,
         version=_attacks(options.version or "standard"), seed=options.seed or 0,
         batch_size=config.evaluation.batch_size,
         sharding=evaluated.sharding,

@@ -21,8 +21,8 @@ def check(loss: LossConfig) -> None:
     fields.one_of("loss", loss, weights=("class_means", "sample"))
     fields.positive("loss", loss, "temperature", "weight_temperature")
     fields.non_negative(
-        "loss", loss, "cross_entropy", "strength", "gamma", "warmup_epochs",
-        "second_view_weight",
+        "loss", loss, "cross_entropy", "strength", "alpha", "beta", "gamma",
+        "warmup_epochs", "second_view_weight",
     )  # fmt: skip
     fields.shares("loss", loss, "class_means_momentum", "label_smoothing")
 

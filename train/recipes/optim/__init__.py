@@ -1,5 +1,7 @@
 """Optimiser and learning-rate schedule from the numbers of `config.optimizer`."""
 
+import itertools
+
 import optax
 
 from ikl_jax.types import PyTree
@@ -52,14 +54,16 @@ def check(optimizer: OptimizerConfig) -> None:
     """Raises `UserError` for values that no run can use."""
     fields.one_of("optimizer", optimizer, name=OPTIMIZERS, schedule=schedules.SCHEDULES)
     fields.non_negative(
-        "optimizer", optimizer, "learning_rate", "momentum", "weight_decay", "clip_norm"
+        "optimizer", optimizer, "learning_rate", "weight_decay", "clip_norm"
     )
-    fields.positive("optimizer", optimizer, "layer_decay")
+    fields.positive("optimizer", optimizer, "layer_decay", "decay_factor")
     fields.shares("optimizer", optimizer, "warmup", "layer_decay")
-    if not all(0 < share < 1 for share in optimizer.milestones):
+    fields.below_one("optimizer", optimizer, "momentum")
+    ends = [0.0, *optimizer.milestones, 1.0]
+    if not all(first < then for first, then in itertools.pairwise(ends)):
         raise UserError(
-            "optimizer.milestones must be shares of the epochs within (0, 1), "
-            f"got {optimizer.milestones}"
+            "optimizer.milestones must be shares of the epochs within (0, 1), each "
+            f"larger than the one before, got {optimizer.milestones}"
         )
     if optimizer.cycle_momentum and optimizer.schedule not in schedules.ONE_CYCLES:
         raise UserError(
