@@ -24,6 +24,7 @@ from rich.console import Console
 from train import cli
 from train.base import files, terminal
 from train.base.errors import UserError
+from train.base.files import lock
 from train.base.progress import ProgressPrinter
 from train.data.formats import npz_parts
 from train.data.formats.npz_parts import DamagedPart, NpzPart
@@ -34,6 +35,7 @@ from train.data.formats.shards import METADATA, Layout, array_record, read_layou
 WRITING = "group_size:1,uncompressed"
 # Bytes of a record besides the image: the label, a chunk's header, an index entry.
 RECORD_OVERHEAD = 90
+LOCK = ".lock"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,6 +69,13 @@ def _convert(values: flags.FlagValues) -> None:
     parts = [npz_parts.inspect(path, values.num_classes) for path in paths]
     layout = _layout(parts, values.num_classes, values.examples_per_shard)
     _claim(folder, layout)
+    with lock.held(folder / LOCK, folder):
+        _convert_missing(folder, parts, layout, console)
+
+
+def _convert_missing(
+    folder: pathlib.Path, parts: Sequence[NpzPart], layout: Layout, console: Console
+) -> None:
     missing = [n for n, path in enumerate(layout.shards(folder)) if not path.exists()]
     _check_space(folder, layout, missing)
     start = time.monotonic()
@@ -118,7 +127,7 @@ def _claim(folder: pathlib.Path, layout: Layout) -> None:
     """
     path = folder / METADATA
     if not path.exists():
-        files.claim(folder, "--output", [files.unfinished(path).name])
+        files.claim(folder, "--output", [files.unfinished_name(path.name), LOCK])
         files.write_whole(path, layout.to_json())
         return
     for difference in _differences(read_layout(folder), layout):

@@ -30,6 +30,12 @@ class _Plain(Console):
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(shown(text), **options)
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As rich's, but lines of text are not cut: a name stays in one piece."""
+        if all(isinstance(each, str) for each in objects):
+            options = {"soft_wrap": True, "highlight": False} | options
+        super().print(*objects, **options)
+
 
 def console(**options: Any) -> Console:
     """A console that shows texts as they are: without markup, without emoji codes."""

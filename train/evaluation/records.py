@@ -6,14 +6,14 @@ the earlier one has, such as the distances of a picture, stays.
 """
 
 import contextlib
-import fcntl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from train.base import contents, files
 from train.base.errors import UserError
+from train.base.files import lock
 from train.evaluation.judgement import Judgement
 
 FILE, LOCK = "evaluation.json", ".evaluation.lock"
@@ -45,7 +45,7 @@ def add(workdir: files.Path, judgement: Judgement) -> None:
     Raises:
       UserError: a file cannot be read or written.
     """
-    with _locked(workdir):
+    with lock.awaited(workdir / LOCK, workdir):
         records = read(workdir)
         earlier = records.get(judgement.key, {})
         arrays = dict(judgement.per_example)
@@ -77,16 +77,3 @@ def _write_arrays(path: files.Path, arrays: dict[str, np.ndarray]) -> None:
         path.parent.mkdir(exist_ok=True)
     with files.whole(path) as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-
-
-@contextlib.contextmanager
-def _locked(workdir: files.Path) -> Iterator[None]:
-    """Lets one process at a time read and replace the records."""
-    path = workdir / LOCK
-    with files.written(path):
-        file = path.open("w")
-    with file:
-        # Where a file system has no locks, records are added without one.
-        with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -228,7 +228,8 @@ class Checkpoints:
             target = self._folder.parent / f"{self._folder.name}_damaged"
             target.mkdir(exist_ok=True)
             for step in steps:
-                (self._folder / str(step)).rename(files.unused(target / str(step)))
+                place = files.unused(target / str(step))
+                files.move_folder(self._folder / str(step), place)
         processes.barrier("set aside")
         self._manager.reload()
 

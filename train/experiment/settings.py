@@ -28,6 +28,8 @@ OF_EVALUATION = (
     "evaluation.restarts", "evaluation.relative_step_size",
 )  # fmt: skip
 
+LOCK = ".train.lock"  # the file of a workdir's lock, while a process trains there
+
 # Fields that runs of earlier versions lack, with the value that does what those did.
 ADDED = {
     "steps_per_epoch": 0,
@@ -78,6 +80,21 @@ def _read(workdir: Path) -> dict[str, Any]:
     return config
 
 
+def prepared(workdir: Path) -> bool:
+    """Creates a workdir that is not there; returns whether it holds a run.
+
+    Raises:
+      UserError: the workdir cannot be created, or holds files of no run.
+    """
+    path = workdir / "config.json"
+    with files.written(workdir):
+        begun = path.exists()
+    if not begun:
+        ours = [files.unfinished_name(path.name), LOCK]
+        files.claim(workdir, "--workdir", ours)
+    return begun
+
+
 def claim(workdir: Path, config: Config) -> None:
     """Writes config.json into a new workdir, or checks the one that is there.
 
@@ -86,11 +103,7 @@ def claim(workdir: Path, config: Config) -> None:
     Raises:
       UserError: the workdir holds another config's run, or files of no run.
     """
-    path = workdir / "config.json"
-    with files.written(workdir):
-        begun = path.exists()
-    if not begun:
-        files.claim(workdir, "--workdir", [files.unfinished_name(path.name)])
+    if not prepared(workdir):
         record(workdir, config)
         return
     changed = differences(_read(workdir), json.loads(config.to_json()))

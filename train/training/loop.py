@@ -6,7 +6,8 @@ from typing import NoReturn
 from rich.console import Console
 
 from train.base.config import Config
-from train.base.files import Path
+from train.base.files import Path, lock
+from train.base.files.lock import Lock
 from train.devices import processes, sharding
 from train.devices.preemption import Preempted, Watch
 from train.evaluation.pgd import PgdAttack
@@ -31,10 +32,10 @@ def train(config: Config, workdir: Path, console: Console) -> dict:
       UserError: the config or the workdir cannot be used, or the loss is not finite.
       Preempted: SIGTERM has arrived; the same call goes on from there.
     """
-    with Watch() as watch:
+    with Watch() as watch, contextlib.ExitStack() as stack:
         settings.agree(config)
         run = build(config)
-        processes.on_main(lambda: settings.claim(workdir, config))
+        held = _claim(workdir, config, stack)
         watch.check()
         result = finished.read(workdir)
         if result is not None and result["epochs"] == config.epochs:
@@ -43,7 +44,7 @@ def train(config: Config, workdir: Path, console: Console) -> dict:
             if settings.changed(workdir, config, "evaluation."):
                 console.print("evaluate it otherwise with python -m train.evaluate")
         else:
-            result = _train(run, workdir, console, watch)
+            result = _train(run, workdir, console, watch, held)
             if processes.is_main():
                 finished.write(workdir, result)
             processes.barrier("finished")
@@ -51,11 +52,25 @@ def train(config: Config, workdir: Path, console: Console) -> dict:
     return result
 
 
-def _train(run: Run, workdir: Path, console: Console, watch: Watch) -> dict:
+def _claim(workdir: Path, config: Config, stack: contextlib.ExitStack) -> Lock:
+    """Locks the workdir until the stack is closed, and claims it for the config."""
+    locks = [Lock()]  # of the other processes, which write nothing
+
+    def claim() -> None:
+        settings.prepared(workdir)
+        held = lock.held(workdir / settings.LOCK, workdir)
+        locks.append(stack.enter_context(held))
+        settings.claim(workdir, config)
+
+    processes.on_main(claim)
+    return locks[-1]
+
+
+def _train(run: Run, workdir: Path, console: Console, watch: Watch, held: Lock) -> dict:
     """Trains to the end, evaluates on the whole test part, and draws examples."""
     with contextlib.ExitStack() as stack:
         # 1. Start from the newest whole checkpoint, else from the beginning.
-        record, tools = session.start(run, workdir, console, watch, stack)
+        record, tools = session.start(run, workdir, console, watch, held, stack)
         with tools.display:
             predictions = _epochs(record, tools)
             tools.checkpoints.wait()
@@ -138,7 +153,7 @@ def _close(
     record.evaluated = True
     tools.display.epoch(step, epoch, metrics)
     if improved or last or epoch % config.checkpoint_every == 0:
-        tools.writer.sync()
+        _before_saving(tools)
         record.save(tools.checkpoints, score)
     return predictions
 
@@ -150,7 +165,7 @@ def _evaluate(record: RunRecord, tools: Session) -> Predictions:
         return tools.evaluator(record.state.evaluated, limit)
     except Preempted:
         record.evaluated = False
-        tools.writer.sync()
+        _before_saving(tools)
         record.save(tools.checkpoints)
         raise
 
@@ -162,9 +177,15 @@ def _save_and_stop(record: RunRecord, tools: Session) -> NoReturn:
         health.check_finite(metrics, record.step, tools.checkpoints)
     if not tools.evaluator.is_finite(record.state.weights):
         health.stop("the logits are", {}, record.step, tools.checkpoints)
-    tools.writer.sync()
+    _before_saving(tools)
     record.save(tools.checkpoints)
     raise Preempted
+
+
+def _before_saving(tools: Session) -> None:
+    """Nothing is saved without the lock, or before the log's lines that lead to it."""
+    tools.held.check()
+    tools.writer.sync()
 
 
 def _accuracies(predictions: Predictions) -> dict[str, float]:

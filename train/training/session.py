@@ -11,6 +11,7 @@ from rich.console import Console
 
 from train.base.errors import UserError
 from train.base.files import Path
+from train.base.files.lock import Lock
 from train.data import fingerprint
 from train.devices import processes
 from train.devices.preemption import Watch
@@ -42,6 +43,7 @@ class Session:
       writer: of the metrics.
       display: what the user sees.
       watch: notices SIGTERM.
+      held: the workdir's lock.
       seconds: the time that the run has taken, in earlier sessions too.
     """
 
@@ -54,6 +56,7 @@ class Session:
     writer: MetricsWriter | NoWriter
     display: Display
     watch: Watch
+    held: Lock
     seconds: Callable[[], float]
 
 
@@ -62,6 +65,7 @@ def start(
     workdir: Path,
     console: Console,
     watch: Watch,
+    held: Lock,
     stack: contextlib.ExitStack,
 ) -> tuple[RunRecord, Session]:
     """Opens a session, and the record that the run goes on from.
@@ -71,6 +75,7 @@ def start(
       workdir: of the run, claimed already.
       console: for the user.
       watch: that has been entered.
+      held: the workdir's lock.
       stack: closes what the session holds open; that waits for what is being saved.
 
     Raises:
@@ -102,6 +107,7 @@ def start(
             console, total=run.total_steps, done=record.step, epochs=config.epochs
         ),
         watch=watch,
+        held=held,
         seconds=seconds,
     )
 

@@ -94,6 +94,12 @@ def test_names_are_printed_as_they_are():
     assert out.getvalue() == ("run[lr=1] [red]x[/red] :smile: \\x1b[2J\\x07 \\udc80\n")
 
 
+def test_a_name_is_not_cut_where_output_goes_to_a_file():
+    out = io.StringIO()
+    terminal.console(file=out, width=20).print("x" * 50, "is finished")
+    assert out.getvalue() == "x" * 50 + " is finished\n"
+
+
 def test_an_error_holds_no_escapes(capsys):
     assert compare.main(["no\x1b[31mrun"]) == 1
     assert capsys.readouterr().err == "error: no finished run: there is no " + (

@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.support.commands import command, environment
 from tests.support.evaluations import AUTOATTACK, evaluations, judge
+from train.base.files import growing
 from train.evaluation import records
 from train.evaluation.autoattack import journal
 
@@ -21,7 +22,7 @@ def journalled(workdir):
     if not paths:
         return []
     (path,) = paths
-    parts, _ = journal._parts(path.read_bytes())
+    parts, _ = growing._unpacked(path.read_bytes())
     return [journal._unpacked(part) for part in parts[1:]]
 
 

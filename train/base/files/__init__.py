@@ -7,6 +7,7 @@ from train.base.files.paths import Path, is_local, local, named, of_run
 from train.base.files.whole import (
     claim,
     local_copy,
+    move_folder,
     read_json,
     reading,
     to_json,
@@ -24,6 +25,7 @@ __all__ = [
     "is_local",
     "local",
     "local_copy",
+    "move_folder",
     "named",
     "of_run",
     "read_json",

@@ -4,6 +4,7 @@ A disk appends. An object in a bucket cannot be changed: lines are uploaded agai
 now and then, and each part is an object of its own.
 """
 
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -12,7 +13,7 @@ import time
 import zlib
 from typing import Protocol
 
-from train.base.errors import UserError
+from train.base.files import lock
 from train.base.files.paths import Path
 from train.base.files.whole import reading, whole, written
 
@@ -106,8 +107,9 @@ class _PartsOfAFile:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 self._file.close()
-                raise UserError(
-                    f"another process has {path} open: wait until it ends, or stop it"
+                raise lock.Busy(
+                    f"{path} is in use by another process: wait until it ends, or stop "
+                    "it"
                 ) from error
             except OSError:
                 pass  # the file system has no locks
@@ -135,6 +137,9 @@ class _PartsInABucket:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self.found = folder, []
+        self._stack = contextlib.ExitStack()
+        place = folder.with_name(f".{folder.name}.lock")
+        self._stack.enter_context(lock.held(place, folder))
         with reading(folder):
             names = []
             if folder.is_dir():
@@ -163,7 +168,7 @@ class _PartsInABucket:
         self._count += 1
 
     def close(self) -> None:
-        pass
+        self._stack.close()
 
     @staticmethod
     def _name(number: int) -> str:

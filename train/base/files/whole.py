@@ -60,6 +60,29 @@ def unfinished_name(name: str) -> str:
     return f".{name}.tmp"
 
 
+def move_folder(source: Path, target: Path) -> None:
+    """Moves a folder to a place where nothing is.
+
+    Raises:
+      UserError: it cannot be moved.
+    """
+    with written(target):
+        if isinstance(source, pathlib.Path):
+            source.rename(target)
+            return
+        _copy_objects(source, target)
+        source.rmtree()
+
+
+def _copy_objects(source: Path, target: Path) -> None:
+    for path in list(source.iterdir()):
+        if path.is_dir():
+            _copy_objects(path, target / path.name)
+        else:
+            with whole(target / path.name) as file:
+                file.write(path.read_bytes())
+
+
 @contextlib.contextmanager
 def local_copy(path: Path) -> Iterator[pathlib.Path]:
     """Yields `path`, or a copy of it on a disk, for readers that know no bucket.
@@ -91,7 +114,9 @@ def claim(folder: Path, option: str, ours: Iterable[str] = ()) -> None:
     """
     with written(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        names = sorted(path.name for path in folder.iterdir())
+        # In a bucket, an empty folder does not exist.
+        inside = folder.iterdir() if folder.is_dir() else ()
+        names = sorted(path.name for path in inside)
     others = [name for name in names if not name.startswith(tuple(ours))]
     if others:
         raise UserError(
