@@ -55,11 +55,15 @@ def get_config(argument: str = "") -> Config:
     # Ratio of the most to the least frequent class of the training part; 1: unchanged.
     config.data.imbalance_ratio = 1.0
     config.data.evaluate_on = "test"  # test | validation
+    # How many classes there are, if not all of them have examples; 0: as many as the
+    # labels, the class folders or the source's own description show.
+    config.data.num_classes = 0
     # Side of the squares that encoded images of any size are cut and resized to, in
     # pixels; 0: all images have one size already.
     config.data.image_size = 0
     config.data.resize_shorter = 256  # pixels of the shorter side around the centre
     config.data.random_resized_crop = False  # train on random parts, not the centre
+    config.data.exif_rotation = False  # turn images as their EXIF data asks for
     config.data.undecodable = "error"  # error | skip (use the next image)
     config.data.crop_padding = 0  # pixels of padding for random crops; 0: none
     config.data.flip = False  # mirror half of the images

@@ -33,7 +33,7 @@ DATA = [
     {"augment"},
     {"formats"},
     {"splits"},
-    {"order", "replaced"},
+    {"noticed", "order"},
 ]
 RECIPES = [
     {"adversarial", "distillation", "requirements", "supervised"},

@@ -5,6 +5,7 @@ from tests.defects.defect import Defect
 DATA = "train/data"
 PIPELINE = ("tests/train/data/test_pipeline.py",)
 SOURCES = ("tests/train/data/test_sources.py",)
+DECODING = ("tests/train/data/formats/test_decoding.py",)
 MIXTURE = ("tests/train/data/test_mixture.py",)
 CONVERTED = (
     "tests/train/doors/test_convert_synthetic.py",
@@ -95,6 +96,48 @@ DEFECTS = [
         "np.roll(order, -start)[1:])",
         "np.roll(order, -start)[:0:-1])",
         ("tests/train/data/formats",),
+    ),
+    Defect(
+        "transparent pixels show what lies hidden below them",
+        DATA,
+        "    if image.has_transparency_data:",
+        "    if image.has_transparency_data and image.mode == 'RGBA':",
+        DECODING,
+    ),
+    Defect(
+        "grey images of 16 bits are clipped, and not scaled",
+        DATA,
+        "astype(np.float32) * (255 / white)",
+        "astype(np.float32)",
+        DECODING,
+    ),
+    Defect(
+        "labels with gaps make classes without examples",
+        DATA,
+        "    if largest != count - 1:",
+        "    if largest > 10 * count:",
+        ("tests/train/data/formats/test_in_memory.py",),
+    ),
+    Defect(
+        "images with their channels first are read as they are",
+        DATA,
+        "    elif _channels_first(shape):",
+        "    elif _channels_first(shape) and shape[1] == shape[2]:",
+        ("tests/train/data/formats/test_in_memory.py",),
+    ),
+    Defect(
+        "hidden folders are classes",
+        DATA,
+        'if not entry.name.startswith(".") and entry.name not in OF_SYSTEMS:',
+        "if entry.name not in OF_SYSTEMS:",
+        ("tests/train/data/formats/test_folder.py",),
+    ),
+    Defect(
+        "a checkpoint of other sizes is called damaged",
+        "train/experiment/checkpoint.py",
+        "            self._check_sizes(step, template)\n",
+        "",
+        ("tests/train/doors/test_other_data.py",),
     ),
     Defect(
         "the content of a synthetic part is not verified at its end",

@@ -50,9 +50,11 @@ class DataConfig(Protocol):
     data_dir: str
     drop_remainder: bool
     evaluate_on: str
+    exif_rotation: bool
     flip: bool
     image_size: int
     imbalance_ratio: float
+    num_classes: int
     random_resized_crop: bool
     resize_shorter: int
     second_view: str

@@ -1,4 +1,4 @@
-"""Which values of `config.data` no run can use."""
+"""Which values of `config.data` no run can use, by themselves or with its images."""
 
 from train.base import fields
 from train.base.config import DataConfig
@@ -15,12 +15,24 @@ def check(data_config: DataConfig) -> None:
     fields.positive("data", data_config, "threads", "resize_shorter")
     fields.non_negative(
         "data", data_config, "validation_size", "crop_padding", "image_size",
-        "second_view_cutout",
+        "second_view_cutout", "num_classes",
     )  # fmt: skip
     fields.shares("data", data_config, "synthetic_ratio")
     _check_views(data_config)
     _check_examples(data_config)
     _check_sizes(data_config)
+
+
+def check_images(data_config: DataConfig, image_shape: tuple[int, int, int]) -> None:
+    """Raises `UserError` for what cannot be made from images of this shape."""
+    views.check(data_config, image_shape)
+    shorter = min(image_shape[:2])
+    for name in ("crop_padding", "second_view_cutout"):
+        if (given := getattr(data_config, name)) >= shorter:
+            raise UserError(
+                f"data.{name} must be below the shorter side of the images, {shorter} "
+                f"pixels, got {given}: nothing of an image may be left"
+            )
 
 
 def _check_views(data_config: DataConfig) -> None:
@@ -32,6 +44,10 @@ def _check_views(data_config: DataConfig) -> None:
 
 
 def _check_examples(data_config: DataConfig) -> None:
+    if data_config.num_classes == 1:
+        raise UserError(
+            "data.num_classes must be 0, for as many as the data show, or >= 2, got 1"
+        )
     if not data_config.imbalance_ratio >= 1:
         raise UserError(
             f"data.imbalance_ratio must be >= 1, got {data_config.imbalance_ratio:g}"

@@ -16,6 +16,7 @@ from train.data.formats.digits import DIGITS_SOURCE
 from train.data.formats.encoded import Encoded
 from train.data.formats.folder import FOLDER_SOURCE
 from train.data.formats.idx import IDX_SOURCE
+from train.data.formats.in_memory import classes
 from train.data.formats.npz import NPZ_SOURCE
 from train.data.formats.tfds import TFDS_SOURCE
 from train.data.splits import DataSet, Source
@@ -35,7 +36,7 @@ def open_source(data_config: DataConfig) -> DataSet:
     Raises:
       UserError: the source is unknown, missing, damaged or too small.
     """
-    data = _opened(data_config)
+    data = classes.settle(_opened(data_config), data_config)
     if data_config.image_size and not isinstance(data.train, Encoded):
         raise UserError(
             f"data.image_size is for encoded images of any size; those of "

@@ -8,7 +8,7 @@ import numpy as np
 
 from train.base.config import DataConfig
 from train.base.types import Batch
-from train.data.replaced import ReplacedImages
+from train.data.noticed import NoticedImages
 
 
 class Split(Protocol):
@@ -125,6 +125,8 @@ class DataSet:
       class_names: C names in the order of the labels, or None if the source has none.
       replaced: the undecodable training images, or None if the source decodes none.
       synthetic: the images that training batches mix in, or None.
+      turned: of each part, the images met so far whose EXIF data asks for a rotation;
+        empty if the source decodes none.
     """
 
     train: Split
@@ -132,8 +134,9 @@ class DataSet:
     num_classes: int
     image_shape: tuple[int, int, int]
     class_names: tuple[str, ...] | None = None
-    replaced: ReplacedImages | None = None
+    replaced: NoticedImages | None = None
     synthetic: Synthetic | None = None
+    turned: tuple[NoticedImages, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

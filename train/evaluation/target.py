@@ -13,11 +13,11 @@ from jax.sharding import Mesh, NamedSharding
 
 from train.base import terminal
 from train.base.config import Config
-from train.base.errors import UserError, explained
+from train.base.errors import UserError
 from train.base.files import Path
 from train.data import fingerprint, sources
 from train.data.splits import DataSet
-from train.devices import sharding
+from train.devices import processes, sharding
 from train.evaluation import measures
 from train.experiment import checksums, settings
 from train.experiment import run as runs
@@ -68,6 +68,7 @@ class Target:
             "dataset": data.source,
             "data_fingerprint": fingerprint.of_split(self.data.test),
             **({"image_sizes": sizes} if sizes else {}),
+            **({"exif_rotation": True} if data.exif_rotation else {}),
             "evaluated_on": data.evaluate_on,
             "num_examples": num_examples,
             **measures.arguments(self.config),
@@ -90,6 +91,7 @@ class Target:
             **({} if file is None else {"weights_file": str(file)}),
             "part_examples": len(self.data.test),
             "evaluated_classes": len(np.unique(labels)),
+            **exif_rotations(self.data),
         }
 
 
@@ -146,7 +148,7 @@ def of_file(path: Path, config: Config, workdir: Path) -> Target:
     )  # fmt: skip
     network, variables = read.create(), read.variables
     images = jax.ShapeDtypeStruct((1, *data.image_shape), jnp.float32)
-    with explained():
+    with converted.applied(path, config.data.source, data.image_shape):
         jax.eval_shape(network.apply, variables, images)
     converted.check_finite(path, variables)
     weights = Weights(variables["params"], variables.get("batch_stats", {}))
@@ -166,6 +168,16 @@ def weights_checksum(weights: Weights) -> str:
     """Eight hexadecimal digits that differ if any number in the weights does."""
     content = json.dumps(checksums.digests(weights), sort_keys=True)
     return f"{zlib.crc32(content.encode()):08x}"
+
+
+def exif_rotations(data: DataSet) -> dict[str, int]:
+    """How many images any process has met that ask by EXIF for a rotation.
+
+    A field of records and results; where there is no such image, it is missing.
+    """
+    masks = (noticed.mask() for noticed in data.turned)
+    count = sum(int(processes.anywhere(mask).sum()) for mask in masks)
+    return {"exif_rotations": count} if count else {}
 
 
 def images(data: DataSet, limit: int | None) -> tuple[np.ndarray, np.ndarray]:

@@ -27,7 +27,7 @@ from train.base.errors import UserError
 from train.base.files import Path
 from train.base.files.paths import absolute, for_orbax
 from train.devices import processes
-from train.experiment import checksums, scores
+from train.experiment import checksums, scores, sizes
 from train.experiment.scores import Score
 
 Report = Callable[[str], None]
@@ -41,6 +41,10 @@ class Saved(NamedTuple):
     step: int
     tree: PyTree
     position: dict[str, Any]
+
+
+class OtherSizes(UserError):
+    """A checkpoint is of arrays of other sizes than those that are to be read."""
 
 
 class _Manager(ocp.CheckpointManager):
@@ -175,6 +179,7 @@ class Checkpoints:
         unreadable = []
         for step in steps:
             problem = ""
+            self._check_sizes(step, template)
             try:
                 saved = self._read(step, template)
             except Exception as error:  # Orbax raises even bare `Exception`s
@@ -220,6 +225,16 @@ class Checkpoints:
         if wrong or len(found) != len(expected):
             raise ValueError(f"the checksum of {(wrong or ['a leaf'])[0]} differs")
         return Saved(step, tree, position)
+
+    def _check_sizes(self, step: int, template: PyTree) -> None:
+        """Raises `OtherSizes` for a checkpoint of arrays of other sizes."""
+        problem = sizes.difference(self._folder / str(step), template)
+        if not processes.everywhere(not problem):
+            raise OtherSizes(
+                f"checkpoint {step} in {self._folder} is of another size of images, "
+                "another number of channels or of classes, or another model: "
+                f"{problem or 'another process says how it differs'}"
+            )
 
     def _set_aside(self, steps: list[int]) -> None:
         if self._read_only or not steps:

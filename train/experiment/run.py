@@ -15,13 +15,13 @@ from train.base import contents
 from train.base.config import Config
 from train.base.errors import UserError
 from train.base.files import Path
+from train.data import checks as data_checks
 from train.data import mixture, pipeline, sources
-from train.data.augment import views
 from train.data.pipeline import Stream
 from train.data.splits import DataSet
 from train.devices import sharding
 from train.experiment import settings, validation
-from train.experiment.checkpoint import Checkpoints, Report, Saved
+from train.experiment.checkpoint import Checkpoints, OtherSizes, Report, Saved
 from train.networks import classes, model
 from train.recipes import RECIPES, BuiltRecipe, Task, attack
 from train.recipes.recipe import Model
@@ -101,7 +101,7 @@ def build(config: Config) -> Run:
     run = _without_streams(config)
     streams = RECIPES[config.recipe].streams(run.data, config)
     for name, stream in streams.items():
-        views.check(stream.data_config, run.data.image_shape)
+        data_checks.check_images(stream.data_config, run.data.image_shape)
         title = f"batch_size of the stream {name!r}"
         _check_batches(config, [stream.batch_size], run.mesh, title)
         if stream.batch_size % config.model.bn_groups:
@@ -120,7 +120,7 @@ def _without_streams(config: Config) -> Run:
     data = mixture.joined(
         sources.open_source(config.data), config.data, config.batch_size
     )
-    views.check(config.data, data.image_shape)
+    data_checks.check_images(config.data, data.image_shape)
     attack.check_epsilon(
         "attack.epsilon", config.attack.norm, config.attack.epsilon, data.image_shape
     )
@@ -237,5 +237,11 @@ def _restored(workdir: Path, run: Run, report: Report, *, best: bool) -> Saved |
     try:
         read = checkpoints.restore_best if best else checkpoints.restore
         return read(run.abstract_state, report)
+    except OtherSizes as error:
+        raise UserError(
+            f"{error}; {run.config.data.source} has images {run.data.image_shape} of "
+            f"{run.data.num_classes} classes (data.num_classes states how many there "
+            "are if some have no examples)"
+        ) from error
     finally:
         checkpoints.close()

@@ -23,8 +23,8 @@ MAY_CHANGE = (
 )  # fmt: skip
 # Fields whose values may be different when a run is evaluated.
 OF_EVALUATION = (
-    "mesh", "data.threads", "data.data_dir", "data.source", "model.dtype",
-    "evaluation.batch_size", "evaluation.shots", "evaluation.steps",
+    "mesh", "data.threads", "data.data_dir", "data.source", "data.num_classes",
+    "model.dtype", "evaluation.batch_size", "evaluation.shots", "evaluation.steps",
     "evaluation.restarts", "evaluation.relative_step_size",
 )  # fmt: skip
 
@@ -32,7 +32,7 @@ LOCK = ".train.lock"  # the file of a workdir's lock, while a process trains the
 
 # Fields that runs of earlier versions lack, with the value that does what those did.
 ADDED = {
-    "steps_per_epoch": 0,
+    "steps_per_epoch": 0, "data.num_classes": 0, "data.exif_rotation": False,
     "optimizer.name": "sgd", "optimizer.b1": -1.0, "optimizer.b2": -1.0,
     "optimizer.eps": -1.0, "optimizer.clip_norm": 0.0, "optimizer.layer_decay": 1.0,
 }  # fmt: skip

@@ -63,8 +63,13 @@ def check_same(
     Names are compared only where both sides have them.
     """
     if num_classes != source_num_classes:
+        more = num_classes > source_num_classes
+        hint = (
+            f"; if it has no examples of the others, set data.num_classes={num_classes}"
+        )
         raise UserError(
             f"{path} has {num_classes} classes, {source} has {source_num_classes}"
+            f"{hint if more else ''}"
         )
     pairs = zip(names or (), source_names or (), strict=False)
     for label, (theirs, ours) in enumerate(pairs):

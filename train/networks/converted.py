@@ -1,12 +1,15 @@
 """Files of converted weights, each with the name and the options of its model."""
 
+import contextlib
 import dataclasses
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import flax.linen as nn
 import jax
 import numpy as np
+from flax import errors as flax_errors
 from flax import traverse_util
 
 from ikl_jax import models
@@ -63,6 +66,21 @@ def check_finite(path: files.Path, weights: Any) -> None:
                 f"{path}: the weights are not finite: {jax.tree_util.keystr(name)} has "
                 "NaN or infinity"
             )
+
+
+@contextlib.contextmanager
+def applied(
+    path: files.Path, source: str, image_shape: tuple[int, int, int]
+) -> Iterator[None]:
+    """Explains, within, that the weights of `path` are for other images than these."""
+    try:
+        with explained():
+            yield
+    except flax_errors.ScopeParamShapeError as error:
+        raise UserError(
+            f"{path} has weights for images of another size or number of channels than "
+            f"those of {source}, which are {image_shape}"
+        ) from error
 
 
 def write(path: files.Path, converted: Converted) -> None:

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from ikl_jax.types import Array
 from train.base import contents, files
+from train.base.config import DataConfig
 from train.base.errors import UserError
 from train.data import fingerprint, pipeline
 from train.devices import processes, sharding
@@ -65,7 +66,7 @@ def of(run: Run, console: Console, between: Callable[[], None]) -> TeacherLogits
         "teacher": teacher.digest,
         "dtype": run.config.teacher.dtype,
         "training part": fingerprint.of_split(run.data.train),
-        "image size": [run.config.data.image_size, run.config.data.resize_shorter],
+        "image size": _image_size(run.config.data),
         "shape": [len(run.data.train), run.num_logits],
     }
     there = processes.everywhere((folder / ABOUT).exists())
@@ -77,6 +78,12 @@ def of(run: Run, console: Console, between: Callable[[], None]) -> TeacherLogits
         _compute(folder, about, teacher, run, between)
     logits = _opened(folder, about)
     return TeacherLogits(provenance, {"teacher_logits": logits}, lambda batch: batch)
+
+
+def _image_size(data_config: DataConfig) -> list[int | str]:
+    """How the images of files are brought to their size."""
+    sizes: list[int | str] = [data_config.image_size, data_config.resize_shorter]
+    return [*sizes, "exif_rotation"] if data_config.exif_rotation else sizes
 
 
 def _computing(teacher: Teacher) -> Callable[[dict[str, Array]], dict[str, Array]]:

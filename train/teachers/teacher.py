@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from ikl_jax.types import Array
 from train.base import files, terminal
-from train.base.errors import UserError, explained
+from train.base.errors import UserError
 from train.devices import sharding
 from train.experiment import checksums, finished
 from train.experiment import run as runs
@@ -81,7 +81,7 @@ class Teacher:
             return classes.fitted(logits, num_classes, run.num_logits)
 
         images = jax.ShapeDtypeStruct((1, *run.data.image_shape), jnp.uint8)
-        with explained():
+        with converted.applied(path, run.config.data.source, run.data.image_shape):
             jax.eval_shape(logits_fn, weights, images)
         jitted = jax.jit(logits_fn, out_shardings=sharding.over_batch(run.mesh))
         parts = {**found.described, "weights": checksums.digests(weights)}

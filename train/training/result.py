@@ -12,6 +12,7 @@ from train.devices import processes
 from train.evaluation.measures import measured
 from train.evaluation.pgd import PgdAttack, attack_arguments, robust_accuracy
 from train.evaluation.predictions import Predictions
+from train.evaluation.target import exif_rotations
 from train.experiment.run import Run
 
 
@@ -44,6 +45,7 @@ def of(
         **measured(predictions, run.data, config),
         **_synthetic(run),
         **_undecodable(run),
+        **exif_rotations(run.data),
         "versions": {
             "python": platform.python_version(),
             "jax": jax.__version__,

@@ -175,6 +175,21 @@ BAD = {
         ["--config.data.second_view_cutout=2"], 1,
         "data.second_view_cutout must be 0 where data.second_view is none, got 2",
     ),
+    "large cutout": (
+        ["--config.data.second_view=plain", "--config.data.second_view_cutout=8"], 1,
+        "data.second_view_cutout must be below the shorter side of the images, 8 pixels",
+    ),
+    "padding": (
+        ["--config.data.crop_padding=8"], 1,
+        "data.crop_padding must be below the shorter side of the images, 8 pixels, got 8",
+    ),
+    "one class": (
+        ["--config.data.num_classes=1"], 1, "data.num_classes must be 0, for as many as",
+    ),
+    "number of classes": (
+        ["--config.data.num_classes=8"], 1,
+        "digits (train): labels must be below the number of classes, 8, got 9",
+    ),
     "momentum": (
         ["--config.optimizer.cycle_momentum=True"], 1,
         "optimizer.cycle_momentum is for the schedules one_cycle and one_cycle_per_epoch",

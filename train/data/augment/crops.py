@@ -6,12 +6,12 @@ draws for the whole batch and uses the numbers of its own rows.
 
 import numpy as np
 
-from train.data.formats import images
+from train.data.formats.encoded import forms
 
 
 def random_crops(count: int, rng: np.random.Generator) -> np.ndarray:
-    """`[count, ATTEMPTS, 4]`, uniform numbers for `images.crop_box`."""
-    return rng.random((count, images.ATTEMPTS, 4))
+    """`[count, ATTEMPTS, 4]`, uniform numbers for `forms.crop_box`."""
+    return rng.random((count, forms.ATTEMPTS, 4))
 
 
 def random_shifts(count: int, padding: int, rng: np.random.Generator) -> np.ndarray:

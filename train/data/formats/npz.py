@@ -16,7 +16,7 @@ UNREADABLE = (EOFError, OSError, TypeError, ValueError, zipfile.BadZipFile, zlib
 
 
 def open_npz(argument: str, _: DataConfig) -> DataSet:
-    """The arrays `ARRAYS`: images uint8 `[N, H, W, K]` or `[N, H, W]`, labels `[N]`."""
+    """The arrays `ARRAYS`, as `in_memory.data_set` takes them."""
     path = paths.existing_file("npz", argument)
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
@@ -28,8 +28,19 @@ def open_npz(argument: str, _: DataConfig) -> DataSet:
                 )
             x_train, y_train, x_test, y_test = (arrays[name] for name in ARRAYS)
     except UNREADABLE as error:
-        raise UserError(f"npz: {str(path)!r} cannot be read: {error}") from error
+        raise UserError(
+            f"npz: {str(path)!r} cannot be read: {_reason(error)}"
+        ) from error
     return in_memory.data_set((x_train, y_train), (x_test, y_test), argument)
+
+
+def _reason(error: Exception) -> str:
+    if "allow_pickle" in str(error):
+        return (
+            "it holds Python objects, which could run code; save plain arrays, all "
+            "images in one uint8 array and all labels in one of integers"
+        )
+    return str(error)
 
 
 NPZ_SOURCE = Source("npz", open_npz, "FILE")

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from train.base.errors import UserError
-from train.data.formats import in_memory
+from train.data.formats.in_memory.problems import problems
 from train.data.formats.shards import LABEL_TYPE
 
 IMAGE, LABEL = "image", "label"
@@ -58,7 +58,7 @@ class Member:
     """An array in a zip file, whose rows are read in order.
 
     Attributes:
-      shape: as the array's header states it.
+      shape: as the array's header states it; `[N]` for a column `[N, 1]`.
       fortran: whether the array is in Fortran order.
       dtype: as the header states it.
       excess: bytes that the file has beyond those that the header states.
@@ -66,7 +66,9 @@ class Member:
 
     def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
         self._stream = archive.open(f"{name}.npy")
-        self.shape, self.fortran, self.dtype = _header(self._stream)
+        shape, self.fortran, self.dtype = _header(self._stream)
+        is_column = len(shape) == 2 and shape[1] == 1
+        self.shape: tuple[int, ...] = shape[:1] if is_column else shape
         stated = self._stream.tell() + math.prod(self.shape) * self.dtype.itemsize
         self.excess = archive.getinfo(f"{name}.npy").file_size - stated
 
@@ -170,7 +172,7 @@ def _header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
 
 def _problems(images: Member, labels: Member) -> Iterator[str]:
     """What is wrong with the arrays, except for the labels' values."""
-    yield from in_memory.problems(images, labels, (IMAGE, LABEL))
+    yield from problems(images, labels, (IMAGE, LABEL))
     if images.fortran:
         yield "image must be in C order, got Fortran order"
     if images.excess or labels.excess:

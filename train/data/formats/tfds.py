@@ -3,7 +3,7 @@
 import dataclasses
 import zlib
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -11,7 +11,8 @@ from train.base import files
 from train.base.config import DataConfig
 from train.base.errors import UserError
 from train.base.types import Batch
-from train.data.formats import encoded, in_memory
+from train.data.formats import encoded
+from train.data.formats.in_memory.problems import problems
 from train.data.splits import DataSet, OneForm, Source, Split
 
 CHUNK = 4096  # examples whose labels are read at a time
@@ -51,10 +52,10 @@ class OnDisk(_Labelled, OneForm):
         images = [example["image"] for example in examples]
         if len({image.shape for image in images}) > 1:
             raise UserError("tfds: arrays of different sizes are not supported")
-        return {
-            "image": np.stack(images),
-            "label": np.asarray([example["label"] for example in examples], np.int32),
-        }
+        labels = np.asarray([example["label"] for example in examples], np.int32)
+        if labels.min() < 0:
+            _refuse_unlabelled(f"example {indices[labels.argmin()]}")
+        return {"image": np.stack(images), "label": labels}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -77,10 +78,7 @@ class EncodedOnDisk(_Labelled):
         example = self.undecoded[index]
         label = int(example["label"])
         if label < 0:
-            raise UserError(
-                f"tfds: {self.name(index)} has no label; data.train_split and "
-                "data.test_split must name splits that do"
-            )
+            _refuse_unlabelled(self.name(index))
         return bytes(example["image"]), label
 
     def name(self, index: int) -> str:
@@ -126,7 +124,7 @@ def open_tfds(argument: str, data_config: DataConfig) -> DataSet:
     whole = [_source(builder, name, None) for name in names]
     train, test = map(OnDisk, whole, undecoded)
     first = _first_image(train, argument)
-    for problem in in_memory.problems(first[None], np.zeros(1, np.int32)):
+    for problem in problems(first[None], np.zeros(1, np.int32)):
         raise UserError(f"tfds: {argument}: {problem}")
     return DataSet(train, test, label.num_classes, first.shape, _names(label))
 
@@ -172,6 +170,13 @@ def _source(builder: Any, split: str, decoders: Any) -> Any:
         return builder.as_data_source(split=split, decoders=decoders)
     except (AssertionError, ValueError) as error:
         raise UserError(f"tfds: split {split!r} cannot be read: {error}") from error
+
+
+def _refuse_unlabelled(example: str) -> NoReturn:
+    raise UserError(
+        f"tfds: {example} has no label; data.train_split and data.test_split must name "
+        "splits that do"
+    )
 
 
 def _names(label: Any) -> tuple[str, ...] | None:

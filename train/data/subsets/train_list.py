@@ -1,8 +1,8 @@
 """Reduces the training part to the examples that a text file lists, one a line.
 
 A line is an index into the training part. For a folder of images it can be the path of
-a file instead, optionally followed by its label, and only the last two components of
-the path count: `train/n01440764/n01440764_190.JPEG 0`.
+a file instead, optionally followed by its label, and only the components from the
+class on count: `train/n01440764/n01440764_190.JPEG 0`.
 """
 
 from collections.abc import Iterator
@@ -83,9 +83,11 @@ def _by_path(
         )  # fmt: skip
     positions = {file: index for index, file in enumerate(files)}
     for number, line in lines:
-        file, label = _parsed(line)
-        if file not in positions:
-            _refuse(path, number, f"the training part has no file {file!r}")
+        listed, label = _parsed(line)
+        file = next(filter(positions.__contains__, _endings(listed)), None)
+        if file is None:
+            *_, shortest = _endings(listed)
+            _refuse(path, number, f"the training part has no file {shortest!r}")
         index = positions[file]
         own = int(split.labels[index])
         if label is not None and label != own:
@@ -98,11 +100,18 @@ def _by_path(
 
 
 def _parsed(line: str) -> tuple[str, int | None]:
-    """CLASS/FILE, and the label or None if the line does not end with one."""
+    """The path, and the label or None if the line does not end with one."""
     *name, last = line.rsplit(maxsplit=1)
     labelled = bool(name) and _is_index(last)
-    file = name[0] if labelled else line
-    return "/".join(file.split("/")[-2:]), int(last) if labelled else None
+    return name[0] if labelled else line, int(last) if labelled else None
+
+
+def _endings(path: str) -> Iterator[str]:
+    """The path, without its first component, and so on until two are left."""
+    yield path
+    while path.count("/") > 1:
+        path = path.partition("/")[2]
+        yield path
 
 
 def _check_distinct(

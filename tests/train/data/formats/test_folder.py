@@ -20,7 +20,8 @@ from tests.support.folders import (
 )
 from train.base.errors import UserError
 from train.data import pipeline, sources
-from train.data.formats import images
+from train.data.fingerprint import fingerprint
+from train.data.formats.encoded import decoding, forms
 
 AUGMENTED = SMALL | dict(random_resized_crop=True, flip=True)
 
@@ -41,7 +42,7 @@ def test_images_labels_and_names(folder):
     batch = data.train.take(np.array([16 + 5, 0, 16 + 5]))
     assert batch["label"].tolist() == [1, 0, 1]
     assert batch["label"].dtype == np.int32
-    expected = images.evaluation_form(
+    expected = forms.evaluation_form(
         decoded(files[5].read_bytes()), resize_shorter=36, size=32
     )
     for row in (0, 2):
@@ -54,12 +55,15 @@ def test_extensions_in_any_case_and_other_files(tmp_path):
     image = pixels(0, 40, 50)
     for part in ("train", "val"):
         (tmp_path / part / "cat").mkdir(parents=True)
+        (tmp_path / part / "dog").mkdir()
+        (tmp_path / part / "dog" / "f.png").write_bytes(encoded(image, "PNG"))
         for name, kind in (
             ("a.JPG", "JPEG"), ("b.png", "PNG"), ("c.BMP", "BMP"), ("d.WebP", "WEBP"),
             ("notes.txt", "PNG"), ("e.jpeg.bak", "JPEG"),
         ):  # fmt: skip
             (tmp_path / part / "cat" / name).write_bytes(encoded(image, kind))
-    assert len(opened(tmp_path).train) == 4
+    files = [f"cat/{name}" for name in ("a.JPG", "b.png", "c.BMP", "d.WebP")]
+    assert opened(tmp_path).train.records.files == [*files, "dog/f.png"]
 
 
 def test_images_of_one_size_stay_as_they_are(tmp_path):
@@ -137,6 +141,20 @@ def only_files(root):
         shutil.rmtree(folder)
 
 
+def one_broken_link(root):
+    (root / "train" / CLASSES[1] / "z.png").symlink_to(root / "nowhere.png")
+
+
+def a_link_upwards(root):
+    (root / "train" / CLASSES[1] / "up").symlink_to(root / "train" / CLASSES[1])
+
+
+def one_class(root):
+    for part in ("train", "val"):
+        for name in CLASSES[1:]:
+            shutil.rmtree(root / part / name)
+
+
 REFUSED = {
     "no part": (
         lambda root: None, dict(test_split="test"),
@@ -148,6 +166,17 @@ REFUSED = {
         "n07714571 only in 'train'; n99999999 only in 'val'",
     ),
     "empty class": (empty_class, {}, "train/n02085620' holds no image; it must hold"),
+    "broken link": (one_broken_link, {}, "n02085620/z.png' cannot be read: No such"),
+    "link upwards": (a_link_upwards, {}, "n02085620/up' is a link to a folder above it"),
+    "one class": (one_class, {}, "two classes or more are needed, got 1"),
+    "number of classes": (
+        lambda root: None, dict(num_classes=4),
+        "data.num_classes must be the number of class folders, 3, got 4",
+    ),
+    "no image at all": (
+        lambda root: shutil.rmtree(root / "val") or (root / "val" / "a").mkdir(parents=True),
+        dict(num_classes=4), "/val' holds no image; it must hold",
+    ),
     "no classes": (only_files, {}, "val' holds no folders: it must hold one for each class"),
 }  # fmt: skip
 
@@ -158,6 +187,85 @@ def test_folders_that_cannot_be_used(folder, name):
     change(folder)
     with pytest.raises(UserError, match=message):
         opened(folder, **changed)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".ipynb_checkpoints", ".DS_Store", "__MACOSX", "@eaDir", "lost+found",
+        "$RECYCLE.BIN",
+    ],
+)  # fmt: skip
+def test_hidden_and_system_folders_are_no_data(folder, name):
+    before = opened(folder)
+    for place in ("", "train", "val", f"train/{CLASSES[1]}"):
+        (folder / place / name).mkdir()
+        content = encoded(pixels(0, 40, 40))
+        (folder / place / name / "0.jpg").write_bytes(content)
+    after = opened(folder)
+    assert after.class_names == CLASSES
+    assert fingerprint(after) == fingerprint(before)
+
+
+def test_hidden_and_system_files_are_no_data(folder):
+    before = fingerprint(opened(folder))
+    for name in ("._0.jpg", ".0.png", "Thumbs.db", "desktop.ini"):
+        (folder / "train" / CLASSES[0] / name).write_bytes(b"no image")
+    assert fingerprint(opened(folder)) == before
+
+
+def test_folders_within_a_class_belong_to_it(folder):
+    """As in Tiny ImageNet, and where some images lie deeper than others."""
+    flat = opened(folder).train.take(np.arange(48))
+    for name in CLASSES[:2]:
+        (folder / "train" / name / "images").mkdir()
+        for file in sorted((folder / "train" / name).glob("*.JPEG")):
+            file.rename(file.parent / "images" / file.name)
+    (folder / "train" / CLASSES[0] / "images" / "deep").mkdir()
+    last = folder / "train" / CLASSES[0] / "images" / f"{CLASSES[0]}_9.JPEG"
+    last.rename(last.parent / "deep" / last.name)
+    first = folder / "train" / CLASSES[1] / "images" / f"{CLASSES[1]}_0.JPEG"
+    first.rename(folder / "train" / CLASSES[1] / "z.JPEG")  # before those of folders
+    split = opened(folder).train
+    assert split.records.files[15] == f"{CLASSES[0]}/images/deep/{CLASSES[0]}_9.JPEG"
+    assert split.records.files[16] == f"{CLASSES[1]}/z.JPEG"
+    nested = split.take(np.arange(48))
+    for name in ("image", "label"):
+        np.testing.assert_array_equal(nested[name], flat[name])
+
+
+def test_classes_without_images_keep_their_numbers(folder):
+    """Those of other weights, say; each class has a folder in one part at least."""
+    (folder / "train" / "n00000000").mkdir()
+    shutil.rmtree(folder / "val" / CLASSES[1])
+    with pytest.raises(UserError, match="n00000000, n02085620 only in 'train'"):
+        opened(folder)
+    data = opened(folder, num_classes=4)
+    assert data.class_names == ("n00000000", *CLASSES)
+    np.testing.assert_array_equal(data.train.labels, np.repeat([1, 2, 3], 16))
+    np.testing.assert_array_equal(data.test.labels, np.repeat([1, 3], 4))
+
+
+@pytest.mark.parametrize(
+    "place", ["train", "val", f"train/{CLASSES[0]}", "..", "other/deep"]
+)
+def test_a_folder_near_the_one_that_is_meant(tmp_path, place):
+    """One sentence that names the right one, and not all class folders."""
+    root = tmp_path / "data"
+    write(root, train=1, test=1, classes=[f"c{i}" for i in range(9)] + [*CLASSES])
+    (root / "other" / "deep").mkdir(parents=True)
+    with pytest.raises(UserError) as caught:
+        opened(root / place)
+    message = str(caught.value)
+    assert "has no folder 'train', which data.train_split names; it has" in message
+    assert message.endswith(f"'{root}' has both parts: use folder:{root}")
+    assert "c4" not in message
+
+
+def test_a_folder_far_from_any_data(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(UserError, match="data.train_split names; it has a$"):
+        opened(tmp_path)
 
 
 def test_a_folder_that_is_not_there():
@@ -171,7 +279,7 @@ def test_arrays_have_their_size():
 
 
 def test_a_long_tailed_folder_decodes_nothing_for_it(folder, monkeypatch):
-    monkeypatch.setattr(images, "decode", None)
+    monkeypatch.setattr(decoding, "decode", None)
     data = opened(folder, imbalance_ratio=4.0)
     assert np.bincount(data.train.labels).tolist() == [16, 8, 4]
 
@@ -180,14 +288,14 @@ def test_a_long_tailed_folder_decodes_nothing_for_it(folder, monkeypatch):
 def test_the_images_of_a_batch_are_decoded_side_by_side(folder, monkeypatch, method):
     """Each waits for two others, which none would live to see if they took turns."""
     three = threading.Barrier(3)
-    decode = images.decode
+    decode = decoding.decode
 
-    def decode_together(content):
+    def decode_together(content, **options):
         three.wait(timeout=20)
-        return decode(content)
+        return decode(content, **options)
 
     data = opened(folder, threads=3)
     expected = data.train.take(np.arange(9))["image"]
-    monkeypatch.setattr(images, "decode", decode_together)
+    monkeypatch.setattr(decoding, "decode", decode_together)
     found = getattr(data.train, method)(np.arange(9))["image"]
     np.testing.assert_array_equal(found, expected)

@@ -11,7 +11,7 @@ from tests.support.folders import decoded, encoded, pixels, size_of
 from train.base.errors import UserError
 from train.data import pipeline, sources
 from train.data.fingerprint import fingerprint
-from train.data.formats import images
+from train.data.formats.encoded import forms
 
 LABELS = [0, 999, 7, 7, 500, 3, 250, 999, 0, 1, 2, 3]
 
@@ -86,7 +86,7 @@ def test_encoded_images_of_tfds(tmp_path):
         np.testing.assert_array_equal(batch["label"], [LABELS[i] for i in seeds])
         np.testing.assert_array_equal(split.labels, [LABELS[i] for i in seeds])
         for image, seed in zip(batch["image"], seeds, strict=True):
-            expected = images.evaluation_form(
+            expected = forms.evaluation_form(
                 decoded(contents(seed)), resize_shorter=36, size=32
             )
             np.testing.assert_array_equal(image, np.asarray(expected))

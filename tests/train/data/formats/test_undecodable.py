@@ -6,7 +6,7 @@ import pytest
 from tests.support.folders import damage, opened, write
 from train.base.errors import UserError
 from train.data.fingerprint import fingerprint
-from train.data.formats import images
+from train.data.formats.encoded import forms
 from train.data.splits import View
 
 
@@ -41,7 +41,7 @@ def test_an_undecodable_image_is_replaced_by_the_next(folder, capsys):
     whole = opened(folder).train.take_training(np.arange(48))
     damage(folder, BAD, ALSO_BAD)
     data = opened(folder, undecodable="skip", threads=8)
-    crops = np.random.default_rng(0).random((48, images.ATTEMPTS, 4))
+    crops = np.random.default_rng(0).random((48, forms.ATTEMPTS, 4))
     for _ in range(3):
         batch = data.train.take_training(np.arange(48))
         order = np.array([*range(17), 19, 19, *range(19, 48)])

@@ -64,6 +64,17 @@ def test_paths_as_imagenet_lt_lists_them(folder, labels):
     np.testing.assert_array_equal(found, expected)
 
 
+def test_paths_of_folders_within_a_class(folder):
+    (folder / "train" / CLASSES[1] / "images").mkdir()
+    name = f"{CLASSES[1]}_2.JPEG"
+    within = f"train/{CLASSES[1]}/images/{name}"
+    (folder / "train" / CLASSES[1] / name).rename(folder / within)
+    for listed in (within, f"/data/{within} 1"):
+        path = write_list(folder, listed, f"{CLASSES[0]}/{CLASSES[0]}_3.JPEG")
+        data = opened(f"folder:{folder}", path, **SMALL)
+        np.testing.assert_array_equal(data.train.labels, [0, 1])
+
+
 FILE = "n01440764/n01440764_1.JPEG"
 REFUSED = {
     "empty": ([""], "list.txt' lists no example"),

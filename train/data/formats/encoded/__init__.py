@@ -8,11 +8,13 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from train.base import terminal
 from train.base.config import DataConfig
 from train.base.errors import UserError
 from train.base.types import Batch
-from train.data.formats import images
-from train.data.replaced import ReplacedImages
+from train.data.formats.encoded import decoding, forms
+from train.data.formats.encoded.decoding import Undecodable
+from train.data.noticed import NoticedImages
 from train.data.splits import DataSet
 
 
@@ -56,6 +58,7 @@ class Encoded:
       data_config: the `data` section.
       pool: the threads that decode.
       replaced: collects the training part's undecodable images.
+      turned: collects the images whose EXIF data asks for a rotation.
       shape: (H, W, 3) of what is returned. With `data.image_size` 0 all images must
         have this shape already.
     """
@@ -63,7 +66,8 @@ class Encoded:
     records: Records
     data_config: DataConfig
     pool: Executor
-    replaced: ReplacedImages
+    replaced: NoticedImages
+    turned: NoticedImages
     shape: tuple[int, int, int]
 
     def __len__(self) -> int:
@@ -84,7 +88,7 @@ class Encoded:
             index = int(indices[row])
             try:
                 return self._decoded(index, None)
-            except images.Undecodable as error:
+            except Undecodable as error:
                 raise UserError(
                     f"{self.records.name(index)} cannot be decoded: {error}; no image "
                     "is left out where a model is evaluated, since scores on different "
@@ -121,7 +125,7 @@ class Encoded:
             for index in self._candidates(int(indices[row]), among):
                 try:
                     return self._decoded(index, crop)
-                except images.Undecodable as error:
+                except Undecodable as error:
                     self._replace(index, error)
             raise UserError("no image of the training part can be decoded")
 
@@ -145,12 +149,15 @@ class Encoded:
     def _decoded(self, index: int, crop: np.ndarray | None) -> tuple[Image.Image, int]:
         """The image, cropped or in its evaluation form, and its label."""
         encoded, label = self.records.read(index)
-        image, size = images.decode(encoded), self.data_config.image_size
+        upright, size = self.data_config.exif_rotation, self.data_config.image_size
+        image, turned = decoding.decode(encoded, upright=upright)
+        if turned:
+            self._notice_turned(index)
         if crop is not None:
-            return images.training_form(image, crop, size=size), label
+            return forms.training_form(image, crop, size=size), label
         if size:
             shorter = self.data_config.resize_shorter
-            form = images.evaluation_form(image, resize_shorter=shorter, size=size)
+            form = forms.evaluation_form(image, resize_shorter=shorter, size=size)
             return form, label
         height, width, _ = self.shape
         if image.size != (width, height):
@@ -168,7 +175,7 @@ class Encoded:
         start = int(np.flatnonzero(order == index)[0])
         yield from map(int, np.roll(order, -start)[1:])
 
-    def _replace(self, index: int, error: images.Undecodable) -> None:
+    def _replace(self, index: int, error: Undecodable) -> None:
         """Records the undecodable image; raises unless `data.undecodable` is "skip"."""
         name = self.records.name(index)
         if self.data_config.undecodable != "skip":
@@ -176,7 +183,18 @@ class Encoded:
                 f"{name} cannot be decoded: {error}; repair it, remove it, or replace "
                 "it in training with data.undecodable=skip"
             ) from error
-        self.replaced.add(index, name, error)
+        if self.replaced.add(index):
+            terminal.warn(
+                f"{name} cannot be decoded and is replaced in training: {error}"
+            )
+
+    def _notice_turned(self, index: int) -> None:
+        """Counts an image with a rotation in EXIF; warns of the first, if ignored."""
+        if self.turned.add(index) == 1 and not self.data_config.exif_rotation:
+            terminal.warn(
+                f"{self.records.name(index)} asks by EXIF for a rotation, which is not "
+                "applied; data.exif_rotation=True applies it to all such files"
+            )
 
 
 def data_set(
@@ -190,22 +208,24 @@ def data_set(
         size, and no image of the training part decodes.
     """
     pool = ThreadPoolExecutor(data_config.threads, thread_name_prefix="decode")
-    replaced = ReplacedImages(len(train))
+    replaced = NoticedImages(len(train))
     size = data_config.image_size
-    shape = (size, size, 3) if size else _first_shape(train)
+    shape = (size, size, 3) if size else _first_shape(train, data_config)
+    turned = NoticedImages(len(train)), NoticedImages(len(test))
     return DataSet(
-        Encoded(train, data_config, pool, replaced, shape),
-        Encoded(test, data_config, pool, replaced, shape),
-        num_classes, shape, class_names, replaced,
+        Encoded(train, data_config, pool, replaced, turned[0], shape),
+        Encoded(test, data_config, pool, replaced, turned[1], shape),
+        num_classes, shape, class_names, replaced, turned=turned,
     )  # fmt: skip
 
 
-def _first_shape(records: Records) -> tuple[int, int, int]:
+def _first_shape(records: Records, data_config: DataConfig) -> tuple[int, int, int]:
     """The shape of the first image that decodes."""
+    upright = data_config.exif_rotation
     for index in range(len(records)):
         try:
-            image = images.decode(records.read(index)[0])
-        except images.Undecodable:
+            image, _ = decoding.decode(records.read(index)[0], upright=upright)
+        except Undecodable:
             continue  # an error or a replacement later, when the example is read
         return image.height, image.width, 3
     raise UserError("no image of the training part can be decoded")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.folders import decoded, encoded, pixels
-from train.data.formats import images
+from tests.support.folders import pixels
+from train.data.formats.encoded import forms
 
 SIZES = [(375, 500), (500, 375), (300, 300), (257, 1000), (91, 64), (64, 333), (36, 36)]
 
@@ -43,7 +43,7 @@ def test_the_evaluation_form(height, width, shorter, size):
     new_height, new_width = documented_size(height, width, shorter)
     top = round((new_height - size) / 2.0)
     left = round((new_width - size) / 2.0)
-    form = images.evaluation_form(
+    form = forms.evaluation_form(
         Image.fromarray(image), resize_shorter=shorter, size=size
     )
     found = np.asarray(form)
@@ -61,7 +61,7 @@ def test_the_evaluation_form(height, width, shorter, size):
 
 def test_a_given_crop_of_the_training_form():
     image = pixels(0, 80, 120)
-    crop = np.zeros((images.ATTEMPTS, 4))
+    crop = np.zeros((forms.ATTEMPTS, 4))
     crop[0] = 0.25, 0.75, 0.5, 0.875  # area, ratio, left, top
     area = 80 * 120 * (0.08 + 0.92 * 0.25)
     ratio = math.exp(math.log(3 / 4) + 0.75 * (math.log(4 / 3) - math.log(3 / 4)))
@@ -69,7 +69,7 @@ def test_a_given_crop_of_the_training_form():
     left = math.floor(0.5 * (120 - width + 1))
     top = math.floor(0.875 * (80 - height + 1))
     window = image[top : top + height, left : left + width]
-    found = np.asarray(images.training_form(Image.fromarray(image), crop, size=32))
+    found = np.asarray(forms.training_form(Image.fromarray(image), crop, size=32))
     cropped = Image.fromarray(window).resize((32, 32), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(found, np.asarray(cropped))
     # The edge of the crop is its end: what lies beyond is not mixed in.
@@ -77,8 +77,8 @@ def test_a_given_crop_of_the_training_form():
 
 
 def boxes(count, width, height):
-    crops = np.random.default_rng(0).random((count, images.ATTEMPTS, 4))
-    return np.array([images.crop_box(crop, width, height) for crop in crops])
+    crops = np.random.default_rng(0).random((count, forms.ATTEMPTS, 4))
+    return np.array([forms.crop_box(crop, width, height) for crop in crops])
 
 
 @pytest.mark.parametrize(
@@ -124,42 +124,11 @@ def test_crops_have_the_documented_areas_and_ratios():
     ],
 )
 def test_the_central_box_is_taken_when_no_attempt_fits(width, height, expected):
-    none_fits = np.zeros((images.ATTEMPTS, 4))
+    none_fits = np.zeros((forms.ATTEMPTS, 4))
     # The whole area, as wide or as high as is allowed.
     none_fits[:, 0] = 1 - 1e-9
     none_fits[:, 1] = 1 - 1e-9 if height >= width else 0.0
-    assert images.crop_box(none_fits, width, height) == expected
+    assert forms.crop_box(none_fits, width, height) == expected
     # The last attempt is still made.
     none_fits[-1, :2] = 0, 0.5
-    assert images.crop_box(none_fits, width, height) != expected
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "WEBP", "PPM"])
-def test_grey_images_become_rgb(kind):
-    grey = pixels(0, 20, 30)[..., 0]
-    image = images.decode(encoded(grey, kind))
-    assert image.mode == "RGB"
-    assert image.size == (30, 20)
-
-
-def test_a_rotation_in_exif_is_not_applied():
-    exif = Image.Exif()
-    exif[0x0112] = 6  # orientation: to be turned by a quarter
-    content = encoded(pixels(0, 20, 30), exif=exif)
-    assert images.decode(content).size == (30, 20)
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "WEBP", "TIFF"])
-def test_cut_images_do_not_decode(kind):
-    content = encoded(pixels(0, 60, 70), kind)
-    assert images.decode(content).size == (70, 60)
-    for cut in (b"", content[:10], content[: len(content) // 2]):
-        with pytest.raises(images.Undecodable) as caught:
-            images.decode(cut)
-        assert " at 0x" not in str(caught.value)
-
-
-def test_the_pixels_are_the_files():
-    content = encoded(pixels(0, 20, 30))
-    found = np.asarray(images.decode(content))
-    np.testing.assert_array_equal(found, np.asarray(decoded(content)))
+    assert forms.crop_box(none_fits, width, height) != expected

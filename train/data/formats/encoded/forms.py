@@ -1,10 +1,9 @@
-"""Decodes an image and brings it to a size as torchvision does.
+"""Brings an image to a size as torchvision does.
 
 The rules are those of its Resize, CenterCrop and RandomResizedCrop. Random crops are
 given as uniform numbers, which are drawn before the size of the image is known.
 """
 
-import io
 import math
 
 import numpy as np
@@ -15,27 +14,6 @@ AREA = (0.08, 1.0)  # of a crop, as a share of the image's area
 RATIO = (3 / 4, 4 / 3)  # of a crop's width to its height
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
-
-
-class Undecodable(Exception):
-    """The bytes are no image, or only a part of one."""
-
-
-def decode(encoded: bytes) -> Image.Image:
-    """The image in RGB; a rotation that its EXIF data asks for is not applied.
-
-    Raises:
-      Undecodable: Pillow cannot decode it; the message says why.
-    """
-    try:
-        with Image.open(io.BytesIO(encoded)) as image:
-            return image.convert("RGB")
-    except MemoryError:
-        raise
-    except Exception as error:  # Pillow's readers of formats raise many kinds
-        # Pillow's messages end with the address of an object in memory.
-        reason = str(error).partition(" <_io")[0] or type(error).__name__
-        raise Undecodable(reason) from error
 
 
 def evaluation_form(
