@@ -111,7 +111,8 @@ def teacher_of(pair, prefix, num_classes, path):
 
 
 def finished(tmp_path, config, argument, *given):
-    train(tmp_path / "run", *given, config=f"{config}:{argument},quick")
+    config = f"{config}:{argument},quick"
+    train(tmp_path / "run", *given, config=config, optimised=False)
     result = result_of(tmp_path / "run")
     assert result["robust_accuracy"] == {}
     return result

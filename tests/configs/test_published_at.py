@@ -219,7 +219,7 @@ def overrides(data, row, places):
 def test_quick_runs(data, row, places, tmp_path):
     train(
         tmp_path / "run", *overrides(data, row, places),
-        config=f"configs/{data}_at.py:{row},quick",
+        config=f"configs/{data}_at.py:{row},quick", optimised=False,
     )  # fmt: skip
     result = result_of(tmp_path / "run")
     assert result["epochs"] == 1
@@ -234,7 +234,7 @@ def test_quick_runs(data, row, places, tmp_path):
 def test_plans(data, row, places):
     done = run(
         f"--config=configs/{data}_at.py:{row},quick", "--plan",
-        *overrides(data, row, places),
+        *overrides(data, row, places), optimised=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "hours of training" in done.stdout

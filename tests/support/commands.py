@@ -16,30 +16,32 @@ def command(*arguments, module="train"):
     return [sys.executable, "-m", module, *arguments]
 
 
-def environment(devices=1):
+def environment(devices=1, *, optimised=True):
     cache = {
         "JAX_COMPILATION_CACHE_DIR": str(CACHE / "commands"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
     }
-    # A run computes more than it compiles, so it is optimised.
+    # Most runs compute more than they compile; one of two steps does not.
     flags = {
         "XLA_FLAGS": xla_flags(devices),
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "0",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "0" if optimised else "1",
     }
     return os.environ | cache | flags | {"COLUMNS": "200"}
 
 
-def run(*arguments, module="train", devices=1):
+def run(*arguments, module="train", devices=1, optimised=True):
     return subprocess.run(
-        command(*arguments, module=module), cwd=ROOT, env=environment(devices),
+        command(*arguments, module=module), cwd=ROOT,
+        env=environment(devices, optimised=optimised),
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
 
-def train(workdir, *overrides, config=QUICK, devices=1):
+def train(workdir, *overrides, config=QUICK, devices=1, optimised=True):
     done = run(
-        f"--config={config}", f"--workdir={workdir}", *overrides, devices=devices
-    )
+        f"--config={config}", f"--workdir={workdir}", *overrides, devices=devices,
+        optimised=optimised,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done
 
