@@ -90,6 +90,8 @@ def run_tests(root: pathlib.Path, tests: Sequence[str], markers: str) -> Noticed
     failures = re.findall(r"^(?:FAILED|ERROR) (\S+)", output, re.M)
     if failures:
         return Noticed(failures[0], seconds)
+    if code < 0:
+        return Noticed(f"tests that were ended by signal {-code}", seconds)
     # 5: no test has these markers.
     if code not in (0, 5):
         raise RuntimeError(f"pytest {' '.join(arguments)} ended with {code}:\n{output}")
