@@ -19,7 +19,11 @@ def xla_flags(devices):
     times slower than those before them. Later versions of XLA have no others, and end
     the process at a flag that they do not know.
     """
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    flags = (
+        f"--xla_force_host_platform_device_count={devices}"
+        # Devices that wait for another one on a busy machine do not end the process.
+        " --xla_cpu_collective_call_terminate_timeout_seconds=600"
+    )
     optimised = os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] in ("0", "false")
     if optimised or not importlib.metadata.version("jaxlib").startswith("0.10."):
         return flags
