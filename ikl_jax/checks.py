@@ -113,6 +113,8 @@ def classes_in_range(num_classes: int, **classes: Array) -> None:
 def one_of(name: str, value: str, allowed: Iterable[str]) -> None:
     """Raises `ValueError`, which suggests similar names, unless `value` is allowed."""
     allowed = sorted(allowed)
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
     if value in allowed:
         return
     nearest = difflib.get_close_matches(value, allowed, n=3, cutoff=0.5)

@@ -3,6 +3,8 @@
 from tests.defects.defect import Defect
 
 ATTACKS = "ikl_jax/attacks"
+ASSUMPTIONS = ("tests/ikl_jax/attacks/test_assumptions.py",)
+NUMBERS = ("tests/ikl_jax/attacks/test_pgd_numbers.py",)
 APGD = ("tests/ikl_jax/attacks/common", "tests/ikl_jax/attacks/apgd")
 FAB = ("tests/ikl_jax/attacks/fab",)
 PGD = ("tests/ikl_jax/attacks/test_pgd.py",)
@@ -13,15 +15,15 @@ DEFECTS = [
     Defect(
         "PGD goes down the gradient",
         ATTACKS,
-        "x_adv = x_adv + step_size * geometry_of.steepest(gradient)",
-        "x_adv = x_adv - step_size * geometry_of.steepest(gradient)",
+        "geometry_of.climb(x_adv, gradient, step_size, bounds)",
+        "geometry_of.climb(x_adv, -gradient, step_size, bounds)",
         PGD,
     ),
     Defect(
         "PGD lets a gradient through what it returns",
         ATTACKS,
-        "jax.lax.stop_gradient(loops.repeat(step, start, steps, unroll=unroll))",
-        "loops.repeat(step, start, steps, unroll=unroll)",
+        "return jax.lax.stop_gradient(_rounded(end, x))",
+        "return _rounded(end, x)",
         PGD,
     ),
     Defect(
@@ -205,5 +207,51 @@ DEFECTS = [
         "jnp.maximum(unused, 0.0) / channels",
         "jnp.maximum(unused, 0.0)",
         SQUARE,
+    ),
+    Defect(
+        "half precision rounds out of the ball",
+        ATTACKS,
+        "return jnp.where(farther, jnp.nextafter(rounded, x), rounded)",
+        "return rounded",
+        NUMBERS,
+    ),
+    Defect(
+        "an entry of PGD's gradient that is not a number spoils the input",
+        ATTACKS,
+        "gradient = jnp.where(jnp.isnan(gradient), 0.0, gradient)",
+        "gradient = jnp.asarray(gradient)",
+        NUMBERS,
+    ),
+    Defect(
+        "PGD in l1 gives the whole step to the steepest coordinate",
+        ATTACKS,
+        "room = jnp.where(direction == 0, 0.0, jnp.maximum(room, 0.0))\n    rows",
+        "room = jnp.where(direction == 0, 0.0, jnp.inf)\n    rows",
+        NUMBERS,
+    ),
+    Defect(
+        "the inverse of a denormal gradient is infinite",
+        ATTACKS,
+        "factor = xp.where(greatest < 1 / power, power, factor)",
+        "factor = xp.asarray(factor)",
+        NUMBERS,
+    ),
+    Defect(
+        "untargeted FAB's program has a part for each class",
+        ATTACKS,
+        "        return jax.lax.fori_loop(\n            1, count, lambda i, state: "
+        "combine(state, number(i)), number(0)\n        )",
+        "        state = number(0)\n"
+        "        for i in range(1, count):\n"
+        "            state = combine(state, number(i))\n"
+        "        return state",
+        FAB,
+    ),
+    Defect(
+        "labels of eight bits belong to several classes",
+        ATTACKS,
+        "labels = labels.astype(jnp.int32)\n    return jnp.where",
+        "return jnp.where",
+        ASSUMPTIONS,
     ),
 ]

@@ -5,6 +5,7 @@ from tests.defects.defect import Defect
 ENSEMBLE = "ikl_jax/attacks/ensemble"
 AUTOATTACK = ("tests/ikl_jax/attacks/ensemble",)
 DISTANCES = ("tests/ikl_jax/attacks/ensemble/test_distances.py",)
+ASSUMPTIONS = ("tests/ikl_jax/attacks/test_assumptions.py",)
 
 DEFECTS = [
     Defect(
@@ -76,5 +77,12 @@ DEFECTS = [
         "return np.where(wrong, distance, np.float32(np.inf))",
         "return distance",
         DISTANCES,
+    ),
+    Defect(
+        "logits that depend on the batch are compared with themselves",
+        ENSEMBLE,
+        "for part in (rows, assumptions.mixed(rows))",
+        "for part in (rows, rows)",
+        ASSUMPTIONS,
     ),
 ]

@@ -4,13 +4,15 @@ Reference: Croce & Hein, "Reliable evaluation of adversarial robustness with an 
 of diverse parameter-free attacks", https://arxiv.org/abs/2003.01690, 2020, section 3.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ikl_jax import checks
 from ikl_jax.attacks.apgd.search import Apgd
-from ikl_jax.attacks.common import arguments, losses
+from ikl_jax.attacks.common import arguments, assumptions, losses
 from ikl_jax.attacks.common.attack import AttackResult, Found
 from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.common.keys import example_keys, fold_each
@@ -57,7 +59,9 @@ def apgd(
       key: one key, folded with each row's index, or `[B]` keys, one for each example.
 
     Returns:
-      The first misclassified input that was met for each example.
+      The first misclassified input that was met for each example. Logits that depend on
+      the rest of the batch or are not finite, and a ball that holds all inputs, are
+      warned of.
 
     Raises:
       ValueError: shapes that do not fit, `x`, labels or targets out of range, epsilon
@@ -87,14 +91,18 @@ def apgd(
     classifier = Classifier.of(logits_fn, x)
     arguments.from_python("apgd", classifier.arrays)
     checks.labels_in_range(labels, classifier.num_classes)
-    checks.positive(restarts=restarts)
+    arguments.counts(1, restarts=restarts)
     attack = Apgd(classifier, epsilon, norm, loss, steps)
     keys = example_keys(key, len(x))
-    logits = jax.jit(classifier.logits)(classifier.constants(x, keys), x, keys)
+    logits_of = functools.partial(
+        jax.jit(classifier.logits), classifier.constants(x, keys)
+    )
+    logits = logits_of(x, keys)
+    assumptions.warn(assumptions.check_logits_fn(logits_of, x, keys, logits))
+    assumptions.warn(assumptions.covers_box(x, epsilon, norm))
     if targets is None:
         targets = losses.runner_up(logits, labels)
-    targets = jnp.asarray(targets)
-    arguments.one_each(x, targets=targets)
+    targets = jnp.asarray(arguments.classes(x, targets=targets))
     checks.classes_in_range(classifier.num_classes, targets=targets)
 
     x_adv, broken = x, losses.is_wrong(logits, labels)

@@ -207,7 +207,7 @@ def linf_direction(key: Array, shape: tuple[int, ...]) -> Array:
 
 def l2_direction(key: Array, shape: tuple[int, ...]) -> Array:
     """A uniform point of the sphere."""
-    return geometry.NORMS["l2"].steepest(jax.random.normal(key, (1, *shape)))[0]
+    return geometry.unit(jax.random.normal(key, (1, *shape)))[0]
 
 
 def share(part: float, steps: int) -> int:

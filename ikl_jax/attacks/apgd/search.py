@@ -13,10 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ikl_jax import checks
 from ikl_jax.attacks.apgd import halving, l1
 from ikl_jax.attacks.apgd.halving import Point, Rules
-from ikl_jax.attacks.common import geometry, loops, losses
+from ikl_jax.attacks.common import arguments, geometry, loops, losses
 from ikl_jax.attacks.common.attack import Batch, Found
 from ikl_jax.attacks.common.classifier import Classifier, Constants
 from ikl_jax.attacks.common.keys import fold_each
@@ -90,9 +89,10 @@ class Apgd:
     loss_before_start: float | None = None
 
     def __post_init__(self) -> None:
-        checks.one_of("norm", self.norm, RULES)
-        checks.positive(epsilon=self.epsilon, eot_samples=self.eot_samples)
-        checks.non_negative(steps=self.steps)
+        geometry.norm_named(self.norm)
+        arguments.radius(epsilon=self.epsilon)
+        arguments.counts(1, eot_samples=self.eot_samples)
+        arguments.counts(0, steps=self.steps)
         if not 0 <= self.rho <= 1:
             raise ValueError(f"rho must lie in [0, 1], got {self.rho}")
 

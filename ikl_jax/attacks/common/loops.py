@@ -1,6 +1,5 @@
 """Loops whose compiled form depends on the backend, and whose results do not."""
 
-import functools
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -55,7 +54,8 @@ def combined(
     """Combines `term(i)` for i = 0 ... count - 1, within a compiled program.
 
     On CPU all terms are computed side by side, which takes the memory of all: a loop is
-    slow there, and without a loop the program would be `count` times as large.
+    slow there, and without a loop the program would be `count` times as large. They are
+    combined in a loop on all backends, so that the program does not grow with `count`.
 
     Args:
       term: a number to a pytree of arrays.
@@ -64,8 +64,10 @@ def combined(
     """
     if jax.default_backend() == "cpu" and count > 1:
         terms = jax.vmap(term)(jnp.arange(count))
-        parts = [jax.tree.map(lambda leaf, i=i: leaf[i], terms) for i in range(count)]
-        return functools.reduce(combine, parts)
+        number = lambda i: jax.tree.map(lambda leaf: leaf[i], terms)
+        return jax.lax.fori_loop(
+            1, count, lambda i, state: combine(state, number(i)), number(0)
+        )
     return repeat(
         lambda state, i: combine(state, term(i)),
         term(jnp.asarray(0)),

@@ -79,11 +79,14 @@ def runner_up(logits: Array, labels: Array) -> Array:
 
 
 def _of(values: Array, classes: Array) -> Array:
+    classes = classes.astype(jnp.int32)
     return jnp.take_along_axis(values, classes[..., None], axis=-1)[..., 0]
 
 
 def _others(logits: Array, labels: Array) -> Array:
     """The logits, with minus infinity for the label."""
+    # In a dtype with fewer classes, several columns would be the label's.
+    labels = labels.astype(jnp.int32)
     return jnp.where(
         jax.nn.one_hot(labels, logits.shape[-1], dtype=bool), -jnp.inf, logits
     )

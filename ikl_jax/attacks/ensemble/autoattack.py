@@ -4,7 +4,6 @@ Reference: Croce & Hein, "Reliable evaluation of adversarial robustness with an 
 of diverse parameter-free attacks", https://arxiv.org/abs/2003.01690, 2020.
 """
 
-import dataclasses
 import time
 import warnings
 import zlib
@@ -15,55 +14,32 @@ import jax.numpy as jnp
 import numpy as np
 
 from ikl_jax import checks
-from ikl_jax.attacks.common import arguments
+from ikl_jax.attacks.common import arguments, assumptions
 from ikl_jax.attacks.common.classifier import Classifier
+from ikl_jax.attacks.common.keys import as_keys
 from ikl_jax.attacks.ensemble import preflight, versions
 from ikl_jax.attacks.ensemble.batches import Batches
 from ikl_jax.attacks.ensemble.inputs import (
+    Classes,
     Inputs,
+    among,
     checked,
     clean_logits,
     content_keys,
+    cut_off,
     other_classes,
 )
 from ikl_jax.attacks.ensemble.judge import Judge
-from ikl_jax.attacks.ensemble.passes import Progress, Record, Report, Stage, run
-from ikl_jax.types import Array
-
-
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """The result of an evaluation, and its arguments.
-
-    Attributes:
-      x_adv: `[N, ...]` float32: an adversarial example where one was found, else x.
-      robust: `[N]`, whether the prediction is right on x and on all inputs tried.
-      stages: (name, robust accuracy after it, seconds), "clean" first.
-      epsilon: radius of the ball.
-      norm: of the ball.
-      version: which attacks were made.
-      notes: what was left out and what looks wrong, in sentences.
-      key: the random key's data.
-      versions: of jax and of ikl_jax.
-    """
-
-    x_adv: np.ndarray
-    robust: np.ndarray
-    stages: tuple[Stage, ...]
-    epsilon: float
-    norm: str
-    version: str
-    notes: tuple[str, ...]
-    key: tuple[int, ...]
-    versions: dict[str, str]
-
-    @property
-    def robust_accuracy(self) -> float:
-        return float(self.robust.mean())
-
-    @property
-    def seconds(self) -> float:
-        return sum(stage.seconds for stage in self.stages)
+from ikl_jax.attacks.ensemble.passes import (
+    Pass,
+    Progress,
+    Record,
+    Report,
+    Stage,
+    run,
+)
+from ikl_jax.attacks.ensemble.result import Result, package_versions
+from ikl_jax.types import Array, LogitsFn
 
 
 def autoattack(
@@ -77,6 +53,7 @@ def autoattack(
     key: Array,
     batch_size: int | None = None,
     sharding: jax.sharding.Sharding | None = None,
+    classes: Classes = None,
     judged_by: Callable[..., Array] | None = None,
     journal: Iterable[Record] = (),
     report: Report | None = None,
@@ -101,9 +78,11 @@ def autoattack(
       version: "standard"; "plus", with restarts and untargeted attacks; "rand", for
         randomised classifiers; "apgd", which is fast and an upper bound; or a list of
         names from `versions.ATTACKS`.
-      key: one key of `jax.random.key`.
+      key: one key of `jax.random.key` or `jax.random.PRNGKey`.
       batch_size: examples in one call; it changes only the speed. None: 256 at most.
       sharding: of a batch over devices, such as `NamedSharding(mesh, P("data"))`.
+      classes: the classes that there are, if columns of the logits belong to none
+        (padding, or masked with minus infinity). Other columns are as if cut off.
       judged_by: another function for the clean forward pass, such as the float32 form
         of a network that is attacked in bfloat16. None: `logits_fn`.
       journal: the records of an evaluation that was stopped, to go on from. Its
@@ -117,9 +96,10 @@ def autoattack(
 
     Raises:
       ValueError: shapes that do not fit, `x` or labels out of range, logits that are
-        not finite, epsilon not positive, or an unknown norm or version.
-      TypeError: labels are not integers, `x` is not floating point, or the call is
-        inside of `jit`, `grad` or `vmap`.
+        not finite, epsilon not one positive number, batch_size not positive, or an
+        unknown norm or version.
+      TypeError: labels are not integers, `x` is not floating point, `key` is no key, or
+        the call is inside of `jit`, `grad` or `vmap`.
 
     Examples:
       >>> import jax, jax.numpy as jnp, ikl_jax
@@ -133,9 +113,12 @@ def autoattack(
     """
     arguments.from_python("autoattack", x, labels, epsilon, key)
     x, labels = checked(x, labels, norm)
-    checks.positive(epsilon=epsilon)
+    arguments.radius(epsilon=epsilon)
+    key = as_keys(key)
     batches = Batches.for_examples(len(x), batch_size, sharding)
-    random = version in versions.RANDOMISED
+    labels, logits_fn = among(classes, labels), cut_off(classes, logits_fn)
+    judged_by = cut_off(classes, judged_by) if judged_by else None
+    random = versions.is_randomised(version)
     create = Classifier.randomised if random else Classifier.of
     classifier, judging = (
         create(fn, batches.input(x, batches.size))
@@ -155,26 +138,31 @@ def autoattack(
     clean = logits.argmax(axis=1) == labels
     inputs = Inputs(x, labels, other_classes(logits, labels), keys)
     stages = [Stage("clean", float(clean.mean()), time.monotonic() - start)]
+    judges = [judge, Judge(classifier, epsilon, norm)] if judged_by else [judge]
     notes = [
-        *([] if random else preflight.is_random(logits_fn, x)),
-        *_doubts(classifier, logits, inputs, batches),
+        *_doubts(classifier, kept, logits, inputs, batches),
+        *([] if random else _dependence(logits_fn, judges, inputs, batches)),
+        *assumptions.covers_box(x, epsilon, norm),
         *_left_out(version, len(passes) - len(kept), x.shape),
     ]
-    progress = Progress(x.copy(), clean, stages, 0, len(kept))
-    run(kept, inputs, progress, judge, batches, journal, report or _silent)
-    notes += preflight.is_masked(stages)
     for note in notes:
         warnings.warn(note, stacklevel=2)
+    progress = Progress(x.copy(), clean, stages, 0, len(kept))
+    run(kept, inputs, progress, judge, batches, journal, report or _silent)
+    for note in preflight.is_masked(stages):
+        warnings.warn(note, stacklevel=2)
+        notes.append(note)
     return Result(
         progress.x_adv,
         progress.robust,
         tuple(stages),
-        epsilon,
+        float(epsilon),
         norm,
         version=_version_name(version),
         notes=tuple(notes),
         key=tuple(np.ravel(jax.random.key_data(key)).tolist()),
-        versions=_package_versions(),
+        versions=package_versions(),
+        classes=None if classes is None else tuple(np.unique(classes).tolist()),
     )
 
 
@@ -187,29 +175,49 @@ def fingerprint(
     norm: str,
     version: str | Sequence[str],
     key: Array,
+    classes: Classes = None,
 ) -> str:
     """A short text that differs if a journal belongs to another evaluation.
 
     It depends on the arrays that `logits_fn` closes over, the data, epsilon, the norm,
-    the version and the key, but not on the code of `logits_fn`.
+    the version, the key and the classes, but not on the code of `logits_fn`.
     """
-    random = version in versions.RANDOMISED
-    create = Classifier.randomised if random else Classifier.of
+    key = as_keys(key)
+    create = Classifier.randomised if versions.is_randomised(version) else Classifier.of
     one = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
     arrays = create(logits_fn, one).arrays
     crc = zlib.crc32(np.ascontiguousarray(jax.random.key_data(key)).tobytes())
-    for array in (*arrays, x, labels):
+    for array in (*arrays, x, labels, *([] if classes is None else [classes])):
         crc = zlib.crc32(np.ascontiguousarray(jax.device_get(array)).tobytes(), crc)
     return f"{_version_name(version)} {norm} {epsilon:g} of {len(x)} ({crc:08x})"
 
 
 def _doubts(
-    classifier: Classifier, logits: np.ndarray, inputs: Inputs, batches: Batches
+    classifier: Classifier,
+    passes: Sequence[Pass],
+    logits: np.ndarray,
+    inputs: Inputs,
+    batches: Batches,
 ) -> Iterator[str]:
-    rows = batches.padded(np.arange(min(batches.small, len(inputs.x))))
-    x, labels = (batches.put(array[rows]) for array in (inputs.x, inputs.labels))
-    keys = batches.put(inputs.keys[rows])
-    return preflight.doubts(logits, classifier, x, labels, keys)
+    """What looks wrong with the logits, and with gradients if an attack uses them."""
+    stages = {single.stage for single in passes}
+    yield from preflight.doubts(logits, uses_dlr=bool(stages & versions.WITH_DLR))
+    if stages - versions.WITHOUT_GRADIENT:
+        rows = batches.padded(np.arange(min(batches.small, len(inputs.x))))
+        x, labels = (batches.put(array[rows]) for array in (inputs.x, inputs.labels))
+        keys = batches.put(inputs.keys[rows])
+        yield from preflight.has_no_gradient(classifier, x, labels, keys)
+
+
+def _dependence(
+    logits_fn: LogitsFn, judges: Sequence[Judge], inputs: Inputs, batches: Batches
+) -> Iterator[str]:
+    """What logits depend on besides their example: chance, or the rest of the batch."""
+    random = list(preflight.is_random(logits_fn, inputs.x))
+    yield from random
+    if not random:
+        for judge in judges:
+            yield from preflight.depends_on_batch(judge, inputs.x, inputs.keys, batches)
 
 
 def _left_out(
@@ -230,9 +238,3 @@ def _silent(_: Record, __: Progress) -> None:
 
 def _version_name(version: str | Sequence[str]) -> str:
     return version if isinstance(version, str) else "+".join(version)
-
-
-def _package_versions() -> dict[str, str]:
-    from ikl_jax.version import __version__
-
-    return {"jax": jax.__version__, "ikl_jax": __version__}

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ikl_jax.attacks.common import arguments
 from ikl_jax.types import Array
 
 DEFAULT_SIZE = 256
@@ -45,7 +46,9 @@ class Batches:
         cls, count: int, size: int | None, sharding: jax.sharding.Sharding | None
     ) -> "Batches":
         """For `count` examples. Size None: `DEFAULT_SIZE` at most."""
-        return cls.of(min(size or DEFAULT_SIZE, count), sharding)
+        size = DEFAULT_SIZE if size is None else size
+        arguments.counts(1, batch_size=size)
+        return cls.of(min(int(size), count), sharding)
 
     def split(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """Parts of `rows` that fit into one call each."""

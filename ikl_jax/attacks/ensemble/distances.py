@@ -7,15 +7,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from ikl_jax import checks
-from ikl_jax.attacks.common import arguments
+from ikl_jax.attacks.common import arguments, assumptions
 from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.ensemble import preflight
 from ikl_jax.attacks.ensemble.batches import Batches
 from ikl_jax.attacks.ensemble.inputs import (
+    Classes,
     Inputs,
+    among,
     checked,
     clean_logits,
     content_keys,
+    cut_off,
     other_classes,
 )
 from ikl_jax.attacks.ensemble.judge import Judge
@@ -33,6 +36,7 @@ def distances(
     steps: int = 100,
     batch_size: int | None = None,
     sharding: jax.sharding.Sharding | None = None,
+    classes: Classes = None,
     report: Callable[[float], None] = lambda share: None,
 ) -> np.ndarray:
     """The sizes of the smallest perturbations with which FAB changes the prediction.
@@ -50,11 +54,14 @@ def distances(
       steps: steps of each search, >= 0.
       batch_size: examples in one call; it changes only the speed. None: 256 at most.
       sharding: of a batch over devices.
+      classes: the classes that there are, as `autoattack` takes them.
       report: called after each batch with the share of the work that is done.
 
     Returns:
       `[N]` float32; 0 where x itself is misclassified, infinity where nothing was found
       or a clean forward pass does not confirm it.
+
+    Logits that depend on the other examples of a batch are warned of.
 
     Raises:
       ValueError: shapes that do not fit, a value outside of its range, logits that are
@@ -71,14 +78,16 @@ def distances(
     """
     arguments.from_python("distances", x, labels)
     x, labels = checked(x, labels, norm)
-    checks.positive(targets=targets)
+    arguments.counts(1, targets=targets)
     batches = Batches.for_examples(len(x), batch_size, sharding)
+    labels, logits_fn = among(classes, labels), cut_off(classes, logits_fn)
     classifier = Classifier.of(logits_fn, batches.input(x, batches.small))
     arguments.from_python("distances", classifier.arrays)
     checks.labels_in_range(jnp.asarray(labels), classifier.num_classes)
     judge, keys = Judge(classifier, np.inf, norm), content_keys(jax.random.key(0), x)
     logits = clean_logits(judge, x, keys, batches)
     preflight.check_logits(logits)
+    assumptions.warn(preflight.depends_on_batch(judge, x, keys, batches))
     inputs = Inputs(x, labels, other_classes(logits, labels), keys)
     attack = Fab(classifier, 0.0, norm, steps)
     right = np.flatnonzero(logits.argmax(axis=1) == labels)

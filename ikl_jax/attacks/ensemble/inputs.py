@@ -1,17 +1,21 @@
 """The examples of an evaluation, and the logits of the clean ones."""
 
 import zlib
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ikl_jax import checks
 from ikl_jax.attacks.common import arguments, geometry
+from ikl_jax.attacks.common.keys import as_keys
 from ikl_jax.attacks.ensemble.batches import Batches
 from ikl_jax.attacks.ensemble.judge import Judge
 from ikl_jax.types import Array
+
+# The classes that there are; None: all that there are logits for.
+Classes = Sequence[int] | np.ndarray | None
 
 
 class Inputs(NamedTuple):
@@ -37,23 +41,62 @@ def checked(x: Any, labels: Any, norm: str) -> tuple[np.ndarray, np.ndarray]:
       ValueError: shapes that do not fit, `x` out of range, an unknown norm.
       TypeError: labels are not integers, or `x` is not floating point.
     """
-    x, labels = np.asarray(x), np.asarray(labels)
+    x = np.asarray(x)
     checks.floating(x=x)
     checks.rank_at_least(2, x=x)
-    arguments.one_each(x, labels=labels)
+    labels = np.asarray(arguments.classes(x, labels=labels))
     if not len(x):
         raise ValueError(f"x must have examples, got shape {x.shape}")
     geometry.norm_named(norm)
     x = np.asarray(x, np.float32)
     geometry.check_bounds(geometry.BOX, x)
-    if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise TypeError(f"labels must be integers, got {labels.dtype}")
-    return x, np.asarray(labels, np.int32)
+    return x, labels
+
+
+def among(classes: Classes, labels: np.ndarray) -> np.ndarray:
+    """The labels as positions among `classes`, which `cut_off` keeps.
+
+    Raises:
+      ValueError: classes are not different numbers from 0, or a label is not one of
+        them.
+    """
+    if classes is None:
+        return labels
+    kept = np.unique(classes)
+    whole = np.issubdtype(kept.dtype, np.integer)
+    if not whole or kept.size < np.size(classes) or kept[0] < 0:
+        raise ValueError(f"classes must be different class numbers, got {classes}")
+    outside = np.setdiff1d(labels, kept)
+    if len(outside):
+        raise ValueError(f"labels must be among classes, got label {outside[0]}")
+    return np.searchsorted(kept, labels).astype(np.int32)
+
+
+def cut_off(classes: Classes, logits_fn: Callable[..., Array]) -> Callable[..., Array]:
+    """A function that returns the logits of `classes` alone, in ascending order.
+
+    It raises a `ValueError` if the function has no logits for one of them.
+    """
+    if classes is None:
+        return logits_fn
+    kept = np.unique(classes)
+
+    def logits(*given: Array) -> Array:
+        found = logits_fn(*given)
+        if kept[-1] >= found.shape[-1]:
+            raise ValueError(
+                f"classes must be less than the {found.shape[-1]} logits, got "
+                f"{kept[-1]}"
+            )
+        return found[..., kept]
+
+    return logits
 
 
 def content_keys(key: Array, x: np.ndarray) -> Array:
     """`[N]`: the key, folded with the checksum of each example."""
-    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.shape:
+    key = as_keys(key)
+    if key.shape:
         raise ValueError(
             f"key must be one key of jax.random.key, got {key.dtype} {key.shape}"
         )

@@ -5,7 +5,7 @@ of diverse parameter-free attacks", https://arxiv.org/abs/2003.01690, 2020, sect
 in an l1 ball, https://arxiv.org/abs/2103.01208, 2021.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ikl_jax import checks
 from ikl_jax.attacks.apgd import Apgd
@@ -39,6 +39,10 @@ def passes(
         checks.one_of("version", version, VERSIONS)
         names = VERSIONS[version]
     else:
+        if not isinstance(version, Iterable):
+            raise ValueError(
+                f"version must be a name or a list of attacks, got {version!r}"
+            )
         names = tuple(version)
         if not names:
             raise ValueError("version must name an attack, got an empty list")
@@ -47,6 +51,11 @@ def passes(
     return [
         single for name in names for single in ATTACKS[name](classifier, epsilon, norm)
     ]
+
+
+def is_randomised(version: str | Sequence[str]) -> bool:
+    """Whether the version is for functions of inputs and a key."""
+    return isinstance(version, str) and version in RANDOMISED
 
 
 def _apgd(
@@ -113,6 +122,9 @@ VERSIONS: dict[str, tuple[str, ...]] = {
 }
 # The versions whose logits functions take a key too.
 RANDOMISED = ("rand",)
+# The attacks that use no gradients, and those that increase a DLR loss.
+WITHOUT_GRADIENT = {"square"}
+WITH_DLR = {name for name in ATTACKS if name.startswith(("apgd-dlr", "apgd-t"))}
 # Notes on the results of versions that leave attacks out.
 NOTES = {
     "apgd": "an upper bound of the robust accuracy: FAB-T and Square were not run",

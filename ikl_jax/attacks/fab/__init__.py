@@ -4,11 +4,13 @@ Reference: Croce & Hein, "Minimally distorted adversarial examples with a fast a
 boundary attack", https://arxiv.org/abs/1907.02044, 2020.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
 from ikl_jax import checks
-from ikl_jax.attacks.common import arguments
+from ikl_jax.attacks.common import arguments, assumptions
 from ikl_jax.attacks.common.attack import AttackResult
 from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.common.keys import example_keys
@@ -50,7 +52,9 @@ def fab(
       beta: the share of a perturbation that is left after a step back, in [0, 1].
 
     Returns:
-      The nearest misclassified input of each example and its distance.
+      The nearest misclassified input of each example and its distance. Outside of
+      `jit`, logits that depend on the rest of the batch or are not finite are warned
+      of.
 
     Raises:
       ValueError: values outside of their ranges, unknown norm, shapes that do not fit,
@@ -73,8 +77,8 @@ def fab(
     if targets is None:
         aim, targets = boundary.towards_nearest, labels
     else:
-        aim, targets = boundary.towards_target, jnp.asarray(targets)
-        arguments.one_each(x, targets=targets)
+        aim = boundary.towards_target
+        targets = jnp.asarray(arguments.classes(x, targets=targets))
         checks.classes_in_range(classifier.num_classes, targets=targets)
         _check_different(labels, targets)
     attack = Fab(classifier, 0.0, norm, steps, alpha_max, eta, beta, aim)
@@ -82,8 +86,18 @@ def fab(
     if arguments.inside_jit():
         nearest = attack.nearest_inside_jit(x, labels, targets, keys, start=x)
     else:
+        _check(classifier, x, keys)
         *_, nearest = attack.nearest(x, labels, targets, keys, start=x)
     return AttackResult(nearest.x_adv, jnp.isfinite(nearest.distance), nearest.distance)
+
+
+def _check(classifier: Classifier, x: Array, keys: Array) -> None:
+    """Warns of logits that FAB cannot work with, if they are known."""
+    constants = classifier.constants(x, keys)
+    if all(map(checks.is_concrete, jax.tree.leaves((x, constants)))):
+        logits_of = functools.partial(jax.jit(classifier.logits), constants)
+        sentences = assumptions.check_logits_fn(logits_of, x, keys)
+        assumptions.warn(sentences, stacklevel=4)
 
 
 def _check_different(labels: Array, targets: Array) -> None:

@@ -73,6 +73,7 @@ def towards_nearest(
     It costs a backward pass for each class. The distance of a plane is measured as if
     there were no box. Targets are ignored.
     """
+    labels = labels.astype(jnp.int32)  # `other` may be beyond a narrower dtype
     logits, pull_back = jax.vjp(logits_at, point)
     differences = jnp.eye(logits.shape[-1], dtype=logits.dtype)
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ikl_jax.attacks.common import largest
 from ikl_jax.types import Array
 
 
@@ -92,46 +93,13 @@ def _l1_step_to(x: Array, w: Array, value: Array) -> Array:
     """Coordinates of the largest weights move up to the box; equal ones share."""
     approach = _approach(x, w, value)
     gain = approach.weight * approach.room
-    last = _last_weight(approach.weight, gain, approach.shortfall)
+    last = largest.last_weight(approach.weight, gain, approach.shortfall)
     larger, equal = approach.weight > last, approach.weight == last
     gained = jnp.sum(jnp.where(larger, gain, 0.0), axis=-1, keepdims=True)
     rest = jnp.sum(jnp.where(equal, gain, 0.0), axis=-1, keepdims=True)
     share = (approach.shortfall - gained) / jnp.where(rest > 0, rest, 1.0)
     share = jnp.where(larger, 1.0, jnp.where(equal, jnp.clip(share, 0.0, 1.0), 0.0))
     return approach.direction * approach.room * share
-
-
-def _last_weight(weight: Array, gain: Array, shortfall: Array) -> Array:
-    """The smallest weight that has to move, `[B, 1]`.
-
-    It is the largest weight such that the gains of all weights from it upwards cover
-    the shortfall, or 0 if they never do. A bisection finds it, which ends when no other
-    weight lies in the range, and costs CPUs a tenth of a sort.
-    """
-
-    def extremes(ends: tuple[Array, Array]) -> tuple[Array, Array]:
-        inside = (weight > ends[0]) & (weight < ends[1])
-        least = jnp.min(weight, -1, keepdims=True, initial=jnp.inf, where=inside)
-        return least, jnp.max(weight, -1, keepdims=True, initial=0.0, where=inside)
-
-    def is_open(ends: tuple[Array, Array]) -> Array:
-        least, most = extremes(ends)
-        return jnp.any(least <= most)
-
-    def narrower(ends: tuple[Array, Array]) -> tuple[Array, Array]:
-        low, high = ends
-        least, most = extremes(ends)
-        middle = 0.5 * (least + most)
-        gained = jnp.sum(jnp.where(weight >= middle, gain, 0.0), -1, keepdims=True)
-        covers = gained >= shortfall
-        some = least <= most
-        return (
-            jnp.where(some & covers, middle, low),
-            jnp.where(some & ~covers, middle, high),
-        )
-
-    start = (jnp.zeros_like(shortfall), jnp.full_like(shortfall, jnp.inf))
-    return jax.lax.while_loop(is_open, narrower, start)[0]
 
 
 # `(x [B, D], w [B, D], value [B])` to `[B, D]`, by the norm's name: the smallest step

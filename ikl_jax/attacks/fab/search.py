@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 
 from ikl_jax import checks
-from ikl_jax.attacks.common import geometry, loops, losses
+from ikl_jax.attacks.common import arguments, geometry, loops, losses
 from ikl_jax.attacks.common.attack import Batch, Found
 from ikl_jax.attacks.common.classifier import Classifier, Constants
 from ikl_jax.attacks.common.keys import fold_each
@@ -94,7 +94,9 @@ class Fab:
 
     def __post_init__(self) -> None:
         geometry.norm_named(self.norm)
-        checks.non_negative(epsilon=self.epsilon, steps=self.steps)
+        arguments.numbers(epsilon=self.epsilon)
+        checks.non_negative(epsilon=self.epsilon)
+        arguments.counts(0, steps=self.steps)
         checks.within(0.0, 1.0, alpha_max=self.alpha_max, beta=self.beta)
         checks.positive(eta=self.eta)
 

@@ -5,10 +5,13 @@ adversarial attack via random search", https://arxiv.org/abs/1912.00049, 2020; i
 ball, Croce & Hein, https://arxiv.org/abs/2103.01208, 2021.
 """
 
+import functools
+
+import jax
 import jax.numpy as jnp
 
 from ikl_jax import checks
-from ikl_jax.attacks.common import arguments
+from ikl_jax.attacks.common import arguments, assumptions
 from ikl_jax.attacks.common.attack import AttackResult, Found
 from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.common.keys import example_keys
@@ -48,7 +51,8 @@ def square(
 
     Returns:
       The first misclassified input that was met for each example, and how many were
-      looked at: 0 where x itself is misclassified.
+      looked at: 0 where x itself is misclassified. Logits that depend on the rest of
+      the batch or are not finite, and a ball that holds all inputs, are warned of.
 
     Raises:
       ValueError: `x` is not a batch of images or not in [0, 1], labels out of range or
@@ -76,6 +80,11 @@ def square(
     checks.labels_in_range(labels, classifier.num_classes)
     attack = Square(classifier, epsilon, norm, queries, p_init)
     keys = example_keys(key, len(x))
+    logits_of = functools.partial(
+        jax.jit(classifier.logits), classifier.constants(x, keys)
+    )
+    assumptions.warn(assumptions.check_logits_fn(logits_of, x, keys))
+    assumptions.warn(assumptions.covers_box(x, epsilon, norm))
     search = attack.search(x, labels, keys)
     result = Found(search.x_adv, search.broken).or_nothing(x).measured(x, norm)
     return result._replace(queries=search.queries)

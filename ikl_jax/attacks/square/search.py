@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ikl_jax import checks
-from ikl_jax.attacks.common import arguments, losses
+from ikl_jax.attacks.common import arguments, geometry, losses
 from ikl_jax.attacks.common.attack import Found
 from ikl_jax.attacks.common.classifier import Classifier, Constants
 from ikl_jax.attacks.common.keys import fold_each
@@ -81,8 +81,10 @@ class Square:
     places: windows.Places = windows.every_place
 
     def __post_init__(self) -> None:
-        checks.positive(epsilon=self.epsilon, queries=self.queries, p_init=self.p_init)
-        checks.one_of("norm", self.norm, PROPOSALS)
+        arguments.radius(epsilon=self.epsilon)
+        arguments.counts(1, queries=self.queries)
+        checks.positive(p_init=self.p_init)
+        geometry.norm_named(self.norm)
         if self.p_init > 1:
             raise ValueError(f"p_init must be at most 1, got {self.p_init:g}")
 

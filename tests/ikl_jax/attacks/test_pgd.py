@@ -58,9 +58,10 @@ def test_raises_a_loss_that_is_not_linear(norm):
 
 
 def test_other_bounds():
-    x_adv = attacks.pgd(
-        linear, X * 4 - 2, epsilon=9.0, step_size=5.0, steps=3, bounds=(-2.0, 2.0)
-    )
+    with pytest.warns(UserWarning, match=r"radius 9 .* holds every input in \[-2, 2\]"):
+        x_adv = attacks.pgd(
+            linear, X * 4 - 2, epsilon=9.0, step_size=5.0, steps=3, bounds=(-2.0, 2.0)
+        )
     np.testing.assert_array_equal(x_adv, 2 * jnp.broadcast_to(jnp.sign(SLOPE), X.shape))
 
 
@@ -200,7 +201,20 @@ BAD_INPUT = {
         r"got x_init \(2, 3, 4\), x \(5, 3, 4\)",
     ),
     "keys": (dict(key=jax.random.split(jax.random.key(0), 3)), ValueError, "5 keys"),
-    "old keys": (dict(key=jax.random.PRNGKey(0)), ValueError, "keys of jax.random.key"),
+    "no key": (dict(key=0), TypeError, r"a key such as jax.random.key\(0\), got 0"),
+    "epsilon an example": (
+        dict(epsilon=jnp.full(5, 0.1)),
+        ValueError,
+        r"epsilon must be one number for all examples, got an array of shape \(5,\)",
+    ),
+    "epsilon in words": (dict(epsilon="8/255"), ValueError, "epsilon must be one num"),
+    "half a step": (dict(steps=2.5), ValueError, "steps must be an integer >= 0"),
+    "norm of NumPy": (dict(norm=np.inf), ValueError, "norm must be .* got inf; use 'l"),
+    "bounds of channels": (
+        dict(bounds=(np.zeros(3), np.ones(3))),
+        ValueError,
+        "bounds must be two numbers",
+    ),
     "reduced loss": (
         dict(loss_fn=lambda x: x.sum()),
         ValueError,

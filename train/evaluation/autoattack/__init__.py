@@ -15,8 +15,9 @@ import ikl_jax
 from ikl_jax import checks
 from ikl_jax.attacks.common.classifier import Classifier
 from ikl_jax.attacks.ensemble import versions
-from ikl_jax.attacks.ensemble.autoattack import Result, fingerprint
+from ikl_jax.attacks.ensemble.autoattack import fingerprint
 from ikl_jax.attacks.ensemble.passes import Progress, Record
+from ikl_jax.attacks.ensemble.result import Result
 from ikl_jax.types import Array, LogitsFn
 from train.base.errors import explained
 from train.base.progress import ProgressPrinter

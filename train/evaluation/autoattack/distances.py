@@ -11,7 +11,7 @@ from rich.console import Console
 
 import ikl_jax
 from ikl_jax.attacks.common import geometry
-from ikl_jax.attacks.ensemble.autoattack import Result
+from ikl_jax.attacks.ensemble.result import Result
 from ikl_jax.types import LogitsFn
 from train.base.progress import ProgressPrinter
 from train.evaluation.autoattack.remaining import CompileTime

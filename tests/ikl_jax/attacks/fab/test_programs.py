@@ -127,3 +127,24 @@ def test_the_weights_are_arguments_of_the_program():
     ):
         constants = jax.make_jaxpr(program)(*given).consts
         assert not any(np.size(array) == big.size for array in constants)
+
+
+def lines(jaxpr):
+    """The number of operations of a program, with those of its inner programs."""
+    inner = [
+        value.jaxpr if hasattr(value, "jaxpr") else value
+        for equation in jaxpr.eqns
+        for value in equation.params.values()
+        if hasattr(value, "jaxpr") or hasattr(value, "eqns")
+    ]
+    return len(jaxpr.eqns) + sum(map(lines, inner))
+
+
+def test_the_untargeted_program_grows_neither_with_the_classes_nor_with_the_steps():
+    def size(classes, steps):
+        weights = jnp.asarray(RNG.standard_normal((FEATURES, classes)), jnp.float32)
+        labels = jnp.zeros(ROWS, jnp.int32)
+        run = lambda x: attacks.fab(lambda x: x @ weights, x, labels, steps=steps)
+        return lines(jax.make_jaxpr(run)(X).jaxpr)
+
+    assert size(3, 50) == size(40, 50) == size(40, 5)
