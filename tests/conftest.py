@@ -40,8 +40,9 @@ ROOT = pathlib.Path(__file__).parent.parent
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 collect_ignore = [
     "support/references/trajectory_network.py",
+    "support/references/torch_files_reference.py",
     "support/references/trajectory_reference.py",
-]  # a command, which needs PyTorch
+]  # commands, which need PyTorch
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Compiled programs are kept beside the checkout, so that a second run is quicker. An

@@ -2,15 +2,20 @@
 
 `python -m train.convert --weights=FILE --model=cifar_resnet56 --output=teacher.npz`
 
-FILE is a .safetensors file, or a checkpoint of `torch.save`, which needs torch. A
-network that was trained on normalised images needs the same normalisation here:
-`--mean=0.5071,0.4867,0.4408 --std=0.2675,0.2565,0.2761` is mdistiller's for CIFAR-100.
-`--class_names=FILE`, with one name a line, records the order of the classes; training a
-student on data with another order is then refused.
+FILE is a .safetensors file or a checkpoint of `torch.save`; torch is not needed. What
+was taken from it is printed, and so is what was left out. `--key=KEY` takes other
+weights of a checkpoint that holds several, `--prefix=PREFIX` another network among the
+names.
+
+A network that was trained on normalised images needs the same normalisation here. If
+the file does not hold it, `--mean=0.5071,0.4867,0.4408 --std=0.2675,0.2565,0.2761` (of
+mdistiller for CIFAR-100) does. `--class_names=FILE`, with one name a line, records the
+order of the classes; training a student on data with another order is then refused.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from absl import flags
 
@@ -29,6 +34,11 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
         ("weights", "The .safetensors, .pth or .pt file."),
         ("model", "A name that `python -m ikl_jax.models` lists."),
         ("output", "The .npz file to write."),
+        ("key", "Where in the file the weights are: state_dict_ema, for example."),
+        (
+            "prefix",
+            "What stands before the names of the weights: student, for example.",
+        ),
     ):
         flags.DEFINE_string(name, None, text, flag_values=values)
     for name, meaning in (("mean", "mean"), ("std", "standard deviation")):
@@ -47,7 +57,7 @@ def _convert(values: flags.FlagValues) -> None:
     import jax.numpy as jnp
 
     from ikl_jax import models
-    from train.networks import converted, torch_files
+    from train.networks import converted, fitting, torch_files
 
     output = files.named(values.output, "--output")
     if output.suffix != ".npz" or not output.parent.is_dir():
@@ -58,20 +68,66 @@ def _convert(values: flags.FlagValues) -> None:
     with explained():  # before a large file is read
         models.create(values.model)
     with files.local_copy(files.named(values.weights, "--weights")) as weights:
-        state_dict = torch_files.read(weights)
+        found = torch_files.read(weights, values.key)
+    fitted = fitting.fit(
+        values.model, found.state_dict, prefix=values.prefix, normalized=bool(normalize)
+    )
     with explained():
-        variables = models.from_torch(values.model, state_dict)
+        variables = models.from_torch(values.model, fitted.state_dict)
     num_classes = len(variables["params"]["classifier"]["bias"])
-    names = _class_names(values.class_names, num_classes)
+    names = _class_names(values.class_names, num_classes) or found.class_names
     result = converted.Converted(values.model, num_classes, normalize, variables, names)
+    if normalize is None:
+        result = result.normalized(fitted.normalize)
     with explained():  # raises if the normalisation has another number of channels
         images = jax.ShapeDtypeStruct((1, 32, 32, result.channels), jnp.float32)
         jax.eval_shape(result.create().apply, variables, images)
     converted.write(output, result)
+    for line in _report(values.model, result.normalize, found, fitted):
+        print(f"{terminal.shown(values.weights)}: {terminal.shown(line)}")
     count = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
     print(
         f"{terminal.shown(output)}: {values.model} with {num_classes} classes and "
         f"{count:,} parameters"
+    )
+
+
+def _report(model: str, normalize: Any, found: Any, fitted: Any) -> Iterator[str]:
+    """What was taken from a file and what was left out, a sentence each."""
+    if found.key:
+        others = f"; --key takes others: {', '.join(found.others)}" * bool(found.others)
+        yield f"took the weights at {found.key}{others}"
+    elif found.others:
+        yield f"took the file itself; --key takes others: {', '.join(found.others)}"
+    if fitted.prefix:
+        yield f"removed {fitted.prefix!r} from the beginning of the names"
+    if fitted.left_out:
+        yield f"left out what {model} has no layers for: " + _grouped(
+            fitted.left_out, fitted.prefix
+        )
+    if found.not_tensors:
+        yield f"left out what is no tensor: {', '.join(found.not_tensors)}"
+    source = f" (from {fitted.normalize_from})" * bool(fitted.normalize_from)
+    if normalize is not None:
+        mean, deviation = (", ".join(map(str, values)) for values in normalize)
+        yield f"normalises by mean {mean} and deviation {deviation}{source}"
+    else:
+        yield (
+            "no normalisation in the file, and no --mean and --std: the architecture's "
+            "own, if it has one"
+        )
+
+
+def _grouped(names: Sequence[str], prefix: str) -> str:
+    """Names of tensors, those of one module together: sub_block1.* (50)."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        before = prefix if name.startswith(prefix) else ""
+        module = before + name.removeprefix(before).split(".")[0]
+        groups.setdefault(module, []).append(name)
+    return ", ".join(
+        names[0] if len(names) == 1 else f"{module}.* ({len(names)})"
+        for module, names in groups.items()
     )
 
 

@@ -48,7 +48,8 @@ def from_torch(model: str | nn.Module, state_dict: Mapping[str, Any]) -> dict[st
     given = {name: a for name, a in state_dict.items() if not name.endswith(_IGNORED)}
     network, label = _architecture(model, given)
     expected = _expected(network, given)
-    _check(label, expected, given)
+    if found := _faults(expected, given):
+        raise ValueError(f"state_dict does not fit {label}; {'; '.join(found)}")
     flat = {}
     for name, (path, _) in expected.items():
         array = jnp.asarray(given[name], jnp.float32)
@@ -81,6 +82,26 @@ def to_torch(model: str | nn.Module, variables: Mapping[str, Any]) -> dict[str, 
         array = jax.device_get(leaf)
         arrays[_torch_name(network, path)] = array.transpose(_TO_TORCH[array.ndim])
     return arrays
+
+
+def torch_names(model: str | nn.Module) -> set[str]:
+    """The torch names of a model's parameters and statistics.
+
+    Raises:
+      ValueError: the model is unknown or has no published torch weights.
+    """
+    network, _ = _architecture(model, {})
+    return set(_expected(network, {}))
+
+
+def faults(model: str | nn.Module, state_dict: Mapping[str, Any]) -> list[str]:
+    """Why `from_torch` refuses a state dict; an empty list if it does not.
+
+    Raises:
+      ValueError: the model is unknown or has no published torch weights.
+    """
+    network, _ = _architecture(model, state_dict)
+    return _faults(_expected(network, state_dict), state_dict)
 
 
 class _Parameter(NamedTuple):
@@ -140,12 +161,12 @@ def _translated(network: Architecture, layer: str) -> str:
     return layer
 
 
-def _check(
-    label: str, expected: Mapping[str, _Parameter], given: Mapping[str, Array]
-) -> None:
-    """Raises a `ValueError` that names everything that does not fit."""
+def _faults(
+    expected: Mapping[str, _Parameter], given: Mapping[str, Array]
+) -> list[str]:
+    """What does not fit, with all names."""
     common = sorted(name for name in expected if name in given)
-    faults = {
+    found = {
         "missing": sorted(name for name in expected if name not in given),
         "unexpected": sorted(name for name in given if name not in expected),
         "wrongly shaped": [
@@ -159,6 +180,4 @@ def _check(
             if not jnp.issubdtype(given[name].dtype, jnp.floating)
         ],
     }
-    found = [f"{fault}: {', '.join(names)}" for fault, names in faults.items() if names]
-    if found:
-        raise ValueError(f"state_dict does not fit {label}; {'; '.join(found)}")
+    return [f"{fault}: {', '.join(names)}" for fault, names in found.items() if names]

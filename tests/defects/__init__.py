@@ -10,6 +10,7 @@ from tests.defects import (
     models,
     recipes,
     runs,
+    weights,
 )
 from tests.defects.defect import Defect
 
@@ -23,4 +24,5 @@ ROOMS: dict[str, list[Defect]] = {
     "recipes": recipes.DEFECTS,
     "runs": runs.DEFECTS,
     "evaluation": evaluation.DEFECTS,
+    "weights": weights.DEFECTS,
 }

@@ -18,6 +18,8 @@ from train.base.errors import UserError, explained
 
 _DESCRIPTION = "description"
 
+Normalize = tuple[tuple[float, ...], tuple[float, ...]]
+
 
 @dataclasses.dataclass(frozen=True)
 class Converted:
@@ -34,7 +36,7 @@ class Converted:
 
     model: str
     num_classes: int
-    normalize: tuple[tuple[float, ...], tuple[float, ...]] | None
+    normalize: Normalize | None
     variables: dict[str, Any]
     class_names: tuple[str, ...] | None = None
 
@@ -45,6 +47,13 @@ class Converted:
         for name in getattr(self.create(), "input_layer", ()):
             layer = layer[name]
         return layer["kernel"].shape[-2]
+
+    def normalized(self, normalize: Normalize | None) -> "Converted":
+        """With another normalisation; a single number is for every channel."""
+        if normalize is not None and {len(values) for values in normalize} == {1}:
+            mean, deviation = (values * self.channels for values in normalize)
+            normalize = mean, deviation
+        return dataclasses.replace(self, normalize=normalize)
 
     def create(self, **options: Any) -> nn.Module:
         """The module, with `options` and the normalisation of these weights.

@@ -1,6 +1,5 @@
 """Weights from files of torch's ecosystem, through the real command."""
 
-import pickle
 import sys
 
 import jax
@@ -10,6 +9,7 @@ import safetensors.numpy
 
 from ikl_jax import models
 from tests.support.references.torch_reference import state_dict
+from tests.support.torch_files import save
 from train import convert
 from train.base.errors import UserError
 from train.networks import converted, torch_files
@@ -124,14 +124,11 @@ def test_a_name_with_and_without_prefix(tmp_path, capsys):
     assert "has fc.bias with and without 'module.'" in fails(capsys, path)
 
 
-@pytest.mark.parametrize(
-    ("suffix", "package"), [("pth", "torch"), ("safetensors", "safetensors")]
-)
-def test_a_missing_package_is_named(tmp_path, monkeypatch, suffix, package):
-    path = tmp_path / f"weights.{suffix}"
-    path.touch()
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(UserError, match=f"needs {package}.*pip install {package}"):
+def test_a_missing_package_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(b"00000000{}")
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    with pytest.raises(UserError, match="needs safetensors.*pip install safetensors"):
         torch_files.read(path)
 
 
@@ -149,68 +146,83 @@ def test_damaged_and_other_npz(tmp_path, weights):
             converted.read(tmp_path / f"{name}.npz")
 
 
-@pytest.fixture
-def torch():
-    return pytest.importorskip("torch", reason="torch's own files need torch")
-
-
-@pytest.fixture
-def tensors(torch, arrays):
-    return {n: torch.from_numpy(array.copy()) for n, array in arrays.items()}
-
-
 @pytest.mark.parametrize(
     "key", [None, "model", "state_dict", "model_state_dict", "net"]
 )
-def test_torch_files(torch, tmp_path, arrays, tensors, key):
+def test_torch_files(tmp_path, arrays, key):
     path = tmp_path / "weights.pth"
-    parallel = {f"module.{name}": tensor for name, tensor in tensors.items()}
-    parallel["module.bn1.num_batches_tracked"] = torch.tensor(7)
-    content = {"epoch": 240, "best": torch.tensor(0.7), key: parallel}
-    torch.save(content if key else parallel, path)
+    parallel = {f"module.{name}": array for name, array in arrays.items()}
+    parallel["module.bn1.num_batches_tracked"] = np.asarray(7)
+    content = {"epoch": 240, "best": np.asarray(0.7), key: parallel}
+    save(content if key else parallel, path)
     code, output = convert_file(path)
     assert code == 0
     check(output, arrays)
 
 
-def test_torchs_half_precisions_are_widened(torch, tmp_path, tensors):
-    path = tmp_path / "half.pt"
-    half = {name: tensor.bfloat16() for name, tensor in tensors.items()}
-    torch.save(half, path)
+def test_what_was_taken_and_left_out_is_printed(tmp_path, arrays, capsys):
+    path = tmp_path / "weights.pth"
+    mean = np.asarray(NORMALIZE[0], np.float32).reshape(1, 3, 1, 1)
+    deviation = np.asarray(NORMALIZE[1], np.float32).reshape(1, 3, 1, 1)
+    beside = {"mu": mean, "sigma": deviation, "epoch": 3}
+    unused = {"head.weight": mean, "head.bias": mean}
+    averaged = {f"module.{name}": array + 1 for name, array in arrays.items()}
+    wrapped = {f"module.{n}": a for n, a in (arrays | beside | unused).items()}
+    save({"state_dict": wrapped, "model_ema": averaged, "epoch": 3}, path)
     code, output = convert_file(path)
     assert code == 0
-    check(output, {name: tensor.float().numpy() for name, tensor in half.items()})
+    check(output, arrays, NORMALIZE)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:-1] == [
+        f"{path}: took the weights at state_dict; --key takes others: model_ema",
+        f"{path}: removed 'module.' from the beginning of the names",
+        f"{path}: left out what {MODEL} has no layers for: module.head.* (2)",
+        f"{path}: left out what is no tensor: module.epoch",
+        f"{path}: normalises by mean 0.5071, 0.4867, 0.4408 and deviation 0.2675, 0.2565, "
+        "0.2761 (from module.mu and module.sigma)",
+    ]
+
+    code, output = convert_file(path, "--key=model_ema", "--mean=0,0,0", "--std=1,1,1")
+    assert code == 0
+    expected = {name: array + 1 for name, array in arrays.items()}
+    check(output, expected, ((0.0,) * 3, (1.0,) * 3))
+    assert "took the weights at model_ema" in capsys.readouterr().out
 
 
-def test_code_is_never_run(torch, tmp_path, tensors, capsys):
-    ran = tmp_path / "ran"
+def test_one_of_two_networks(tmp_path, arrays, capsys):
+    path = tmp_path / "distiller.safetensors"
+    both = {f"student.{name}": array for name, array in arrays.items()}
+    both |= {f"teacher.{name}": array + 1 for name, array in arrays.items()}
+    safetensors.numpy.save_file(both, path)
+    assert "choose some with --prefix=teacher" in fails(capsys, path)
+    code, output = convert_file(path, "--prefix=student")
+    assert code == 0
+    check(output, arrays)
+    assert (
+        "left out what cifar_resnet8 has no layers for: teacher.*"
+        in capsys.readouterr().out
+    )
+
+
+def test_half_precisions_are_widened(tmp_path, arrays):
+    path = tmp_path / "half.pt"
+    half = {name: array.astype(jax.numpy.bfloat16) for name, array in arrays.items()}
+    save(half, path)
+    code, output = convert_file(path)
+    assert code == 0
+    check(output, {name: array.astype(np.float32) for name, array in half.items()})
+
+
+def test_a_file_that_would_run_code(tmp_path, arrays, capsys):
+    path, ran = tmp_path / "attack.pth", tmp_path / "ran"
 
     class Attack:
         def __reduce__(self):
             return ran.touch, ()
 
-    def bare_pickle(content, path):
-        path.write_bytes(pickle.dumps(content, protocol=2))
-
-    for write in (torch.save, bare_pickle):
-        path = tmp_path / "attack.pth"
-        write({"model": tensors, "config": Attack()}, path)
-        assert "holds more than tensors" in fails(capsys, path)
-        assert not ran.exists()
-
-
-def test_torch_files_without_weights(torch, tmp_path, tensors, capsys):
-    path = tmp_path / "weights.pth"
-    for content, message in (
-        ({"epoch": 3}, "or have one at state_dict, model_state_dict, model, net; it has the keys epoch"),
-        ([1, 2], "it has a list"),
-        ({}, "it has nothing"),
-        ({**tensors, "note": "x"}, "not tensors: note"),
-    ):  # fmt: skip
-        torch.save(content, path)
-        assert message in fails(capsys, path)
-    path.write_bytes(b"no checkpoint")
-    assert "cannot be read as a torch checkpoint" in fails(capsys, path)
+    save({"model": arrays, "config": Attack()}, path)
+    assert "holds more than tensors" in fails(capsys, path)
+    assert not ran.exists()
 
 
 def test_class_names_are_kept_in_their_order(weights, tmp_path, capsys):

@@ -1,0 +1,54 @@
+"""Defects of weights from others' files, and of weights for others."""
+
+from tests.defects.defect import Defect
+
+FILES = ("tests/train/networks/test_torch_files.py",)
+FORMS = ("tests/train/networks/test_published_forms.py",)
+NETWORKS = "train/networks"
+
+DEFECTS = [
+    Defect(
+        "a pickle's functions are called",
+        NETWORKS,
+        "        if full not in self._inert:",
+        "        if full.startswith('builtins.'):\n"
+        "            return super().find_class(module, name)\n"
+        "        if full not in self._inert:",
+        FILES,
+    ),
+    Defect(
+        "a torch file is read although it calls Python's own functions",
+        NETWORKS,
+        "            if own and not name.startswith(_PLAIN):",
+        "            if own and name.startswith(_PLAIN):",
+        FILES,
+    ),
+    Defect(
+        "the strides of a tensor in a torch file are ignored",
+        NETWORKS,
+        "            [stride * elements.itemsize for stride in self.strides],",
+        "            None,",
+        FILES,
+    ),
+    Defect(
+        "a network with more layers is cut off to the one that was named",
+        NETWORKS,
+        "return name in expected or _kind(name) in _kinds(expected)",
+        "return name in expected",
+        FORMS,
+    ),
+    Defect(
+        "averaged weights are taken before the others of a torch file",
+        NETWORKS,
+        'KEYS = ("state_dict",',
+        'KEYS = ("state_dict_ema", "state_dict",',
+        FILES,
+    ),
+    Defect(
+        "the normalisation in a torch file is left out",
+        NETWORKS,
+        "stored_normalization.find({} if normalized else others)",
+        "stored_normalization.find({})",
+        FORMS,
+    ),
+]
