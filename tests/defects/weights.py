@@ -39,9 +39,9 @@ DEFECTS = [
     ),
     Defect(
         "averaged weights are taken before the others of a torch file",
-        NETWORKS,
-        'KEYS = ("state_dict",',
-        'KEYS = ("state_dict_ema", "state_dict",',
+        f"{NETWORKS}/torch_files/contents.py",
+        '("state_dict", "model_state_dict",',
+        '("state_dict_ema", "state_dict", "model_state_dict",',
         FILES,
     ),
     Defect(
