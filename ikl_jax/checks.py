@@ -12,6 +12,8 @@ import chex
 import jax
 import jax.core
 import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
 
 from ikl_jax.types import Array, Scalar
 
@@ -28,11 +30,58 @@ def least_and_most(value: Scalar) -> tuple[float, float]:
 
     For an empty array, inf and -inf: no entry is too small or too large.
     """
-    with jax.ensure_compile_time_eval():
-        array = jnp.asarray(value)
-        if not array.size:
-            return float("inf"), float("-inf")
-        return float(array.min()), float(array.max())
+    if not np.size(value):
+        return float("inf"), float("-inf")
+    if isinstance(value, jax.Array):
+        with jax.ensure_compile_time_eval():
+            ends = jax.device_get((value.min(), value.max()))
+    else:
+        ends = np.min(value), np.max(value)
+    return float(ends[0]), float(ends[1])
+
+
+def as_array(**values: ArrayLike | list) -> Array:
+    """The one named value as a JAX array, or `TypeError`."""
+    ((name, value),) = values.items()
+    try:
+        return jnp.asarray(value)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"{name} must be an array or a list of numbers, all rows of one length, "
+            f"got {type(value).__name__}"
+        ) from None
+
+
+def per_example(
+    batch: tuple[int, ...], dtype: jnp.dtype, name: str, value: Scalar
+) -> Array:
+    """A scalar or one value an example, as an array of the shape `batch`."""
+    array = as_array(**{name: value})
+    if array.dtype == jnp.bool_ or jnp.issubdtype(array.dtype, jnp.complexfloating):
+        raise TypeError(f"{name} must be a real number, got {array.dtype}")
+    if array.shape not in ((), batch):
+        raise ValueError(
+            f"{name} must be a scalar or have shape {batch}, one value an example, "
+            f"got {array.shape}"
+        )
+    return jnp.broadcast_to(array.astype(dtype), batch)
+
+
+def no_row_of_classes(shape: tuple[int, ...], name: str, value: Scalar) -> None:
+    """Raises `ValueError` for a value for each example that may be one for each class.
+
+    Args:
+      shape: of the logits, `[..., C]`.
+      name: of the value.
+      value: what `per_example` accepts for these logits.
+    """
+    given = np.shape(value)
+    if given and given == shape[:-1] == shape[-len(given) :]:
+        raise ValueError(
+            f"{name} of shape {given} may be one value an example or one a class of "
+            f"logits {shape}; give both one leading dimension more to say that it is "
+            "one an example"
+        )
 
 
 def same_shape(**arrays: Array) -> None:
@@ -81,6 +130,18 @@ def non_negative(**values: Scalar) -> None:
             raise ValueError(f"{name} must be >= 0, got {least:g}")
 
 
+def none_negative(**values: Array) -> None:
+    """Raises `ValueError` where a named, known array has a negative entry.
+
+    NaN is not negative: it may be in an example that the caller leaves out.
+    """
+    for name, value in values.items():
+        if is_concrete(value):
+            with jax.ensure_compile_time_eval():
+                known = jnp.where(jnp.isnan(value), jnp.zeros_like(value), value)
+            non_negative(**{name: known})
+
+
 def within(low: float, high: float, **values: Scalar) -> None:
     """Raises `ValueError` where a named, known value is outside `[low, high]`."""
     for name, value in values.items():
@@ -91,23 +152,39 @@ def within(low: float, high: float, **values: Scalar) -> None:
                 raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {got}")
 
 
-def labels_in_range(labels: Array, num_classes: int) -> None:
-    """Raises if labels are no integers, or a known one is not in `[0, num_classes)`."""
-    classes_in_range(num_classes, labels=labels)
+def labels_in_range(
+    labels: Array, num_classes: int, where: Array | None = None
+) -> Array:
+    """The labels as int32, of which those out of range are -1.
+
+    Raises `TypeError` if labels are not integers, and `ValueError` if a known one is
+    not in `[0, num_classes)`, unless the boolean `where` leaves it out.
+    """
+    return classes_in_range(num_classes, where, labels=labels)
 
 
-def classes_in_range(num_classes: int, **classes: Array) -> None:
-    """`labels_in_range` for arrays of any names."""
-    for name, array in classes.items():
-        if not jnp.issubdtype(array.dtype, jnp.integer):
-            raise TypeError(f"{name} must be integers, got {array.dtype}")
-        if is_concrete(array):
-            least, most = least_and_most(array)
-            if least < 0 or most >= num_classes:
-                raise ValueError(
-                    f"{name} must lie in [0, {num_classes}), "
-                    f"got values from {least:g} to {most:g}"
-                )
+def classes_in_range(
+    num_classes: int, where: Array | None = None, **classes: Array
+) -> Array:
+    """`labels_in_range` for one array of any name."""
+    ((name, array),) = classes.items()
+    array = as_array(**classes)
+    if not jnp.issubdtype(array.dtype, jnp.integer):
+        raise TypeError(f"{name} must be integers, got {array.dtype}")
+    # A narrow dtype may not hold the number of classes, a wide one more than int32.
+    if array.dtype.itemsize < 4:
+        array = array.astype(jnp.int32)
+    if is_concrete(array) and is_concrete(where):
+        known = np.asarray(jax.device_get(array))
+        if where is not None:
+            known = known[np.asarray(jax.device_get(where))]
+        if ((known < 0) | (known >= num_classes)).any():
+            raise ValueError(
+                f"{name} must lie in [0, {num_classes}), "
+                f"got values from {known.min()} to {known.max()}"
+            )
+    in_range = (array >= 0) & (array < num_classes)
+    return jnp.where(in_range, array.astype(jnp.int32), -1)
 
 
 def one_of(name: str, value: str, allowed: Iterable[str]) -> None:

@@ -4,6 +4,7 @@ from typing import Self
 
 import flax.struct
 import jax
+import jax.export
 import jax.numpy as jnp
 
 from ikl_jax import checks
@@ -81,38 +82,50 @@ class ClassMeans(flax.struct.PyTreeNode):
 
         Args:
           logits: `[B, C]`, of any floating-point dtype; converted to the dtype of
-            `total`. Stopped.
+            `total`. Stopped. NaN makes the row of its label NaN, and no other row.
           labels: `[B]`, integers in [0, C). Under `jit`, an example with another label
-            is ignored.
-          temperature: T > 0.
-          where: `[B]`, boolean, True for the examples to count. None: all of them.
+            (such as -100) is ignored; outside of `jit`, leave it out with `where`.
+          temperature: T > 0, a scalar or `[B]`.
+          where: `[B]`, boolean, True for the examples to count. The others may hold
+            anything, labels out of range and NaN included. None: all of them count.
 
         Returns:
           The record with the sums of before plus those of this batch.
 
         Raises:
-          ValueError: wrong shapes, temperature not positive, or a label out of range
-            (where it is known).
-          TypeError: labels are not integers.
+          ValueError: wrong shapes, temperature not positive, or a label that counts is
+            out of range (where it is known).
+          TypeError: labels are not integers, or `where` is not boolean.
         """
-        logits, labels = jnp.asarray(logits), jnp.asarray(labels)
+        logits = checks.as_array(logits=logits)
+        labels = checks.as_array(labels=labels)
         if logits.ndim != 2 or logits.shape[-1] != self.num_classes:
             raise ValueError(
                 f"logits must have shape (B, {self.num_classes}), got {logits.shape}"
             )
-        checks.shaped(logits.shape[:1], labels=labels)
-        checks.labels_in_range(labels, self.num_classes)
+        batch, dtype = logits.shape[:1], self.total.dtype
+        checks.floating(logits=logits)
+        checks.shaped(batch, labels=labels)
+        where = _mask(where, batch)
+        labels = checks.labels_in_range(labels, self.num_classes, where)
+        checks.no_row_of_classes(logits.shape, "temperature", temperature)
+        temperatures = checks.per_example(batch, dtype, "temperature", temperature)
         checks.positive(temperature=temperature)
 
-        logits = jax.lax.stop_gradient(logits).astype(self.total.dtype)
-        predictions = jax.nn.softmax(logits / temperature)
-        belongs = jax.nn.one_hot(labels, self.num_classes, dtype=self.total.dtype)
-        if where is not None:
-            predictions = jnp.where(where[:, None], predictions, 0.0)
-            belongs = jnp.where(where[:, None], belongs, 0.0)
+        counts = labels >= 0 if where is None else where & (labels >= 0)
+        logits = jax.lax.stop_gradient(logits).astype(dtype)
+        predictions = jax.nn.softmax(logits / temperatures[:, None])
+        # Zero times NaN is NaN, so the product below must not see NaN. It is put into
+        # the rows where it belongs afterwards.
+        is_nan = jnp.isnan(predictions).any(axis=-1)
+        predictions = jnp.where((counts & ~is_nan)[:, None], predictions, 0.0)
+        belongs = jax.nn.one_hot(labels, self.num_classes, dtype=dtype)
+        belongs = jnp.where(counts[:, None], belongs, 0.0)
         # A matrix product, because it adds in the same order in every run; a scatter
         # may not.
         total = jnp.matmul(belongs.T, predictions, precision=jax.lax.Precision.HIGHEST)
+        has_nan = jnp.any((belongs > 0) & is_nan[:, None], axis=0)
+        total = jnp.where(has_nan[:, None], jnp.nan, total)
         return self.replace(
             total=self.total + total, count=self.count + jnp.sum(belongs, axis=0)
         )
@@ -133,6 +146,7 @@ class ClassMeans(flax.struct.PyTreeNode):
           ValueError: momentum is outside [0, 1] (where it is known).
         """
         checks.within(0, 1, momentum=momentum)
+        momentum = checks.per_example((), self.mean.dtype, "momentum", momentum)
         seen = self.count[:, None] > 0
         row_sums = jnp.sum(self.total, axis=1, keepdims=True)
         observed = self.total / jnp.where(seen, row_sums, 1.0)
@@ -143,23 +157,48 @@ class ClassMeans(flax.struct.PyTreeNode):
             count=jnp.zeros_like(self.count),
         )
 
-    def weights_for(self, labels: Array) -> Array:
+    def weights_for(self, labels: Array, *, where: Array | None = None) -> Array:
         """Looks up the mean of each label's class, as weights for `ikl_loss`.
 
         Args:
           labels: `[...]`, integers in [0, C). Under `jit` the weights of another label
             are NaN.
+          where: `[...]`, boolean, False for examples that are left out. Their labels
+            may be any integers (such as -100), and their weights are zero. None: no
+            example is left out.
 
         Returns:
           `[..., C]`, stopped.
 
         Raises:
-          ValueError: a label is out of range (where it is known).
-          TypeError: labels are not integers.
+          ValueError: a label that is not left out is out of range (where it is known).
+          TypeError: labels are not integers, or `where` is not boolean.
         """
-        labels = jnp.asarray(labels)
-        checks.labels_in_range(labels, self.num_classes)
+        labels = checks.as_array(labels=labels)
+        where = _mask(where, labels.shape)
+        labels = checks.labels_in_range(labels, self.num_classes, where)
         rows = self.mean.at[labels].get(
             mode="fill", fill_value=jnp.nan, wrap_negative_indices=False
         )
+        if where is not None:
+            rows = jnp.where(where[..., None], rows, 0.0)
         return jax.lax.stop_gradient(rows)
+
+
+jax.export.register_pytree_node_serialization(
+    ClassMeans,
+    serialized_name="ikl_jax.ClassMeans",
+    serialize_auxdata=lambda _: b"",  # all its fields are arrays
+    deserialize_auxdata=lambda _: (),
+)
+
+
+def _mask(where: Array | None, shape: tuple[int, ...]) -> Array | None:
+    """`where`, which must be boolean and of that shape."""
+    if where is None:
+        return None
+    where = checks.as_array(where=where)
+    if where.dtype != jnp.bool_:
+        raise TypeError(f"where must be boolean, got {where.dtype}")
+    checks.shaped(shape, where=where)
+    return where

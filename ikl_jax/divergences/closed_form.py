@@ -11,19 +11,19 @@ the paper's sum over pairs of classes is
 half a weighted variance of the logit difference, linear in C. Its derivative
 with respect to m_j is W w_j (d_j - mu), and minus that with respect to n_j.
 
-Each term is a `jax.custom_vjp` whose forward pass already forms the gradient: when
-compiled, value and gradient share their passes over the logits, and each softmax is
-recomputed from its normaliser instead of being kept.
+When a loss and its gradients are compiled together, they share their passes over the
+logits, and each softmax is recomputed from its normaliser instead of being kept.
 
 The functions here take logits that are already checked and in the compute dtype.
 """
 
-import jax
+from typing import NamedTuple
+
 import jax.numpy as jnp
+from jax.lax import stop_gradient
 
+from ikl_jax.divergences.derivatives import Derivatives, differentiable
 from ikl_jax.types import Array
-
-ONE = 1.0  # the factor of weights that are used as they are
 
 
 def or_one(x: Array) -> Array:
@@ -31,76 +31,129 @@ def or_one(x: Array) -> Array:
     return jnp.where(x > 0, x, jnp.ones_like(x))
 
 
-def sample_weights(target_logits: Array) -> tuple[Array, Array]:
-    """The stopped softmax of `target_logits`, as unnormalised weights and a factor."""
-    m = jax.lax.stop_gradient(target_logits)
-    w = jnp.exp(m - jnp.max(m, axis=-1, keepdims=True))
-    return w, 1 / jnp.sum(w, axis=-1, keepdims=True)
+def top(x: Array) -> Array:
+    """The largest logit, `[..., 1]`, stopped; finite if all are minus infinity."""
+    smallest = jnp.finfo(x.dtype).min
+    return jnp.max(stop_gradient(x), axis=-1, keepdims=True, initial=smallest)
 
 
-@jax.custom_vjp
-def weighted_variance(n: Array, m: Array, w: Array, factor: Array | float) -> Array:
-    """The wMSE with weights factor * w; w is `[..., C]`, factor `[..., 1]` or a number.
+def zero_without(weight: Array, x: Array) -> Array:
+    """`x` <= 0, or zero where `weight` >= 0 is zero: zero times anything is zero.
 
-    Both logits receive gradient, `w` and `factor` do not.
+    `x` may be minus infinity where the weight is zero. A select would do the same, but
+    XLA would keep its result as an array. Where there is weight, the bound below is
+    infinite; two factors, because the smallest weight times one is finite.
     """
-    return _weighted_variance_forward(n, m, w, factor)[0]
+    largest = jnp.finfo(x.dtype).max
+    return jnp.maximum(x, -jnp.minimum(weight * largest, 2.0) * largest)
 
 
-def _weighted_variance_forward(
-    n: Array, m: Array, w: Array, factor: Array | float
-) -> tuple[Array, Array]:
-    total = jnp.sum(w, axis=-1, keepdims=True)
-    difference = m - n
-    mean = jnp.sum(w * difference, axis=-1, keepdims=True) / or_one(total)
+class Weights(NamedTuple):
+    """Weights of the wMSE, stopped.
+
+    Attributes:
+      w: `[..., C]`, unnormalised.
+      factor: `[...]`, to multiply `w` by.
+      is_masked: `[..., C]`, boolean, where the weight is zero whatever `w` is.
+    """
+
+    w: Array
+    factor: Array
+    is_masked: Array
+
+
+def sample_weights(target_logits: Array) -> Weights:
+    """The softmax of `target_logits`; zero for minus infinity by itself."""
+    m = stop_gradient(target_logits)
+    w = jnp.exp(m - top(m))
+    factor = 1 / or_one(jnp.sum(w, axis=-1))
+    return Weights(w, factor, jnp.zeros(m.shape, bool))
+
+
+@differentiable
+def weighted_variance(
+    n: Array, m: Array, w: Array, factor: Array, is_masked: Array
+) -> tuple[Array, Derivatives]:
+    """The wMSE with weights factor * w, zero where masked; factor is `[...]`.
+
+    Both logits receive gradient, `w` and `factor` do not. A class of weight zero adds
+    nothing, whatever its logits are.
+    """
+    # XLA keeps the masked weights and the centred differences between its passes, in
+    # the memory of the two gradients. The first sums read the arguments instead.
+    kept = jnp.where(is_masked, 0.0, w)
+    is_nothing = is_masked | (w == 0)
+    total = jnp.sum(kept, axis=-1, keepdims=True)
+    products = jnp.where(is_nothing, 0.0, w * (n - m))
+    mean = -jnp.sum(products, axis=-1, keepdims=True) / or_one(total)
+    is_infinite = ~jnp.isfinite(mean)  # a difference is, or it is NaN
+    mean = jnp.where(is_infinite, 0.0, mean)
     # The corrected two-pass variance. The mean of large differences is rounded to
     # their precision. Without the correction, this error would be the whole result
     # where a single class has all the weight.
-    centred = difference - mean
-    residue = jnp.sum(w * centred, axis=-1, keepdims=True) / or_one(total)
-    squares = jnp.sum(w * jnp.square(centred), axis=-1, keepdims=True)
-    scale = factor * factor * total
+    centred = jnp.where(kept == 0, 0.0, m - n) - mean
+    residue = jnp.sum(kept * centred, axis=-1, keepdims=True) / or_one(total)
+    residue = jnp.where(is_infinite, 0.0, residue)
+    squares = jnp.sum(kept * jnp.square(centred), axis=-1, keepdims=True)
+    scale = jnp.square(factor)[..., None] * total
     value = 0.5 * scale * (squares - total * jnp.square(residue))
-    return jnp.squeeze(value, axis=-1), scale * w * (centred - residue)
+    value = jnp.where(jnp.isposinf(squares), jnp.inf, value)
+
+    def gradient() -> Array:
+        return scale * kept * jnp.where(is_infinite, 0.0, centred - residue)
+
+    derivatives = (lambda: -gradient(), gradient, None, None, None)
+    return jnp.squeeze(value, axis=-1), derivatives
 
 
-def _weighted_variance_backward(
-    gradient: Array, cotangent: Array
-) -> tuple[Array, Array, None, None]:
-    gradient = cotangent[..., None] * gradient
-    return -gradient, gradient, None, None
+@differentiable
+def cross_entropy(
+    n: Array, m: Array, inverse: Array, target_inverse: Array
+) -> tuple[Array, Derivatives]:
+    """-sum_j softmax(m / T')_j log softmax(n / T)_j, of 1/T and 1/T', both `[...]`.
 
-
-weighted_variance.defvjp(_weighted_variance_forward, _weighted_variance_backward)
-
-
-@jax.custom_vjp
-def cross_entropy(n: Array, m: Array) -> Array:
-    """-sum_j softmax(m)_j log softmax(n)_j; only `n` receives gradient."""
-    return _cross_entropy_forward(n, m)[0]
-
-
-def _cross_entropy_forward(n: Array, m: Array) -> tuple[Array, Array]:
+    `n` and both temperatures receive gradient, `m` does not.
+    """
+    m = stop_gradient(m)  # in derivatives of the derivatives, too
     # The order of operations decides how many arrays XLA keeps between its passes.
     # Here it keeps one, exp(m - max), which the wMSE's sample weights share. It is
-    # normalised by a product, because XLA would keep a quotient as a second array.
-    # softmax(n) is computed again from its log-normaliser. That sum is rounded to the
-    # precision of a large logit, so the rounding error is added back.
-    top_n = jnp.max(n, axis=-1, keepdims=True)
-    top_m = jnp.max(m, axis=-1, keepdims=True)
-    unnormalised_p = jnp.exp(m - top_m)
+    # normalised by a product, because XLA would keep a quotient as a second array; so
+    # logits are multiplied by 1/T, too. softmax(n) is computed again from its
+    # log-normaliser. That sum is rounded to the precision of a large logit, so the
+    # rounding error is added back. The largest logit is subtracted before the logits
+    # are scaled: a compiler may round a scaled logit in one way for the maximum and in
+    # another for the difference.
+    s, target_s = inverse[..., None], target_inverse[..., None]
+    top_n, top_m = top(n), top(m)
+    unnormalised_p = jnp.exp((m - top_m) * target_s)
     sum_p = jnp.sum(unnormalised_p, axis=-1, keepdims=True)
-    log_sum_q = jnp.log(jnp.sum(jnp.exp(n - top_n), axis=-1, keepdims=True))
-    expected = jnp.sum(unnormalised_p * (n - top_n), axis=-1, keepdims=True) / sum_p
+    sum_q = jnp.sum(jnp.exp((n - top_n) * s), axis=-1, keepdims=True)
+    # Zero only if all logits are minus infinity. If they are so in both, no class is
+    # left, and the loss is zero.
+    is_empty = (sum_p == 0) & (sum_q == 0)
+    sum_p, sum_q = (jnp.where(is_empty, 1.0, x) for x in (sum_p, sum_q))
+    log_sum_q = jnp.log(sum_q)
+    below_top = zero_without(unnormalised_p, (n - top_n) * s)
+    expected = jnp.sum(unnormalised_p * below_top, axis=-1, keepdims=True) / sum_p
+    value = log_sum_q - expected
 
-    normaliser = top_n + log_sum_q
-    rounding = (normaliser - top_n) - log_sum_q
-    gradient = jnp.exp((n - normaliser) + rounding) - unnormalised_p * (1 / sum_p)
-    return jnp.squeeze(log_sum_q - expected, axis=-1), gradient
+    def q() -> Array:
+        normaliser = top_n + log_sum_q / s
+        rounding = (normaliser - top_n) - log_sum_q / s
+        return jnp.exp(((n - normaliser) + rounding) * s)
 
+    def by_n() -> Array:
+        return s * (q() - unnormalised_p * (1 / sum_p))
 
-def _cross_entropy_backward(gradient: Array, cotangent: Array) -> tuple[Array, None]:
-    return cotangent[..., None] * gradient, None
+    def by_inverse() -> Array:
+        finite = jnp.where(jnp.isneginf(n), top_n, n) - top_n
+        below = jnp.sum(q() * finite, axis=-1, keepdims=True)
+        return jnp.squeeze(below - expected / s, axis=-1)
 
+    def by_target_inverse() -> Array:
+        p = unnormalised_p * (1 / sum_p)
+        excess = p * (expected - below_top)  # p (log_sum_q - below_top - value)
+        finite = jnp.where(unnormalised_p > 0, m, top_m) - top_m
+        return jnp.sum(excess * finite, axis=-1)
 
-cross_entropy.defvjp(_cross_entropy_forward, _cross_entropy_backward)
+    return jnp.squeeze(value, axis=-1), (by_n, None, by_inverse, by_target_inverse)

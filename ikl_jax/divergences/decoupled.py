@@ -1,22 +1,23 @@
 """The decoupled losses: DKL, IKL and GKL, each a sum of a wMSE and a cross-entropy."""
 
 import jax
-import jax.numpy as jnp
 
 from ikl_jax import checks
-from ikl_jax.divergences.closed_form import (
-    ONE,
-    or_one,
-    sample_weights,
-    weighted_variance,
-)
-from ikl_jax.divergences.inputs import prepared, prepared_weights
+from ikl_jax.divergences.closed_form import sample_weights, weighted_variance
+from ikl_jax.divergences.derivatives import scaled
+from ikl_jax.divergences.inputs import Inputs, prepared
+from ikl_jax.divergences.raised_weights import normalised_power
 from ikl_jax.divergences.terms import tempered_cross_entropy
 from ikl_jax.types import Array, Scalar
 
 
 def dkl_loss(
-    logits: Array, target_logits: Array, *, alpha: Scalar = 1.0, beta: Scalar = 1.0
+    logits: Array,
+    target_logits: Array,
+    *,
+    alpha: Scalar = 1.0,
+    beta: Scalar = 1.0,
+    where: Array | None = None,
 ) -> Array:
     """Computes the decoupled KL loss, whose gradients are those of KL.
 
@@ -26,15 +27,17 @@ def dkl_loss(
     Args:
       logits: `[..., C]`, the prediction n. Receives gradient from the soft CE only.
       target_logits: `[..., C]`, the target m. Receives gradient from the wMSE only.
-      alpha: weight of the wMSE, the paper's alpha (the authors' code calls it beta).
-      beta: weight of the soft cross-entropy.
+      alpha: weight of the wMSE, the paper's alpha (the authors' code calls it beta), a
+        scalar or `[...]`. Receives gradient.
+      beta: weight of the soft cross-entropy, as `alpha`.
+      where: the classes that take part; see `ikl_jax.divergences`.
 
     Returns:
       `[...]`, one value per example. (The value is not KL's; the gradients are.)
 
     Raises:
       ValueError: the shapes differ.
-      TypeError: logits are not floating point.
+      TypeError: logits are not floating point, or `where` is not boolean.
 
     Examples:
       >>> import jax, jax.numpy as jnp, ikl_jax
@@ -44,10 +47,10 @@ def dkl_loss(
       >>> bool(jnp.allclose(dkl, kl, atol=1e-6))
       True
     """
-    n, m, dtype = prepared(logits, target_logits)
-    squared_error = weighted_variance(jax.lax.stop_gradient(n), m, *sample_weights(m))
-    loss = alpha * squared_error + beta * tempered_cross_entropy(n, m)
-    return loss.astype(dtype)
+    inputs = prepared(logits, target_logits, where)
+    stopped_n, m = jax.lax.stop_gradient(inputs.n), inputs.m
+    squared_error = weighted_variance(stopped_n, m, *sample_weights(m))
+    return _weighted_sum(inputs, alpha, squared_error, beta, 1.0, None)
 
 
 def ikl_loss(
@@ -59,6 +62,7 @@ def ikl_loss(
     beta: Scalar = 1.0,
     temperature: Scalar = 1.0,
     target_temperature: Scalar | None = None,
+    where: Array | None = None,
 ) -> Array:
     """Computes the improved KL loss: the wMSE reaches both logits, weights are chosen.
 
@@ -73,19 +77,21 @@ def ikl_loss(
       weights: `[..., C]`, w >= 0, such as `ClassMeans.weights_for(labels)`. Stopped.
         None: softmax(target_logits).
       alpha: weight of the wMSE, the paper's alpha, its quarter folded in: the paper's
-        alpha/4 = 5 is `alpha=20`. (The authors' code calls it beta.)
+        alpha/4 = 5 is `alpha=20`. (The authors' code calls it beta.) Like the three
+        arguments below, a scalar or `[...]`, and it receives gradient.
       beta: weight of the soft cross-entropy. (The authors' code calls it alpha.)
       temperature: T > 0, of the prediction in the soft CE; no factor T^2. The wMSE
         always sees the raw logits.
       target_temperature: T' > 0, of the target in the soft CE. None: the same as
         `temperature`.
+      where: the classes that take part; see `ikl_jax.divergences`.
 
     Returns:
       `[...]`, one value per example.
 
     Raises:
       ValueError: shapes differ, a temperature is not positive or a weight negative.
-      TypeError: logits or weights are not floating point.
+      TypeError: logits or weights are not floating point, or `where` is not boolean.
 
     Examples:
       >>> import jax.numpy as jnp, ikl_jax
@@ -94,14 +100,15 @@ def ikl_loss(
       >>> print(f"{ikl_jax.ikl_loss(n, m, w, alpha=20.0, beta=5.0):.4f}")
       13.4657
     """
-    n, m, dtype = prepared(logits, target_logits)
+    inputs = prepared(logits, target_logits, where)
     if weights is None:
-        w, factor = sample_weights(m)
+        w = sample_weights(inputs.m)
     else:
-        w, factor = prepared_weights(weights, n), ONE
-    squared_error = weighted_variance(n, m, w, factor)
-    cross_entropy = tempered_cross_entropy(n, m, temperature, target_temperature)
-    return (alpha * squared_error + beta * cross_entropy).astype(dtype)
+        w = inputs.as_given(inputs.weights(weights, where))
+    squared_error = weighted_variance(inputs.n, inputs.m, *w)
+    return _weighted_sum(
+        inputs, alpha, squared_error, beta, temperature, target_temperature
+    )
 
 
 def gkl_loss(
@@ -114,13 +121,16 @@ def gkl_loss(
     gamma: Scalar = 1.0,
     temperature: Scalar = 1.0,
     target_temperature: Scalar | None = None,
+    where: Array | None = None,
+    normalizer: Scalar | None = None,
 ) -> Array:
     """Computes the generalised KL loss: IKL with weights w^gamma, normalised.
 
     The wMSE is divided by the mean of `(sum_j w_j^gamma)^2` over the batch, that is,
     over all leading dimensions. So the mean of the returned losses is the published
     value (arXiv 2503.08038), and the loss of one example depends on its batch. Under
-    `vmap` the batch is what one call sees.
+    `vmap` the batch is what one call sees. Examples that are left out, and examples
+    whose weights are NaN, do not count in that mean.
 
     Args:
       logits: `[..., C]`, the prediction n. Receives gradient from both terms.
@@ -128,18 +138,22 @@ def gkl_loss(
       weights: `[..., C]`, w >= 0, stopped. None: softmax(target_logits).
       alpha: weight of the normalised wMSE, the paper's (the authors' code: beta).
       beta: weight of the soft cross-entropy (the authors' code: alpha).
-      gamma: exponent >= 0 of the weights; 0 makes them uniform. Stopped.
+      gamma: exponent >= 0 of the weights; 0 makes them uniform, those of classes that
+        do not take part excepted. A scalar or `[...]`, stopped.
       temperature: T > 0, of the prediction in the soft CE; no factor T^2.
       target_temperature: T' > 0, of the target in the soft CE. None: the same as
         `temperature`.
+      where: the classes that take part; see `ikl_jax.divergences`.
+      normalizer: the mean by which the wMSE is divided, a scalar > 0 or `[...]`,
+        stopped, where it is known from a larger batch. None: that of this batch.
 
     Returns:
       `[...]`, one value per example.
 
     Raises:
-      ValueError: shapes differ, a temperature is not positive, gamma or a weight is
-        negative.
-      TypeError: logits or weights are not floating point.
+      ValueError: shapes differ, a temperature or the normalizer is not positive, gamma
+        or a weight is negative.
+      TypeError: logits or weights are not floating point, or `where` is not boolean.
 
     Examples:
       >>> import jax.numpy as jnp, ikl_jax
@@ -147,16 +161,31 @@ def gkl_loss(
       >>> print(ikl_jax.gkl_loss(n, m, gamma=0.0, alpha=2.0, beta=0.0))
       [1.]
     """
-    n, m, dtype = prepared(logits, target_logits)
+    inputs = prepared(logits, target_logits, where)
+    (powers,) = inputs.beside_classes(gamma=gamma)
     checks.non_negative(gamma=gamma)
-    if weights is None:
-        # In logarithms, because a small gamma brings back probabilities that would
-        # underflow at gamma = 1.
-        w = jnp.exp(gamma * jax.nn.log_softmax(jax.lax.stop_gradient(m)))
-    else:
-        w = jnp.power(prepared_weights(weights, n), gamma)
-    w = jax.lax.stop_gradient(w)  # with respect to gamma, too
-    squared_total = jnp.mean(jnp.square(jnp.sum(w, axis=-1)))
-    squared_error = weighted_variance(n, m, w, ONE) / or_one(squared_total)
-    cross_entropy = tempered_cross_entropy(n, m, temperature, target_temperature)
-    return (alpha * squared_error + beta * cross_entropy).astype(dtype)
+    if weights is not None:
+        weights = inputs.weights(weights, where)
+    if normalizer is not None:
+        checks.positive(normalizer=normalizer)
+        (normalizer,) = inputs.per_example(normalizer=normalizer)
+    w = normalised_power(inputs, weights, powers, normalizer)
+    squared_error = weighted_variance(inputs.n, inputs.m, *w)
+    return _weighted_sum(
+        inputs, alpha, squared_error, beta, temperature, target_temperature
+    )
+
+
+def _weighted_sum(
+    inputs: Inputs,
+    alpha: Scalar,
+    squared_error: Array,
+    beta: Scalar,
+    temperature: Scalar,
+    target_temperature: Scalar | None,
+) -> Array:
+    """`alpha * wMSE + beta * soft CE`, in the dtype of the result."""
+    a, b = inputs.per_example(alpha=alpha, beta=beta)
+    cross_entropy = tempered_cross_entropy(inputs, temperature, target_temperature)
+    loss = scaled(a, squared_error) + scaled(b, cross_entropy)
+    return loss.astype(inputs.dtype)

@@ -1,54 +1,64 @@
 """KL of two softmax distributions, with derivatives that keep their precision.
 
-The function here takes logits that are already checked and in the compute dtype.
+The functions here take logits that are already checked and in the compute dtype.
 """
 
-import jax
 import jax.numpy as jnp
 
+from ikl_jax.divergences.closed_form import top
+from ikl_jax.divergences.derivatives import Derivatives, differentiable
 from ikl_jax.types import Array
 
-
-@jax.custom_jvp
-def kl(n: Array, m: Array) -> Array:
-    """KL(softmax(m) || softmax(n)); both logits receive gradient."""
-    return _value_and_gradients(n, m)[0]
+# Two rows of logits whose largest ones are farther apart are not compared as they are.
+FAR = 16.0
 
 
-@kl.defjvp
-def _kl_jvp(
-    primals: tuple[Array, Array], tangents: tuple[Array, Array]
-) -> tuple[Array, Array]:
-    value, *gradients = _value_and_gradients(*primals)
-    products = [g * t for g, t in zip(gradients, tangents, strict=True)]
-    return value, jnp.sum(products[0] + products[1], axis=-1)
-
-
-def _value_and_gradients(n: Array, m: Array) -> tuple[Array, Array, Array]:
-    q, log_sum_q = _softmax_and_log_sum(n)
-    p, log_sum_p = _softmax_and_log_sum(m)
-    log_ratio = (m - n) - (log_sum_p - log_sum_q)
+@differentiable
+def kl(n: Array, m: Array, inverse: Array) -> tuple[Array, Derivatives]:
+    """KL(softmax(m / T) || softmax(n / T)), of 1/T, `[...]`; all receive gradient."""
+    s = inverse[..., None]
+    top_n, top_m = top(n), top(m)
+    unnormalised_q, unnormalised_p = jnp.exp((n - top_n) * s), jnp.exp((m - top_m) * s)
+    sum_q = jnp.sum(unnormalised_q, axis=-1, keepdims=True)
+    sum_p = jnp.sum(unnormalised_p, axis=-1, keepdims=True)
+    # Zero only if all logits are minus infinity. If they are so in both, no class is
+    # left, and the divergence is zero.
+    is_empty = (sum_q == 0) & (sum_p == 0)
+    sum_q, sum_p = (jnp.where(is_empty, 1.0, x) for x in (sum_q, sum_p))
+    q, p = unnormalised_q * (1 / sum_q), unnormalised_p * (1 / sum_p)
+    is_zero = p == 0  # it is NaN if the target is minus infinity everywhere
+    # Close logits are subtracted from each other first, because their difference is
+    # exact, however large an offset they have in common. Where the offsets are far
+    # apart, n is first moved to where m is: subtracting a large number from a small one
+    # would round the small one away.
+    offset = jnp.where(jnp.abs(top_n - top_m) > FAR, top_n - top_m, 0.0)
+    difference = (m - (n - offset)) - (top_m - (top_n - offset))
+    log_ratio = difference * s - (jnp.log(sum_p) - jnp.log(sum_q))
     # KL = sum p r with r = log(p / q). Adding sum (q - p), which is zero, makes every
     # term p (r + exp(-r) - 1) non-negative. Where p is close to q, a series for
-    # r + exp(-r) - 1 avoids cancellation.
+    # r + exp(-r) - 1 avoids cancellation. Where p is zero, the term is q.
     close = jnp.abs(log_ratio) < 0.5
-    terms = jnp.where(
-        close,
-        p * _exp_remainder(jnp.where(close, log_ratio, 0.0)),
-        p * log_ratio + (q - p),
+    remainder = p * _exp_remainder(jnp.where(close, log_ratio, 0.0))
+    terms = jnp.where(close, remainder, jnp.maximum(p * log_ratio + (q - p), 0.0))
+    value = jnp.sum(jnp.where(is_zero, q, terms), axis=-1, keepdims=True)
+
+    def by_scaled_m() -> Array:
+        # p (r - KL) sums to zero. Rounding leaves a small sum: remove it.
+        is_nothing = is_zero | jnp.isposinf(value)
+        products = jnp.where(is_nothing, 0.0, unnormalised_p * (log_ratio - value))
+        rounding = jnp.sum(products, axis=-1, keepdims=True) / sum_p
+        return jnp.where(is_nothing, 0.0, p * ((log_ratio - value) - rounding))
+
+    def by_inverse() -> Array:
+        below_n = jnp.where(jnp.isneginf(n), top_n, n) - top_n
+        below_m = jnp.where(is_zero, top_m, m) - top_m
+        return jnp.sum((q - p) * below_n + by_scaled_m() * below_m, axis=-1)
+
+    return jnp.squeeze(value, axis=-1), (
+        lambda: s * (q - p),
+        lambda: s * by_scaled_m(),
+        by_inverse,
     )
-    value = jnp.sum(terms, axis=-1)
-    # The gradient p (r - KL) sums to zero. Rounding leaves a small sum: remove it.
-    gradient = p * (log_ratio - value[..., None])
-    gradient -= p * jnp.sum(gradient, axis=-1, keepdims=True)
-    return value, q - p, gradient
-
-
-def _softmax_and_log_sum(x: Array) -> tuple[Array, Array]:
-    top = jnp.max(x, axis=-1, keepdims=True)
-    unnormalised = jnp.exp(x - top)
-    total = jnp.sum(unnormalised, axis=-1, keepdims=True)
-    return unnormalised * (1 / total), top + jnp.log(total)
 
 
 def _exp_remainder(r: Array) -> Array:

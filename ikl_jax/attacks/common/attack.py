@@ -2,6 +2,7 @@
 
 from typing import NamedTuple, Protocol
 
+import jax.export
 import jax.numpy as jnp
 
 from ikl_jax.attacks.common import geometry
@@ -25,6 +26,11 @@ class AttackResult(NamedTuple):
     broken: Array
     distance: Array
     queries: Array | None = None
+
+
+jax.export.register_namedtuple_serialization(
+    AttackResult, serialized_name="ikl_jax.attacks.AttackResult"
+)
 
 
 class Batch(NamedTuple):

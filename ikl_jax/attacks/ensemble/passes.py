@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+import jax.export
 import numpy as np
 
 from ikl_jax.attacks.common.attack import Attack
@@ -55,6 +56,11 @@ class Record(NamedTuple):
     broken: np.ndarray
     x_adv: np.ndarray
     seconds: float
+
+
+jax.export.register_namedtuple_serialization(
+    Record, serialized_name="ikl_jax.attacks.Record"
+)
 
 
 class Stage(NamedTuple):
