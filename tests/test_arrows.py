@@ -25,7 +25,13 @@ ROOMS = {
 }
 RUNTIME = {"jax", "flax", "chex", "numpy"}
 # Each room may import its own and those below it, never one above or beside it.
-DIVERGENCES = [{"decoupled"}, {"terms"}, {"closed_form", "inputs", "kullback_leibler"}]
+DIVERGENCES = [
+    {"decoupled"},
+    {"raised_weights", "terms"},
+    {"inputs", "kullback_leibler"},
+    {"closed_form"},
+    {"derivatives"},
+]
 ATTACKS = [{"ensemble"}, {"apgd", "fab", "pgd", "square"}, {"common"}]
 DATA = [
     {"checks", "pipeline", "sources"},
