@@ -1,9 +1,10 @@
 """Runs on folders of images, from the command line to result.json."""
 
 import pytest
+from PIL import Image
 
 from tests.support.commands import metrics_of, outcome, result_of, run, started, train
-from tests.support.folders import write
+from tests.support.folders import encoded, pixels, write
 
 CONFIG = "configs/digits_ikl_at.py:natural,quick"
 
@@ -34,14 +35,22 @@ def root(tmp_path):
 @pytest.mark.long
 def test_a_run_that_replaces_an_undecodable_image(tmp_path, root):
     bad = damaged(root / "train" / "n02085620" / "n02085620_3.JPEG")
+    turned = root / "val" / "n02085620" / "n02085620_0.JPEG"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: to be turned by a quarter
+    turned.write_bytes(encoded(pixels(0, 40, 50), exif=exif))
     workdir = tmp_path / "run"
     done = train(workdir, *arguments(root, data__undecodable="skip"), config=CONFIG)
-    warning, *others = done.stderr.splitlines()
-    assert not others
-    assert warning.startswith(f"warning: '{bad}' cannot be decoded and is replaced")
+    lines = done.stderr.splitlines()
+    starts = (
+        f"warning: '{bad}' cannot be decoded and is replaced",
+        f"warning: '{turned}'",
+    )
+    for line, start in zip(sorted(lines), sorted(starts), strict=True):
+        assert line.startswith(start)
     result = result_of(workdir)
     assert (result["steps"], result["num_examples"]) == (3, 12)
-    assert result["undecodable"] == 1
+    assert (result["undecodable"], result["exif_rotations"]) == (1, 1)
     steps = [line for line in metrics_of(workdir) if "loss" in line]
     assert [line["step"] for line in steps] == [1, 2, 3]
 

@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 from tests.support.folders import decoded, encoded, opened, pixels, write
 from train.base.errors import UserError
 from train.data.formats.encoded import decoding
+from train.evaluation import target
 
 ORIENTATION = 0x0112  # a tag of EXIF
 RAMP = np.linspace(0, 1, 1600).reshape(40, 40)
@@ -184,6 +185,7 @@ def test_files_with_a_rotation_are_counted(tmp_path, capsys, applied):
         data.test.take(np.arange(6))
     found = [np.flatnonzero(part.mask()).tolist() for part in data.turned]
     assert found == [[1, 4], [0]]
+    assert target.exif_rotations(data) == {"exif_rotations": 3}
     lines = capsys.readouterr().err.splitlines()
     if applied:
         assert not lines

@@ -74,6 +74,7 @@ OTHER_LABELS = {
     "one-hot of integers": (ONE_HOT.astype(int), "use np.argmax"),
     "one-hot truth values": (ONE_HOT > 0, "use np.argmax"),
     "probabilities": (0.7 * ONE_HOT + 0.1, "one class, not a row of numbers"),
+    "a row": (LABELS[None], r"int64 \(1, 12\): use y.ravel\(\)"),
     "several": (np.ones((12, 4), int), "one class, not a row of numbers"),
     "names": (np.array(list("abcd"))[LABELS], r"np.unique\(y, return_inverse=True\)"),
     "whole floats": (LABELS.astype(float), r"use y.astype\(int\)"),
@@ -99,6 +100,39 @@ def test_other_labels_are_refused_with_what_to_do(tmp_path, name):
     labels, message = OTHER_LABELS[name]
     with pytest.raises(UserError, match=message):
         opened(tmp_path, y=labels)
+
+
+# What the messages and docs/data.md say to do.
+MENDED_IMAGES = {
+    "channels first": lambda x: np.moveaxis(x, 1, -1),
+    "examples last": lambda x: np.moveaxis(x, -1, 0),
+    "rows": lambda x: x.reshape(-1, 8, 8, 3),
+    "in [0, 1]": lambda x: np.rint(255 * x).astype(np.uint8),
+    "in [0, 255]": lambda x: np.rint(x).astype(np.uint8),
+    "normalised": lambda x: np.rint(255 * (x * 0.5 + 0.5)).astype(np.uint8),
+    "of int64": lambda x: np.rint(x).astype(np.uint8),
+    "of 16 bits": lambda x: np.rint(x / 257).astype(np.uint8),
+}
+MENDED_LABELS = {
+    "one-hot": lambda y: np.argmax(y, axis=1),
+    "one-hot of integers": lambda y: np.argmax(y, axis=1),
+    "one-hot truth values": lambda y: np.argmax(y, axis=1),
+    "a row": lambda y: y.ravel(),
+    "names": lambda y: np.unique(y, return_inverse=True)[1],
+    "whole floats": lambda y: y.astype(int),
+    "from one": lambda y: y - 1,
+    "even": lambda y: np.searchsorted(np.unique(y), y),
+}
+
+
+def test_what_the_messages_say_mends_the_arrays(tmp_path):
+    for name, mend in MENDED_IMAGES.items():
+        data = opened(tmp_path, x=mend(OTHER_IMAGES[name][0]))
+        found = data.train.take(np.arange(12))["image"]
+        np.testing.assert_array_equal(found, IMAGES, err_msg=name)
+    for name, mend in MENDED_LABELS.items():
+        data = opened(tmp_path, y=mend(OTHER_LABELS[name][0]))
+        np.testing.assert_array_equal(data.train.labels, LABELS, err_msg=name)
 
 
 def test_a_stray_label_in_the_test_part_is_found_there(tmp_path):

@@ -39,6 +39,23 @@ def test_a_prepared_tfds_data_set(tmp_path):
         UserError, match="has no split 'validation'; it has: train, test"
     ):
         sources.open_source(config)
+    config.test_split, config.num_classes = "test", 12
+    with pytest.raises(UserError, match="must be 0 or 10 for tfds:fashion_mnist"):
+        sources.open_source(config)
+
+
+@pytest.mark.filterwarnings("default")
+def test_examples_without_a_label_are_not_of_class_minus_one(tmp_path):
+    images, labels = np.zeros((12, 28, 28), np.uint8), np.arange(12) % 4
+    labels[10] = -1
+    tfds_builder(tmp_path, images, labels, train=8).download_and_prepare()
+    data = sources.open_source(
+        data_config("tfds:fashion_mnist", data_dir=str(tmp_path))
+    )
+    with pytest.raises(
+        UserError, match=r"tfds: example \d has no label; data.train_spl"
+    ):
+        data.test.take(np.arange(4))
 
 
 def test_numbers_of_classes_are_no_names():

@@ -97,6 +97,8 @@ def _to_numbers(labels: Described) -> str:
     dtype, shape = labels.dtype, labels.shape
     if dtype.kind in "SU" and len(shape) == 1:
         return ": np.unique(y, return_inverse=True)[1] numbers the names"
+    if len(shape) == 2 and shape[0] == 1:
+        return ": use y.ravel()"
     if len(shape) == 2 and shape[1] > 1:
         if isinstance(labels, np.ndarray) and not _one_hot(labels):
             return ": an example has one class, not a row of numbers"
