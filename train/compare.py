@@ -23,13 +23,14 @@ MOST_COLUMNS = 1000  # characters of a line that goes to no terminal
 def main(argv: Sequence[str] | None = None) -> int:
     folders = list(sys.argv[1:] if argv is None else argv)
     return cli.run(
-        ["compare", *folders], define=_define, call=_compare, positional="runs"
-    )
+        ["compare", *folders], define=_define, call=_compare, positional="runs",
+        examples=("python -m train.compare runs/ikl runs/trades",),
+    )  # fmt: skip
 
 
 def _define(values: flags.FlagValues, argv: list[str]) -> None:
     flags.DEFINE_multi_string(
-        "runs", None, "The folders of the runs; without the flag too.",
+        "runs", None, "The folder of a run; an argument without a flag is one, too",
         flag_values=values,
     )  # fmt: skip
 

@@ -26,7 +26,13 @@ from train.base.errors import UserError, explained
 
 def main(argv: Sequence[str] | None = None) -> int:
     required = ("weights", "model", "output")
-    return cli.run(argv, define=_define, required=required, call=_convert)
+    examples = (
+        "python -m train.convert --weights=resnet32x4.pth --model=cifar_resnet32x4 "
+        "--output=teacher.npz --mean=0.5071,0.4867,0.4408 --std=0.2675,0.2565,0.2761",
+    )
+    return cli.run(
+        argv, define=_define, required=required, call=_convert, examples=examples
+    )
 
 
 def _define(values: flags.FlagValues, argv: list[str]) -> None:

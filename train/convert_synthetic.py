@@ -40,7 +40,14 @@ LOCK = ".lock"
 
 def main(argv: Sequence[str] | None = None) -> int:
     required = ("parts", "output")
-    return cli.run(argv, define=_define, required=required, call=_convert)
+    return cli.run(
+        argv, define=_define, required=required, call=_convert,
+        examples=(
+            "python -m train.convert_synthetic --parts=/data/cifar100_1m.npz "
+            "--output=/data/cifar100_1m --num_classes=100",
+        ),
+        kept="finished shards stay, and the same command goes on after them",
+    )  # fmt: skip
 
 
 def _define(values: flags.FlagValues, argv: list[str]) -> None:

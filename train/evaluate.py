@@ -32,7 +32,8 @@ from train.reports import pictures
 
 FLAGS = (
     (flags.DEFINE_string, "workdir",
-     "The folder of the run, or for the results of --weights=FILE."),
+     "The folder of the run, or for the results of --weights=FILE. Required without "
+     "--weights=FILE."),
     (flags.DEFINE_string, "weights",
      "last, averaged or best of a run (default: averaged if the run keeps them), or a "
      "file of train.convert."),
@@ -71,7 +72,8 @@ LISTED = ("stages", "notes", "worst_classes", "most_confused")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return cli.run(argv, define=_define, call=_evaluate)
+    kept = "an AutoAttack goes on from its last finished batch by the same command"
+    return cli.run(argv, define=_define, call=_evaluate, kept=kept)
 
 
 def _define(values: flags.FlagValues, argv: list[str]) -> None:

@@ -27,6 +27,17 @@ def shown(text: object) -> str:
 
 
 class _Plain(Console):
+    """Shows texts as they are.
+
+    Attributes:
+      closed: whether nobody reads the output any more; then nothing is printed.
+    """
+
+    closed = False
+
+    def on_broken_pipe(self) -> None:
+        self.closed = self.quiet = True
+
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(shown(text), **options)
 

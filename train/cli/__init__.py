@@ -1,10 +1,11 @@
 """The command line: flags, then one call. A user's error is printed as a sentence."""
 
-from train.cli.command import FAILED, INTERRUPTED, REQUEUE, USAGE, run
+from train.cli.command import CLOSED, FAILED, INTERRUPTED, REQUEUE, USAGE, run
 from train.cli.config_flag import define_config
 from train.cli.train import main
 
 __all__ = [
+    "CLOSED",
     "FAILED",
     "INTERRUPTED",
     "REQUEUE",

@@ -1,4 +1,15 @@
-"""`python -m train`: trains a config in a workdir."""
+"""Trains a config in a workdir, or goes on with the run that is there.
+
+`python -m train --config=configs/digits_ikl_at.py --workdir=runs/digits`
+
+The options of a config follow a colon; every field of it is a flag. `:quick` shortens
+any config to seconds, and `--plan` in place of the workdir says what a run costs:
+
+`python -m train --config=configs/cifar100_at.py:basic,quick --workdir=runs/quick
+--config.optimizer.learning_rate=0.05`
+
+`python -m train --config=configs/cifar100_at.py:basic --plan`
+"""
 
 from collections.abc import Sequence
 
@@ -15,15 +26,22 @@ PLAN_FLAGS = ("platform", "tflops", "memory")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """`python -m train`: trains a config in a workdir. Returns the exit code."""
-    return command.run(argv, define=_define, required=("config",), call=_call)
+    return command.run(
+        argv, define=_define, required=("config",), call=_call,
+        kept="the newest checkpoint stays, and the same command goes on from it",
+    )  # fmt: skip
 
 
 def _define(values: flags.FlagValues, argv: list[str]) -> None:
-    define_config(values, argv, None, "A file of configs/, with :OPTIONS after it.")
+    define_config(
+        values, argv, None, "A file of configs/, with :OPTIONS after it; "
+        "--config.FIELD=VALUE overrides one of its fields.",
+    )  # fmt: skip
     flags.DEFINE_string(
         "workdir",
         None,
-        "The run's folder. The same command again resumes the run.",
+        "The run's folder. The same command again resumes the run. Required, except "
+        "with --plan.",
         flag_values=values,
     )
     _define_processes(values)

@@ -15,6 +15,7 @@ score alone is replaced, in one step. No checkpoint is ever deleted to be writte
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -32,6 +33,11 @@ from train.experiment.scores import Score
 
 Report = Callable[[str], None]
 
+# Of a write that fails, in the system's words.
+REASONS = (
+    "No space left on device", "Disk quota exceeded", "Permission denied",
+    "Read-only file system", "File too large",
+)  # fmt: skip
 METRICS = "metrics"  # Orbax's name of a checkpoint's item, and of the file in it
 
 
@@ -275,5 +281,7 @@ class Checkpoints:
 
 
 def _first_line(error: Exception) -> str:
+    if reason := re.search("|".join(REASONS), str(error)):
+        return reason[0]  # tensorstore says much before it
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:200] if lines else ''}"

@@ -30,9 +30,10 @@ def train(config: Config, workdir: Path, console: Console) -> dict:
 
     Raises:
       UserError: the config or the workdir cannot be used, or the loss is not finite.
-      Preempted: SIGTERM has arrived; the same call goes on from there.
+      Preempted: the run was asked to stop; the same call goes on from there.
     """
-    with Watch() as watch, contextlib.ExitStack() as stack:
+    closed = lambda: getattr(console, "closed", False)
+    with Watch(closed) as watch, contextlib.ExitStack() as stack:
         settings.agree(config)
         run = build(config)
         held = _claim(workdir, config, stack)
@@ -179,7 +180,7 @@ def _save_and_stop(record: RunRecord, tools: Session) -> NoReturn:
         health.stop("the logits are", {}, record.step, tools.checkpoints)
     _before_saving(tools)
     record.save(tools.checkpoints)
-    raise Preempted
+    raise Preempted(tools.watch.by)
 
 
 def _before_saving(tools: Session) -> None:

@@ -1,7 +1,10 @@
 """Metrics in files: one JSON object a line, and TensorBoard."""
 
+import contextlib
+import io
 import json
-from collections.abc import Mapping
+import pathlib
+from collections.abc import Iterator, Mapping
 
 from tensorboardX import SummaryWriter, record_writer
 
@@ -11,6 +14,7 @@ from train.base.files import Path
 from train.base.files.growing import Lines
 
 NAME, DAMAGED = "metrics.jsonl", "metrics_damaged.jsonl"
+LOCAL = "disk"  # stands before the path of events on a disk, as a scheme
 EVALUATED = "eval_natural_accuracy"  # the lines of evaluations have it
 
 
@@ -34,12 +38,14 @@ class MetricsWriter:
         _keep_damaged(workdir)
         content = "".join(json.dumps(line) + "\n" for line in kept)
         self._lines = Lines(workdir / NAME, content.encode())
-        if not files.is_local(workdir):
+        events = str(workdir / "tensorboard")
+        if files.is_local(workdir):
+            record_writer.register_writer_factory(LOCAL, EventsOnADisk)
+            events = f"{LOCAL}:{events}"
+        else:
             scheme = str(workdir).partition(":")[0]
             record_writer.register_writer_factory(scheme, _EventsInABucket)
-        self._events = SummaryWriter(
-            str(workdir / "tensorboard"), purge_step=resumed_step + 1
-        )
+        self._events = SummaryWriter(events, purge_step=resumed_step + 1)
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         line = json.dumps({"step": step, **metrics}) + "\n"
@@ -56,12 +62,60 @@ class MetricsWriter:
         self._events.close()
 
 
-class _EventsInABucket:
+class EventsOnADisk:
     """TensorBoard's events as `tensorboardX` writes them to a path with a scheme.
 
-    They are uploaded whole at each flush, which is every two minutes. A thread of
-    tensorboardX calls this, and the run would hang if that thread ended by an error:
-    an upload that fails gives a warning, and the next one repeats it.
+    A thread of tensorboardX calls this, and the run would hang if that thread ended by
+    an error: a disk that is full gives a warning, and no more events are written.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = pathlib.Path(path.removeprefix(f"{LOCAL}:"))
+        self._file: io.BufferedWriter | None = None
+        with self._warned():
+            self._file = self._path.open("wb")
+
+    @staticmethod
+    def directory_check(path: str) -> None:
+        folder = pathlib.Path(path.removeprefix(f"{LOCAL}:"))
+        with files.written(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    @classmethod
+    def open(cls, path: str) -> "EventsOnADisk":
+        return cls(path)
+
+    def write(self, content: bytes) -> None:
+        with self._warned():
+            if self._file is not None:
+                self._file.write(content)
+
+    def flush(self) -> None:
+        with self._warned():
+            if self._file is not None:
+                self._file.flush()
+
+    def close(self) -> None:
+        with self._warned():
+            if self._file is not None:
+                self._file.close()
+
+    @contextlib.contextmanager
+    def _warned(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            terminal.warn(f"cannot write {self._path}: {error}")
+            file, self._file = self._file, None
+            if file is not None:
+                file.raw.close()  # without the rest, which cannot be written
+
+
+class _EventsInABucket:
+    """The same in a bucket.
+
+    They are uploaded whole at each flush, which is every two minutes. An upload that
+    fails gives a warning, and the next one repeats it.
     """
 
     def __init__(self, path: str) -> None:

@@ -120,11 +120,12 @@ def test_sigterm_in_an_evaluation(tmp_path, monkeypatch, whole, calls):
     same_end(tmp_path, whole)
 
 
-def test_sigterm_while_starting(tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_starting(tmp_path, monkeypatch, number):
     build = loop.build
 
     def told(config):
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         return build(config)
 
     monkeypatch.setattr(loop, "build", told)
