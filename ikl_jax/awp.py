@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from ikl_jax import checks
-from ikl_jax.types import Array, PyTree, Scalar
+from ikl_jax.types import Array, PyTree, Scalar, compute_dtype
 
 # The axes along which the layers of one leaf are stacked.
 Axes = tuple[int, ...]
@@ -82,7 +82,7 @@ def perturb(
         axes = tuple(axis for axis in range(leaf.ndim) if axis not in layers)
         if not _moves(name, moves, default=len(axes) >= 2):
             return leaf
-        dtype = jnp.promote_types(leaf.dtype, jnp.float32)
+        dtype = compute_dtype(leaf.dtype)
         direction = _unit(grad.astype(dtype), axes)
         step = gamma * _norm(leaf.astype(dtype), axes) * direction
         return (leaf.astype(dtype) + step).astype(leaf.dtype)

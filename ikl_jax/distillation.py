@@ -164,6 +164,9 @@ def _label_margin(
     label = jnp.where(is_alone, top_other, _of_label(logits, labels)[..., None])
     total = jnp.where(is_alone, 1.0, total)
     value = (label - top_other) * s - jnp.log(total)
+    # The margin above masks of the dtype's smallest number may overflow.
+    largest = jnp.where(jnp.isposinf(label), jnp.inf, jnp.finfo(value.dtype).max)
+    value = jnp.minimum(value, largest)
 
     def by_logits() -> Array:
         sign = jnp.where(is_label, 1.0, -unnormalised * (1 / total))

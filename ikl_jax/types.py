@@ -10,6 +10,7 @@ Shape letters used in docstrings:
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 
 Array = jax.Array
 PyTree = Any
@@ -26,3 +27,8 @@ class LossFn(Protocol):
     """A loss that an attack increases: maps inputs `[B, ...]` to losses `[B]`."""
 
     def __call__(self, x: Array, /) -> Array: ...
+
+
+def compute_dtype(dtype: jnp.dtype) -> jnp.dtype:
+    """The dtype to compute with floating-point arrays in: float64 or float32."""
+    return jnp.dtype(jnp.float64 if dtype == jnp.float64 else jnp.float32)

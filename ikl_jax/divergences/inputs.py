@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from ikl_jax import checks
 from ikl_jax.divergences.closed_form import Weights
-from ikl_jax.types import Array, Scalar
+from ikl_jax.types import Array, Scalar, compute_dtype
 
 
 class Inputs(NamedTuple):
@@ -86,7 +86,7 @@ def prepared(logits: Array, target_logits: Array, where: Array | None = None) ->
     checks.rank_at_least(1, logits=n)
     if not n.shape[-1]:
         raise ValueError(f"logits must have at least one class, got shape {n.shape}")
-    dtype = jnp.dtype(jnp.float64 if n.dtype == jnp.float64 else jnp.float32)
+    dtype = compute_dtype(n.dtype)
     lowest = max(float(jnp.finfo(x).min) / 2 for x in (m.dtype, dtype))
     result, n, m = n.dtype, n.astype(dtype), m.astype(dtype)
     if where is not None:

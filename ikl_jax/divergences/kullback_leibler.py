@@ -29,10 +29,11 @@ def kl(n: Array, m: Array, inverse: Array) -> tuple[Array, Derivatives]:
     is_zero = p == 0  # it is NaN if the target is minus infinity everywhere
     # Close logits are subtracted from each other first, because their difference is
     # exact, however large an offset they have in common. Where the offsets are far
-    # apart, n is first moved to where m is: subtracting a large number from a small one
-    # would round the small one away.
-    offset = jnp.where(jnp.abs(top_n - top_m) > FAR, top_n - top_m, 0.0)
-    difference = (m - (n - offset)) - (top_m - (top_n - offset))
+    # apart, each is removed first: a large one would round the other logits away.
+    is_far = jnp.abs(top_n - top_m) > FAR
+    offset_n, offset_m = (jnp.where(is_far, x, 0.0) for x in (top_n, top_m))
+    difference = (m - offset_m) - (n - offset_n)
+    difference -= (top_m - offset_m) - (top_n - offset_n)
     log_ratio = difference * s - (jnp.log(sum_p) - jnp.log(sum_q))
     # KL = sum p r with r = log(p / q). Adding sum (q - p), which is zero, makes every
     # term p (r + exp(-r) - 1) non-negative. Where p is close to q, a series for

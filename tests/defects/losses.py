@@ -60,7 +60,7 @@ DEFECTS = [
     Defect(
         "bfloat16 logits are computed with in bfloat16",
         DIVERGENCES,
-        "dtype = jnp.dtype(jnp.float64 if n.dtype == jnp.float64 else jnp.float32)",
+        "dtype = compute_dtype(n.dtype)",
         "dtype = n.dtype",
         OF_DIVERGENCES,
     ),
