@@ -1,6 +1,7 @@
 """The record of class means."""
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -58,6 +59,47 @@ def test_where_leaves_examples_out_even_if_they_are_nan():
     np.testing.assert_array_equal(masked.count, expected.count)
 
 
+def test_a_left_out_example_may_have_any_label():
+    labels = jnp.where(jnp.arange(12) % 2 == 0, LABELS, -100)
+    where = labels >= 0
+    masked = ClassMeans.create(4).accumulate(LOGITS, labels, where=where)
+    expected = ClassMeans.create(4).accumulate(LOGITS[::2], LABELS[::2])
+    np.testing.assert_allclose(masked.total, expected.total, rtol=1e-6)
+    np.testing.assert_array_equal(masked.count, expected.count)
+    weights = masked.advance().weights_for(labels, where=where)
+    assert not np.any(weights[1::2])
+    np.testing.assert_array_equal(weights[::2].sum(1) > 0.99, True)
+
+
+def test_nan_stays_in_the_row_of_its_label():
+    logits = LOGITS.at[jnp.array([0, 1])].set(jnp.nan)
+    labels = LABELS.at[1].set(-100)  # ignored, so that its NaN is nowhere
+    total = jax.jit(ClassMeans.create(4).accumulate)(logits, labels).total
+    np.testing.assert_array_equal(np.isnan(total).all(1), [True, False, False, False])
+    assert np.isfinite(total[1:]).all()
+
+
+def test_labels_narrower_than_the_number_of_classes():
+    labels = np.array([5, 100, 255])
+    logits = jax.random.normal(jax.random.key(1), (3, 300))
+    means = [
+        ClassMeans.create(300).accumulate(logits, kind)
+        for kind in (labels, labels.astype(np.uint8))
+    ]
+    np.testing.assert_array_equal(means[1].count, means[0].count)
+    np.testing.assert_array_equal(means[1].total, means[0].total)
+
+
+def test_a_program_with_a_record_can_be_exported():
+    step = jax.jit(lambda means, x, y: means.accumulate(x, y).advance())
+    means = ClassMeans.create(4)
+    exported = jax.export.export(step)(means, LOGITS, LABELS)
+    loaded = jax.export.deserialize(exported.serialize())
+    found = loaded.call(means, LOGITS, LABELS)
+    assert isinstance(found, ClassMeans)
+    np.testing.assert_array_equal(found.mean, step(means, LOGITS, LABELS).mean)
+
+
 def test_sums_are_float32_whatever_the_logits():
     means = ClassMeans.create(4).accumulate(LOGITS.astype(jnp.bfloat16), LABELS)
     assert {leaf.dtype for leaf in jax.tree.leaves(means)} == {jnp.dtype("float32")}
@@ -110,6 +152,16 @@ def test_labels_out_of_range_are_loud_under_jit_too():
         (lambda m: m.weights_for(LABELS * 1.0), TypeError, "labels must be integers"),
         (lambda m: m.accumulate(LOGITS, LABELS - 1), ValueError, "from -1 to 1"),
         (lambda m: m.accumulate(LOGITS[:, :3], LABELS), ValueError, r"\(B, 4\)"),
+        (
+            lambda m: m.accumulate(LOGITS, LABELS, where=LABELS[:, None] > 0),
+            ValueError,
+            r"where must have shape \(12,\), got \(12, 1\)",
+        ),
+        (
+            lambda m: m.accumulate(LOGITS, LABELS, temperature=LOGITS[:, :1] + 9),
+            ValueError,
+            r"temperature must be a scalar or have shape \(12,\)",
+        ),
         (lambda m: m.accumulate(LOGITS, LABELS[:3]), ValueError, r"shape \(12,\)"),
         (
             lambda m: m.accumulate(LOGITS, LABELS, temperature=0),

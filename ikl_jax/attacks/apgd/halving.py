@@ -184,8 +184,10 @@ class HalvedSteps:
         epsilon: Scalar,
     ) -> tuple[Point, Halvings]:
         check = interval > 0
-        increases = memory.increases + (now.loss > memory.loss_before)
-        too_few = increases <= self.rho * interval
+        increases = memory.increases + (now.loss > memory.loss_before).astype(jnp.int32)
+        too_few = increases.astype(jnp.float32) <= self.rho * interval.astype(
+            jnp.float32
+        )
         stuck = ~memory.halved_at_check & (memory.best_at_check >= best.loss)
         halve = check & (too_few | stuck)
         memory = memory._replace(

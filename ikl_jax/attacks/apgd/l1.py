@@ -78,7 +78,8 @@ class SparseSteps:
         most = jnp.maximum((2 * memory.changed + 2) // 3, 1)
         rank = (sizes.shape[-1] - most)[:, None]
         least = jnp.take_along_axis(jnp.sort(sizes, axis=-1), rank, axis=-1)
-        signs = jnp.sign(now.gradient).reshape(sizes.shape) * (sizes >= least)
+        signs = jnp.sign(now.gradient).reshape(sizes.shape)
+        signs = jnp.where(sizes >= least, signs, 0.0)
         count = jnp.sum(jnp.abs(signs), axis=-1)
         step = signs * (memory.step_size / jnp.maximum(count, 1.0))[:, None]
         x_adv = self.project(now.x + step.reshape(x.shape), x, epsilon)

@@ -210,5 +210,5 @@ def _accept(state: State, x_new: Array, logits: Array, labels: Array) -> State:
         choose(taken, x_new, state.x_adv),
         jnp.where(taken, loss, state.loss),
         state.broken | (searching & wrong),
-        state.queries + searching,
+        state.queries + searching.astype(jnp.int32),
     )

@@ -84,7 +84,9 @@ def side_at(iteration: int, p_init: float, shape: Shape, proposals: Proposals) -
 
 def corner(number: Array, length: int, side: Array, places: Places) -> Array:
     """The first row or column of a window, `[B]`."""
-    return jnp.floor(number * places(length, side)).astype(jnp.int32)
+    return jnp.floor(number * places(length, side).astype(number.dtype)).astype(
+        jnp.int32
+    )
 
 
 def within(first: Array, side: Array, length: int) -> tuple[Array, Array]:
