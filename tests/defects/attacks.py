@@ -99,8 +99,8 @@ DEFECTS = [
     Defect(
         "APGD takes as many increases as wanted for too few no longer",
         ATTACKS,
-        "too_few = increases <= self.rho * interval",
-        "too_few = increases < self.rho * interval",
+        "increases.astype(jnp.float32) <= allowed",
+        "increases.astype(jnp.float32) < allowed",
         APGD,
     ),
     Defect(
@@ -190,7 +190,7 @@ DEFECTS = [
     Defect(
         "Square counts queries of examples that are broken",
         ATTACKS,
-        "state.queries + searching,",
+        "state.queries + searching.astype(jnp.int32),",
         "state.queries + 1,",
         SQUARE,
     ),

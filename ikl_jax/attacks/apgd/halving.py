@@ -185,9 +185,8 @@ class HalvedSteps:
     ) -> tuple[Point, Halvings]:
         check = interval > 0
         increases = memory.increases + (now.loss > memory.loss_before).astype(jnp.int32)
-        too_few = increases.astype(jnp.float32) <= self.rho * interval.astype(
-            jnp.float32
-        )
+        allowed = self.rho * interval.astype(jnp.float32)
+        too_few = increases.astype(jnp.float32) <= allowed
         stuck = ~memory.halved_at_check & (memory.best_at_check >= best.loss)
         halve = check & (too_few | stuck)
         memory = memory._replace(
