@@ -236,7 +236,7 @@ def _restored(workdir: Path, run: Run, report: Report, *, best: bool) -> Saved |
     checkpoints = Checkpoints(folder, keep=1, read_only=True)
     try:
         read = checkpoints.restore_best if best else checkpoints.restore
-        return read(run.abstract_state, report)
+        saved = read(run.abstract_state, report)
     except OtherSizes as error:
         raise UserError(
             f"{error}; {run.config.data.source} has images {run.data.image_shape} of "
@@ -245,3 +245,9 @@ def _restored(workdir: Path, run: Run, report: Report, *, best: bool) -> Saved |
         ) from error
     finally:
         checkpoints.close()
+    if saved is not None:
+        classes.check_same(
+            workdir, run.data.num_classes, saved.position.get("class_names"),
+            run.config.data.source, run.data.num_classes, run.data.class_names,
+        )  # fmt: skip
+    return saved

@@ -5,6 +5,8 @@ classes. The logits of these columns are constant and far below all others, so t
 probability is zero, they add nothing to any loss, and their weights get no gradient.
 """
 
+from collections.abc import Sequence
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -53,10 +55,10 @@ class PaddedClasses(nn.Module):
 def check_same(
     path: Path,
     num_classes: int,
-    names: tuple[str, ...] | None,
+    names: Sequence[str] | None,
     source: str,
     source_num_classes: int,
-    source_names: tuple[str, ...] | None,
+    source_names: Sequence[str] | None,
 ) -> None:
     """Raises `UserError` unless both sides have the same classes in the same order.
 

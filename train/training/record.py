@@ -28,6 +28,8 @@ class RunRecord:
       pending: metrics of the steps since the last line of the log.
       evaluated: whether the last finished epoch has had its evaluation, if one is due.
       best: value of the best score so far, by this `measure`.
+      class_names: in the order of the labels, or None; whoever reads the weights
+        compares them with the names of other data.
     """
 
     state: TrainState
@@ -37,6 +39,7 @@ class RunRecord:
     pending: list[Any] = dataclasses.field(default_factory=list)
     evaluated: bool = True
     best: float = -math.inf
+    class_names: tuple[str, ...] | None = None
 
     @property
     def step(self) -> int:
@@ -48,6 +51,7 @@ class RunRecord:
         position = {
             "pending": self.pending, "evaluated": self.evaluated, "best": self.best,
             "measure": self.measure, "batches": self.batches.get_state(),
+            "class_names": self.class_names,
             **self.provenance,
         }  # fmt: skip
         scored = None if score is None else Score(score, self.measure)

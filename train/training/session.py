@@ -5,6 +5,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 
 import jax
 from rich.console import Console
@@ -140,15 +141,19 @@ def _record(
     """That of the newest whole checkpoint, or of a run that has not begun."""
     config = run.config
     batches = run.training_batches(teacher_logits.columns)
+    record_of = partial(
+        RunRecord, batches=batches, measure=_measure(run), provenance=provenance,
+        class_names=run.data.class_names,
+    )  # fmt: skip
     saved = checkpoints.restore(run.abstract_state, report=console.print)
     if saved is None:
-        return RunRecord(run.initial_state(), batches, _measure(run), provenance)
+        return record_of(run.initial_state())
     if saved.step > run.total_steps:
         raise UserError(
             f"{workdir} is at step {saved.step} already, beyond epochs="
             f"{config.epochs}, which is {run.total_steps} steps"
         )
-    record = RunRecord(saved.tree, batches, _measure(run), provenance)
+    record = record_of(saved.tree)
     try:
         record.go_on_from(saved)
     except UserError as error:

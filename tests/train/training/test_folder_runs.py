@@ -4,7 +4,8 @@ import pytest
 from PIL import Image
 
 from tests.support.commands import metrics_of, outcome, result_of, run, started, train
-from tests.support.folders import encoded, pixels, write
+from tests.support.evaluations import evaluations, judge
+from tests.support.folders import CLASSES, encoded, pixels, write
 
 CONFIG = "configs/digits_ikl_at.py:natural,quick"
 
@@ -33,7 +34,7 @@ def root(tmp_path):
 
 
 @pytest.mark.long
-def test_a_run_that_replaces_an_undecodable_image(tmp_path, root):
+def test_a_run_that_replaces_an_undecodable_image(tmp_path, root, capsys):
     bad = damaged(root / "train" / "n02085620" / "n02085620_3.JPEG")
     turned = root / "val" / "n02085620" / "n02085620_0.JPEG"
     exif = Image.Exif()
@@ -53,6 +54,15 @@ def test_a_run_that_replaces_an_undecodable_image(tmp_path, root):
     assert (result["undecodable"], result["exif_rotations"]) == (1, 1)
     steps = [line for line in metrics_of(workdir) if "loss" in line]
     assert [line["step"] for line in steps] == [1, 2, 3]
+    assert judge(f"--workdir={workdir}", "--restarts=0") == 0
+    (record,) = evaluations(workdir).values()
+    assert record["exif_rotations"] == 1
+    for part in ("train", "val"):  # the other classes get other numbers
+        (root / part / CLASSES[0]).rename(root / part / "n99999999")
+    capsys.readouterr()
+    assert judge(f"--workdir={workdir}", "--restarts=0") == 1
+    message = f"class 0 is 'n01440764' in {workdir} and 'n02085620' in folder:{root}"
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.long
