@@ -4,6 +4,10 @@ from tests.defects.defect import Defect
 
 DIVERGENCES = "ikl_jax/divergences"
 OF_DIVERGENCES = ("tests/ikl_jax/divergences", "tests/ikl_jax/test_golden.py")
+OF_MASKS = (
+    "tests/ikl_jax/divergences/test_against_float64.py",
+    "tests/ikl_jax/divergences/test_masks.py",
+)
 DISTILLATION = "ikl_jax/distillation.py"
 CLASS_MEANS = "ikl_jax/class_means.py"
 OF_CLASS_MEANS = ("tests/ikl_jax/test_class_means.py",)
@@ -83,35 +87,35 @@ DEFECTS = [
         DIVERGENCES,
         "    derivative = jnp.where(is_nan[..., None], 1.0, derivative)\n",
         "",
-        OF_DIVERGENCES,
+        OF_MASKS,
     ),
     Defect(
         "minus infinity without probability makes the soft cross-entropy NaN",
         DIVERGENCES,
         "below_top = zero_without(unnormalised_p, (n - top_n) * s)",
         "below_top = (n - top_n) * s",
-        OF_DIVERGENCES,
+        OF_MASKS,
     ),
     Defect(
         "a target far from the prediction rounds the prediction away in KL",
         DIVERGENCES,
         "is_far = jnp.abs(top_n - top_m) > FAR",
         "is_far = jnp.zeros_like(top_n, bool)",
-        OF_DIVERGENCES,
+        OF_MASKS,
     ),
     Defect(
         "a masked class keeps its weight in the squared error's mean",
         DIVERGENCES,
         "kept = jnp.where(is_masked, 0.0, w)",
         "kept = w",
-        OF_DIVERGENCES,
+        OF_MASKS,
     ),
     Defect(
         "GKL's normaliser counts examples that are left out",
         DIVERGENCES,
         "takes_part = jnp.isfinite(total) & ~jnp.all(inputs.is_masked, axis=-1)",
         "takes_part = jnp.isfinite(total)",
-        OF_DIVERGENCES,
+        OF_MASKS,
     ),
     Defect(
         "KD has the temperature as a factor, not its square",
