@@ -70,7 +70,7 @@ def untargeted(loss: Callable[[Array, Array], Array]) -> AimedLoss:
 
 def is_wrong(logits: Array, labels: Array) -> Array:
     """Whether the prediction is another class, `[B]`."""
-    return jnp.argmax(logits, axis=-1) != labels
+    return jnp.argmax(logits, axis=-1) != labels.astype(jnp.int32)
 
 
 def runner_up(logits: Array, labels: Array) -> Array:
