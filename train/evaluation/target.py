@@ -40,6 +40,7 @@ class Target:
       workdir: where results are written.
       name: of the weights, for people.
       identity: which weights these are: fields of every record.
+      dataset: the source of the data as the user named it.
       weights_file: that they were read from; None: they are of a run.
     """
 
@@ -51,6 +52,7 @@ class Target:
     workdir: Path
     name: str
     identity: dict[str, Any]
+    dataset: str
     weights_file: Path | None = None
 
     @property
@@ -65,7 +67,7 @@ class Target:
         return {
             **self.identity,
             "weights_checksum": weights_checksum(self.weights),
-            "dataset": data.source,
+            "dataset": self.dataset,
             "data_fingerprint": fingerprint.of_split(self.data.test),
             **({"image_sizes": sizes} if sizes else {}),
             **({"exif_rotation": True} if data.exif_rotation else {}),
@@ -116,7 +118,8 @@ def of_run(workdir: Path, kind: str | None, changed: Mapping[str, Any]) -> Targe
     trained = settings.load(workdir)
     run = runs.reopen(workdir, changed)
     step, weights, kind = _weights(run, workdir, kind)
-    source, dtype = run.config.data.source, run.config.model.dtype
+    source = changed.get("data.source", trained.data.source)
+    dtype = run.config.model.dtype
     name = f"{kind} weights of step {step}"
     if source != trained.data.source:
         name += f" on {source}"
@@ -128,6 +131,7 @@ def of_run(workdir: Path, kind: str | None, changed: Mapping[str, Any]) -> Targe
             "model": run.config.model.name, "dtype": dtype, "weights": kind,
             "step": step,
         },
+        source,
     )  # fmt: skip
 
 
@@ -160,6 +164,7 @@ def of_file(path: Path, config: Config, workdir: Path) -> Target:
             "model": read.model, "normalize": read.normalize, "dtype": "float32",
             "weights": path.name,
         },
+        config.data.source,
         path,
     )  # fmt: skip
 

@@ -182,7 +182,7 @@ def reopen(workdir: Path, changed: Mapping[str, Any] | None = None) -> Run:
     Raises:
       UserError: the workdir holds no run.
     """
-    config = settings.load(workdir)
+    config = settings.located(settings.load(workdir), workdir)
     config.update_from_flattened_dict(changed or {})
     validation.validate(config)
     try:

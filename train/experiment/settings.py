@@ -1,6 +1,7 @@
 """The config of a run: reads, writes and compares it, also between processes."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ from train.base import contents, files
 from train.base.config import Config
 from train.base.errors import UserError
 from train.base.files import Path
+from train.data.sources import SOURCES
 from train.devices import processes
 
 # Fields whose values may change when a run resumes; a name with a dot at the end means
@@ -28,6 +30,10 @@ OF_EVALUATION = (
     "evaluation.restarts", "evaluation.relative_step_size",
 )  # fmt: skip
 
+# The entry of config.json with the directory that the config's relative paths are
+# relative to: the current one of the command that trained last.
+DIRECTORY = "relative_to"
+PATHS = ("data.data_dir", "data.train_list")  # besides data.source, in a run's config
 LOCK = ".train.lock"  # the file of a workdir's lock, while a process trains there
 
 # Fields that runs of earlier versions lack, with the value that does what those did.
@@ -59,7 +65,7 @@ def to_json(config: Config) -> str:
 
 
 def load(workdir: Path) -> Config:
-    """The config of an earlier run."""
+    """The config of an earlier run, as it was given."""
     path = workdir / "config.json"
     with files.reading(path):
         there = path.is_file()
@@ -68,10 +74,31 @@ def load(workdir: Path) -> Config:
     return cast(Config, ConfigDict(_read(workdir)))
 
 
+def located(config: Config, workdir: Path) -> Config:
+    """The config of an earlier run, to be used in another directory.
+
+    The relative paths of its data become absolute where the run was trained in another
+    directory than the current one, unless that one is gone.
+    """
+    directory = files.read_json(workdir / "config.json").get(DIRECTORY, "")
+    if not isinstance(directory, str) or directory in ("", os.getcwd()):
+        return config
+    if not os.path.isdir(directory):
+        return config
+    for field in PATHS:
+        path = get(config, field)
+        config.update_from_flattened_dict({field: files.against(path, directory)})
+    name, _, argument = config.data.source.partition(":")
+    if name in SOURCES and SOURCES[name].argument in ("FILE", "DIR"):
+        config.data.source = f"{name}:{files.against(argument, directory)}"
+    return config
+
+
 def _read(workdir: Path) -> dict[str, Any]:
     """What a run's config.json holds, with the fields that were added later."""
     path = workdir / "config.json"
     config = contents.check_object(path, files.read_json(path), name=str)
+    config.pop(DIRECTORY, None)
     for field, value in ADDED.items():
         section, _, name = field.rpartition(".")
         fields = config.get(section) if section else config
@@ -121,7 +148,8 @@ def claim(workdir: Path, config: Config) -> None:
 
 def record(workdir: Path, config: Config) -> None:
     """Writes the config with which the run of a claimed workdir resumes."""
-    files.write_whole(workdir / "config.json", to_json(config))
+    content = {**json.loads(config.to_json()), DIRECTORY: os.getcwd()}
+    files.write_whole(workdir / "config.json", files.to_json(content))
 
 
 def changed(workdir: Path, config: Config, prefix: str) -> bool:

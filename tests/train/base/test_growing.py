@@ -1,5 +1,6 @@
 """Files that are replaced or grow, on a disk and in a bucket."""
 
+import fsspec
 import numpy as np
 import pytest
 from etils import epath
@@ -115,6 +116,12 @@ def test_a_folder_is_moved(folder):
     assert not (folder / "1").exists()
     assert (folder / "aside" / "1" / "state" / "a").read_bytes() == b"state/a"
     assert (folder / "aside" / "1" / "b").read_bytes() == b"b"
+
+
+def test_lists_of_files_are_not_kept(folder):
+    if not files.is_local(folder):
+        files.named(str(folder), "--workdir")
+        assert not fsspec.filesystem("gcs").dircache.use_listings_cache
 
 
 def test_a_folder_of_others_is_not_claimed(folder):

@@ -3,7 +3,7 @@
 Nothing else in `train/` opens a file of a workdir.
 """
 
-from train.base.files.paths import Path, is_local, local, named, of_run
+from train.base.files.paths import Path, against, is_local, local, named, of_run
 from train.base.files.whole import (
     claim,
     local_copy,
@@ -21,6 +21,7 @@ from train.base.files.whole import (
 
 __all__ = [
     "Path",
+    "against",
     "claim",
     "is_local",
     "local",

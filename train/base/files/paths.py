@@ -6,6 +6,7 @@ library of its store.
 
 import glob
 import importlib.util
+import logging
 import os
 import pathlib
 import re
@@ -60,6 +61,17 @@ def local(text: str, what: str) -> pathlib.Path:
     return path
 
 
+def against(text: str, directory: str) -> str:
+    """What a relative path is when it is relative to a directory.
+
+    >>> against("data/x.npz", "/home/me"), against("gs://b/x", "/home/me")
+    ('/home/me/data/x.npz', 'gs://b/x')
+    """
+    if not text or text.startswith("~") or URL.match(text):
+        return text
+    return os.path.join(directory, text)
+
+
 def is_local(path: Path) -> bool:
     return isinstance(path, pathlib.Path)
 
@@ -84,9 +96,15 @@ def _check_client(scheme: str, given: str) -> None:
     if importlib.util.find_spec("tensorflow"):
         return  # epath uses TensorFlow's file systems, where it is installed
     import fsspec
+    from fsspec.config import conf
 
+    protocol = {"gs": "gcs"}.get(scheme, scheme)
+    # A list of files that was kept would lack what another process has written since.
+    conf.setdefault(protocol, {})["use_listings_cache"] = False
+    # What fails is raised, and becomes one sentence; gcsfs prints it as well.
+    logging.getLogger(CLIENTS[scheme]).setLevel(logging.CRITICAL)
     try:
-        fsspec.get_filesystem_class({"gs": "gcs"}.get(scheme, scheme))
+        fsspec.get_filesystem_class(protocol)
     except (ImportError, ValueError) as error:
         package = CLIENTS[scheme]
         raise UserError(
