@@ -99,7 +99,8 @@ def _paths(patterns: str) -> list[pathlib.Path]:
     """The parts in the order of the patterns; those of one pattern sorted by name."""
     paths: list[pathlib.Path] = []
     for pattern in filter(None, patterns.split(",")):
-        found = sorted(glob.glob(os.path.expanduser(pattern)))
+        given = files.local(pattern, "--parts")
+        found = [str(given)] if given.exists() else sorted(glob.glob(str(given)))
         if not found:
             raise UserError(f"--parts: there is no file {pattern!r}")
         paths += map(pathlib.Path, found)

@@ -6,6 +6,7 @@ from tests.defects import (
     data,
     ensemble,
     evaluation,
+    files,
     losses,
     models,
     recipes,
@@ -23,6 +24,7 @@ ROOMS: dict[str, list[Defect]] = {
     "augment": augment.DEFECTS,
     "recipes": recipes.DEFECTS,
     "runs": runs.DEFECTS,
+    "files": files.DEFECTS,
     "evaluation": evaluation.DEFECTS,
     "weights": weights.DEFECTS,
 }

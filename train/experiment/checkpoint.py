@@ -250,7 +250,7 @@ class Checkpoints:
             target.mkdir(exist_ok=True)
             for step in steps:
                 place = files.unused(target / str(step))
-                files.move_folder(self._folder / str(step), place)
+                files.move(self._folder / str(step), place)
         processes.barrier("set aside")
         self._manager.reload()
 

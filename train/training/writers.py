@@ -168,7 +168,7 @@ def _keep_damaged(workdir: Path) -> None:
     The last line of a killed run may be cut, which is no damage.
     """
     if any(_line(text) is None for text in _texts(workdir)[:-1]):
-        (workdir / NAME).rename(files.unused(workdir / DAMAGED))
+        files.move(workdir / NAME, files.unused(workdir / DAMAGED))
 
 
 def _texts(workdir: Path) -> list[str]:

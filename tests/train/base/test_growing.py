@@ -107,12 +107,20 @@ def test_parts_are_open_in_one_process_alone(folder, monkeypatch):
     parts.close()
 
 
+def test_a_file_is_moved(folder):
+    (folder / "a").write_text("x")
+    files.move(folder / "a", files.unused(folder / "b"))
+    assert not (folder / "a").exists()
+    assert (folder / "b").read_text() == "x"
+    assert files.unused(folder / "b").name == "b.1"
+
+
 def test_a_folder_is_moved(folder):
     for name in ("state/a", "b"):
         (folder / "1" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "1" / name).write_bytes(name.encode())
     (folder / "aside").mkdir()
-    files.move_folder(folder / "1", folder / "aside" / "1")
+    files.move(folder / "1", folder / "aside" / "1")
     assert not (folder / "1").exists()
     assert (folder / "aside" / "1" / "state" / "a").read_bytes() == b"state/a"
     assert (folder / "aside" / "1" / "b").read_bytes() == b"b"

@@ -1,15 +1,18 @@
 """Paths that a user names, and what is printed of them."""
 
+import ast
 import io
 import pathlib
 
 import pytest
 
+from tests.conftest import ROOT
 from train import cli, compare, convert, convert_synthetic, evaluate
 from train.base import files, terminal
 from train.base.errors import UserError
 from train.base.files import paths
 
+CHANGING = {"write_text", "write_bytes", "touch", "rename", "copyfile", "rmtree"}
 CONFIG = "--config=configs/digits_ikl_at.py:natural,quick"
 
 
@@ -85,6 +88,32 @@ def test_a_pattern_is_looked_for_in_a_folder_whose_name_is_like_one(tmp_path):
     path = paths.for_orbax(folder)
     assert [found.name for found in path.glob("part_*")] == ["part_1"]
     assert [found.name for found in (path / "part_1").parent.glob("o*")] == ["other"]
+
+
+def writes(path):
+    """The calls in a module that change a file system by themselves."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Call):
+            continue
+        function = node.func
+        name = getattr(function, "attr", getattr(function, "id", ""))
+        modes = [each.value for each in node.args if isinstance(each, ast.Constant)]
+        is_open = name == "open" and any(set("wax+") & set(str(m)) for m in modes)
+        if is_open or name in CHANGING:
+            yield f"{path.relative_to(ROOT)}: {name}"
+
+
+def test_files_are_written_by_one_package_alone():
+    """Except for what is read in place, and therefore on a disk alone."""
+    own = ROOT / "train" / "base" / "files"
+    found = [
+        call
+        for path in sorted((ROOT / "train").rglob("*.py"))
+        if not path.is_relative_to(own)
+        for call in writes(path)
+    ]
+    assert list(writes(own / "whole.py"))
+    assert found == ["train/teachers/cached_logits.py: open"]
 
 
 def test_names_are_printed_as_they_are():

@@ -7,7 +7,7 @@ from train.base.files.paths import Path, against, is_local, local, named, of_run
 from train.base.files.whole import (
     claim,
     local_copy,
-    move_folder,
+    move,
     read_json,
     reading,
     to_json,
@@ -26,7 +26,7 @@ __all__ = [
     "is_local",
     "local",
     "local_copy",
-    "move_folder",
+    "move",
     "named",
     "of_run",
     "read_json",

@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
+from etils import epath
+
 from train.base.errors import UserError
 from train.base.files.paths import Path, is_local
 
@@ -60,8 +62,8 @@ def unfinished_name(name: str) -> str:
     return f".{name}.tmp"
 
 
-def move_folder(source: Path, target: Path) -> None:
-    """Moves a folder to a place where nothing is.
+def move(source: Path, target: Path) -> None:
+    """Moves a file or a folder to a place where nothing is.
 
     Raises:
       UserError: it cannot be moved.
@@ -70,17 +72,17 @@ def move_folder(source: Path, target: Path) -> None:
         if isinstance(source, pathlib.Path):
             source.rename(target)
             return
-        _copy_objects(source, target)
+        _copy(source, target)
         source.rmtree()
 
 
-def _copy_objects(source: Path, target: Path) -> None:
-    for path in list(source.iterdir()):
-        if path.is_dir():
-            _copy_objects(path, target / path.name)
-        else:
-            with whole(target / path.name) as file:
-                file.write(path.read_bytes())
+def _copy(source: epath.Path, target: Path) -> None:
+    if source.is_dir():
+        for path in list(source.iterdir()):
+            _copy(path, target / path.name)
+    else:
+        with whole(target) as file:
+            file.write(source.read_bytes())
 
 
 @contextlib.contextmanager
