@@ -51,3 +51,22 @@ def test_memory_is_linear_in_classes(name):
     step = jax.value_and_grad(lambda *x: losses[name](*x).mean(), (0, 1))
     compiled = jax.jit(step).lower(n, m, w).compile()
     assert compiled.memory_analysis().temp_size_in_bytes <= 3 * n.nbytes
+
+
+@pytest.mark.parametrize("name", ["kl", "ikl"])
+def test_a_temperature_takes_no_more_memory(name, optimised):
+    n, m = logits(shape=(256, 1000))
+    w = jax.nn.softmax(m)
+    losses = {
+        "kl": lambda n, m, w, t: ikl_jax.kl_divergence(n, m, temperature=t),
+        "ikl": lambda n, m, w, t: ikl_jax.ikl_loss(n, m, w, temperature=t),
+    }
+
+    def arrays(temperature):
+        loss = lambda *x: losses[name](*x, temperature).mean()
+        step = jax.jit(jax.value_and_grad(loss, (0, 1)))
+        analysis = step.lower(n, m, w).compile().memory_analysis()
+        return analysis.temp_size_in_bytes / n.nbytes
+
+    assert arrays(3.0) <= max(arrays(1.0), 1.0) + 0.1
+    assert arrays(3.0) < 2.1
