@@ -49,9 +49,10 @@ RECIPES = [
     {"losses", "state"},
 ]
 TRAIN = [
-    {"__main__", "evaluate", "compare", "convert", "convert_synthetic"},
+    {"__main__", "evaluate", "compare", "convert", "convert_synthetic", "export"},
     {"cli"},
     {"training"},
+    {"release"},
     {"reports"},
     {"evaluation"},
     {"teachers"},

@@ -38,7 +38,7 @@ class CNN(nn.Module):
         for features in self.features:
             x = nn.Conv(features, (4, 4), strides=2, padding=1, dtype=self.dtype)(x)
             x = nn.relu(x)
-        x = x.reshape(len(x), -1)
+        x = x.reshape(x.shape[0], -1)
         x = nn.relu(nn.Dense(self.hidden, dtype=self.dtype)(x))
         return nn.Dense(self.num_classes, dtype=jnp.float32)(x)
 

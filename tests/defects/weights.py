@@ -5,6 +5,7 @@ from tests.defects.defect import Defect
 FILES = ("tests/train/networks/test_torch_files.py",)
 FORMS = ("tests/train/networks/test_published_forms.py",)
 NETWORKS = "train/networks"
+RELEASE, OF_RELEASE = "train/release", ("tests/train/release",)
 
 DEFECTS = [
     Defect(
@@ -50,5 +51,33 @@ DEFECTS = [
         "stored_normalization.find({} if normalized else others)",
         "stored_normalization.find({})",
         FORMS,
+    ),
+    Defect(
+        "torch's file of a run lacks the normalisation of its input",
+        RELEASE,
+        "        if self.normalize is not None:\n            names, shape",
+        "        if self.normalizes_in_torch:\n            names, shape",
+        OF_RELEASE,
+    ),
+    Defect(
+        "an exported program takes one image only",
+        RELEASE,
+        '(batch,) = jax.export.symbolic_shape("batch")',
+        "batch = 1",
+        OF_RELEASE,
+    ),
+    Defect(
+        "an exported program cannot be differentiated",
+        RELEASE,
+        "serialize(vjp_order=1)",
+        "serialize()",
+        OF_RELEASE,
+    ),
+    Defect(
+        "a model card shows the places of files on the machine that trained",
+        RELEASE,
+        'config[section] = {**config[section], field: f"{head}{last}"}',
+        "config[section] = {**config[section]}",
+        OF_RELEASE,
     ),
 ]
