@@ -95,10 +95,14 @@ def _data(config: dict[str, Any], released: Released) -> Iterator[str]:
 
 def _recipe(config: dict[str, Any]) -> Iterator[str]:
     loss, optimizer = config["loss"], config["optimizer"]
+    divergence = (
+        f" with the loss `{loss['name']}` (alpha {loss['alpha']}, beta {loss['beta']})"
+    )
+    if config["recipe"] == "supervised":  # its loss is the cross-entropy alone
+        divergence = ""
     yield (
-        f"The recipe `{config['recipe']}` with the loss `{loss['name']}` (alpha "
-        f"{loss['alpha']}, beta {loss['beta']}), {config['epochs']} epochs of batches "
-        f"of {config['batch_size']}, `{optimizer['name']}` with learning rate "
+        f"The recipe `{config['recipe']}`{divergence}, {config['epochs']} epochs of "
+        f"batches of {config['batch_size']}, `{optimizer['name']}` with learning rate "
         f"{optimizer['learning_rate']}, seed {config['seed']}."
     )
     content = json.dumps(config, indent=2, sort_keys=True)
