@@ -71,7 +71,8 @@ def load(workdir: Path) -> Config:
         there = path.is_file()
     if not there:
         raise UserError(f"{workdir} holds no run: there is no {path.name} in it")
-    return cast(Config, ConfigDict(_read(workdir)))
+    with files.reading(path, " as the config of a run"):
+        return cast(Config, ConfigDict(_read(workdir)))
 
 
 def located(config: Config, workdir: Path) -> Config:

@@ -24,6 +24,13 @@ SHOWN = {
     "robust_accuracy": Mapping[str, float], "natural_accuracy": float,
     "num_examples": int, "dataset": str, "evaluated_on": str, "weights": str,
 }  # fmt: skip
+# Of these, a record of an earlier version lacks some.
+OPTIONAL = {
+    "step": int, "weights_checksum": str, "model": str, "dtype": str,
+    "data_fingerprint": str, "image_sizes": Sequence[int], "part_examples": int,
+    "seed": int, "relative_step_size": float,
+    "accuracy_by_shots": Mapping[str, float],
+}  # fmt: skip
 
 
 def check(where: Any, record: Any, **kinds: Any) -> None:
@@ -35,6 +42,11 @@ def check(where: Any, record: Any, **kinds: Any) -> None:
       kinds: of further fields that it must have.
     """
     contents.check_object(where, record, **SHOWN, **kinds)
+    there = {name: kind for name, kind in OPTIONAL.items() if name in record}
+    contents.check_object(where, record, **there)
+    if isinstance(attack := record.get("attack", {}), dict):  # of a result
+        there = {name: kind for name, kind in OPTIONAL.items() if name in attack}
+        contents.check_object(where, attack, **there)
     if record["robust_accuracy"]:
         contents.check_object(where, record, epsilon=float)
 

@@ -79,6 +79,12 @@ def test_a_cut_config_of_an_earlier_run(tmp_path, content, capsys):
     assert "config.json cannot be read" in capsys.readouterr().err
 
 
+def test_a_config_with_a_field_that_no_config_can_have(tmp_path):
+    (tmp_path / "config.json").write_text('{"name": "x", "epsilo.": 3}')
+    with pytest.raises(UserError, match=r"config\.json cannot be read as the config"):
+        settings.load(tmp_path)
+
+
 def test_a_file_in_the_place_of_the_workdir(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     workdir = tmp_path / "file" / "run"
