@@ -85,8 +85,8 @@ DEFECTS = [
     Defect(
         "APGD starts with steps of half the length",
         ATTACKS,
-        "step_size=jnp.full_like(now.loss, 2.0 * epsilon)",
-        "step_size=jnp.full_like(now.loss, 1.0 * epsilon)",
+        "step_size=jnp.full(len(x), 2.0 * epsilon, x.dtype)",
+        "step_size=jnp.full(len(x), 1.0 * epsilon, x.dtype)",
         APGD,
     ),
     Defect(

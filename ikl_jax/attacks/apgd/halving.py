@@ -144,7 +144,7 @@ class HalvedSteps:
 
     def start(self, x: Array, keys: Array, epsilon: Scalar) -> Array:
         directions = jax.vmap(lambda key: self.direction(key, x.shape[1:]))(keys)
-        return x + epsilon * directions
+        return x + epsilon * directions.astype(x.dtype)
 
     def project(self, x_adv: Array, x: Array, epsilon: Scalar) -> Array:
         return geometry.into(x_adv, x, epsilon, self.norm, geometry.BOX)
@@ -153,7 +153,8 @@ class HalvedSteps:
         before = self.loss_before_start
         return Halvings(
             x_before=now.x,
-            step_size=jnp.full_like(now.loss, 2.0 * epsilon),
+            # The loss of a network in float64 has more digits than the input.
+            step_size=jnp.full(len(x), 2.0 * epsilon, x.dtype),
             loss_before=now.loss if before is None else jnp.full_like(now.loss, before),
             increases=jnp.zeros(len(x), jnp.int32),
             best_at_check=now.loss,

@@ -63,13 +63,14 @@ class SparseSteps:
         return np.where(ends, interval, 0).astype(np.int32)
 
     def start(self, x: Array, keys: Array, epsilon: Scalar) -> Array:
-        return x + jax.vmap(lambda key: jax.random.normal(key, x.shape[1:]))(keys)
+        noise = jax.vmap(lambda key: jax.random.normal(key, x.shape[1:]))(keys)
+        return x + noise.astype(x.dtype)
 
     def project(self, x_adv: Array, x: Array, epsilon: Scalar) -> Array:
         return l1_box.into(x_adv - x, x, epsilon)
 
     def begin(self, x: Array, now: Point, epsilon: Scalar) -> Sparsity:
-        return Sparsity(jnp.full_like(now.loss, epsilon), _changed(now.x, x))
+        return Sparsity(jnp.full(len(x), epsilon, x.dtype), _changed(now.x, x))
 
     def move(
         self, x: Array, now: Point, memory: Sparsity, number: Array, epsilon: Scalar

@@ -1,10 +1,12 @@
 """What attacks are called with and what they return, in the library and by users."""
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax.export
 import jax.numpy as jnp
+import numpy as np
 
+from ikl_jax import checks
 from ikl_jax.attacks.common import geometry
 from ikl_jax.attacks.common.rows import spread
 from ikl_jax.types import Array
@@ -26,6 +28,24 @@ class AttackResult(NamedTuple):
     broken: Array
     distance: Array
     queries: Array | None = None
+
+    def __repr__(self) -> str:
+        """Five lines: the arrays are described and not printed."""
+        lines = [
+            f"  {name}: {_described(part)}" for name, part in self._asdict().items()
+        ]
+        return "\n".join(["AttackResult(", *lines]) + ")"
+
+
+def _described(part: Any) -> str:
+    """The shape and dtype of an array, and how many of a known `broken` are true."""
+    shape, dtype = getattr(part, "shape", None), getattr(part, "dtype", None)
+    if shape is None or dtype is None:
+        return repr(part)
+    text = f"{dtype} {shape}"
+    if dtype == np.dtype(bool) and checks.is_concrete(part) and hasattr(part, "sum"):
+        text = f"{text}, {int(part.sum())} true"
+    return text
 
 
 jax.export.register_namedtuple_serialization(

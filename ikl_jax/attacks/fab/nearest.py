@@ -68,6 +68,7 @@ class _Segment(NamedTuple):
         rise = self.outer_margin - self.inner_margin
         share = -self.inner_margin / jnp.where(rise > 0, rise, 1.0)
         share = jnp.clip(share + OUTWARDS * (1.0 - share), 0.0, 1.0)
+        share = share.astype(self.inner.dtype)
         point = self.inner + spread(share, self.inner) * (self.outer - self.inner)
         return jnp.clip(point, 0.0, 1.0)
 

@@ -187,6 +187,8 @@ class Fab:
             state.point, labels, targets, self._norm,
         )  # fmt: skip
         nearest = self._or_nearer(state.nearest, batch, state.point, logits)
+        # The margin of a network in float64 has more digits than the input.
+        margin = margin.astype(x.dtype)
         point = self._towards_boundary(x, state.point, margin, slope)
         logits = logits_at(point, 2 * i + 1)
         nearest = self._or_nearer(nearest, batch, point, logits)
@@ -270,6 +272,7 @@ class FromRandomPoint:
             delta = jax.vmap(lambda key: norm.sample(key, x.shape[1:]))(starts)
             size = norm.size(delta.reshape(len(x), -1))
             scale = self.radius * self.fab.epsilon / jnp.maximum(size, SMALLEST)
-            return jnp.clip(x + spread(scale, x) * delta, 0.0, 1.0), keys
+            moved = (spread(scale, x) * delta).astype(x.dtype)
+            return jnp.clip(x + moved, 0.0, 1.0), keys
 
         return jax.jit(start)

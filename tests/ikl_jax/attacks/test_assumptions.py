@@ -283,3 +283,45 @@ def test_labels_of_one_byte_serve_more_classes_than_it_has():
         for dtype in (np.uint8, np.int32)
     ]
     np.testing.assert_array_equal(found[0].distance, found[1].distance)
+
+
+def test_a_result_is_shown_in_five_lines():
+    result = autoattack()
+    lines = repr(result).splitlines()
+    assert len(lines) == 5
+    assert lines[0] == (
+        "Result(AutoAttack apgd-ce, linf epsilon 0.02: 0 of 12 examples are robust"
+    )
+    assert "clean 0.00 %, apgd-ce 0.00 %" in lines[1]
+    assert "x_adv: float32 (12, 3, 3, 1)" in lines[2]
+    found = single("fab", plain)
+    shown = [
+        "AttackResult(",
+        "  x_adv: float32 (12, 3, 3, 1)",
+        "  broken: bool (12,), 12 true",
+        "  distance: float32 (12,)",
+        "  queries: None)",
+    ]
+    assert repr(found).splitlines() == shown
+    traced = []
+    jax.jit(lambda found: traced.append(repr(found)) or found.distance)(found)
+    assert len(traced[0].splitlines()) == 5
+    assert "x_adv: (12, 3, 3, 1)" in repr(jax.tree.map(np.shape, found))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_a_network_in_float64_is_attacked_in_the_dtype_of_its_inputs(norm, x64):
+    weights = jnp.asarray(np.asarray(WEIGHTS), jnp.float64)
+    network = lambda x: 4 * (x.reshape(len(x), -1) - 0.5) @ weights
+    x, labels = jnp.asarray(X[:4], jnp.float32), network(X[:4]).argmax(1)
+    epsilon = {"linf": 0.05, "l2": 0.1, "l1": 0.2}[norm]
+    found = [
+        attacks.apgd(network, x, labels, epsilon=epsilon, norm=norm, steps=3, key=KEY),
+        attacks.fab(network, x, labels, (labels + 1) % CLASSES, norm=norm, steps=2),
+    ]
+    for result in found:
+        assert result.x_adv.dtype == result.distance.dtype == jnp.float32
+        wrong = network(result.x_adv).argmax(1) != labels
+        np.testing.assert_array_equal(result.broken, wrong)
+        assert result.broken.any()

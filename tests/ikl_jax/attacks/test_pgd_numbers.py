@@ -20,8 +20,9 @@ def linear(x):
     return jnp.sum(x * SLOPE.astype(x.dtype)[None], axis=(1, 2, 3))
 
 
-@pytest.mark.parametrize("dtype", HALF)
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(
+    ("norm", "dtype"), [("linf", HALF[0]), ("l2", HALF[0]), ("l1", HALF[1])]
+)
 def test_half_precision_stays_in_the_ball_as_float32_measures_it(norm, dtype):
     x = X.astype(dtype)
     epsilon = {"linf": 0.03, "l2": 0.6, "l1": 3.0}[norm]
