@@ -21,7 +21,12 @@ def linear(x):
 
 
 @pytest.mark.parametrize(
-    ("norm", "dtype"), [("linf", HALF[0]), ("l2", HALF[0]), ("l1", HALF[1])]
+    ("norm", "dtype"),
+    [
+        ("linf", HALF[0]),
+        pytest.param("l2", HALF[0], marks=pytest.mark.long),
+        pytest.param("l1", HALF[1], marks=pytest.mark.long),
+    ],
 )
 def test_half_precision_stays_in_the_ball_as_float32_measures_it(norm, dtype):
     x = X.astype(dtype)
