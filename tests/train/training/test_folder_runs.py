@@ -83,7 +83,7 @@ def test_a_model_is_not_evaluated_on_fewer_images(tmp_path, root):
     )  # fmt: skip
     assert done.returncode == 1
     assert f"error: '{bad}' cannot be decoded: " in done.stderr
-    assert "scores on others do not compare" in done.stderr
+    assert "scores on different images do not compare" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "run" / "result.json").exists()
 
