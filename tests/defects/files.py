@@ -51,10 +51,10 @@ DEFECTS = [
         LOCK,
     ),
     Defect(
-        "a lock in a bucket is never taken over",
+        "a lock in a bucket is taken over although its owner is alive",
         "train/base/files",
         "while before and time.monotonic() - start < PATIENCE:",
-        "while before:",
+        "while before and time.monotonic() - start < -PATIENCE:",
         LOCK,
     ),
     Defect(

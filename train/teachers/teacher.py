@@ -101,7 +101,7 @@ def _of_a_run(path: files.Path, run: Run) -> _Found:
     # be padded for another mesh.
     changed = {"mesh": (-1, 1), "fsdp": False, "model.dtype": dtype}
     opened = runs.reopen(path, changed)
-    result = finished.read(path)
+    result = finished.read(path, epochs=int)
     if result is None or result["epochs"] != opened.config.epochs:
         raise UserError(f"teacher.path: the run in {path} has not finished")
     state = runs.newest_state(opened, path, terminal.warn)

@@ -38,7 +38,7 @@ def train(config: Config, workdir: Path, console: Console) -> dict:
         run = build(config)
         held = _claim(workdir, config, stack)
         watch.check()
-        result = finished.read(workdir)
+        result = finished.read(workdir, epochs=int)
         if result is not None and result["epochs"] == config.epochs:
             rows.check(workdir / finished.FILE, result, steps=int, seconds=float)
             console.print(f"{workdir} is finished", highlight=False)
