@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 
 # Probabilities that float32 cannot hold are zero.
-SMALLEST = 1e-37
+SMALLEST = float(np.finfo(np.float32).tiny)
 
 
 @dataclasses.dataclass
