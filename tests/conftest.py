@@ -88,10 +88,11 @@ def cases(values, *, quick):
     )
 
 
-def case_rows(values, *, quick):
-    """Tuples of several arguments for `parametrize`; all but the `quick` are slow."""
-    mark = lambda value: () if value in quick else pytest.mark.slow
-    return [pytest.param(*value, marks=mark(value)) for value in values]
+def case_rows(values, *, quick, mark=pytest.mark.slow):
+    """Tuples of several arguments for `parametrize`; all but the `quick` are marked."""
+    return [
+        pytest.param(*value, marks=() if value in quick else mark) for value in values
+    ]
 
 
 def small_images(channels=None):

@@ -56,6 +56,7 @@ SUBTLE = change("[x / 2, x - x / 2]", "[x / 4, x - x / 4]")
 SILENT = change("def halves(x):", "def halves(x):  # of a number")
 
 
+@pytest.mark.long
 def test_the_table_says_which_test_notices(checkout, monkeypatch, capsys):
     monkeypatch.setattr(planted, "ROOMS", {"shares": [LOUD, SUBTLE, SILENT]})
     text = (checkout / "shares.py").read_text()

@@ -94,7 +94,12 @@ def check_loss(golden, batch, kind, dtype, relative):
         np.testing.assert_allclose(ours, reference, rtol=0, atol=atol)
 
 
-@pytest.mark.parametrize(("batch", "kind"), CASES)
+QUICK = [case for case in CASES if case[0] in ("B8_C10_s1", "B2_C1000_s6", "B1_C2_s1")]
+
+
+@pytest.mark.parametrize(
+    ("batch", "kind"), case_rows(CASES, quick=QUICK, mark=pytest.mark.long)
+)
 def test_losses_float64(golden_losses, x64, batch, kind):
     check_loss(golden_losses, batch, kind, jnp.float64, 1e-9)
 

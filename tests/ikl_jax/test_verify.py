@@ -19,6 +19,7 @@ def test_a_wrong_gradient_is_seen(monkeypatch):
     assert deviation.logits < 1e-6 < 1e-4 < deviation.target_logits
 
 
+@pytest.mark.long
 def test_the_sweep_fails_above_tolerance(monkeypatch, capsys):
     monkeypatch.setattr(sweep, "SHAPES", ((3,),))
     assert sweep.main() == 0

@@ -10,6 +10,7 @@ import ikl_jax
 from train.evaluation import records
 from train.evaluation.target import Target, weights_checksum
 from train.experiment import finished, settings
+from train.recipes import RECIPES
 from train.release import reading
 from train.release.network import Released
 from train.reports.rows import Row, rows
@@ -98,7 +99,7 @@ def _recipe(config: dict[str, Any]) -> Iterator[str]:
     divergence = (
         f" with the loss `{loss['name']}` (alpha {loss['alpha']}, beta {loss['beta']})"
     )
-    if config["recipe"] == "supervised":  # its loss is the cross-entropy alone
+    if not RECIPES[config["recipe"]].divergences:  # its loss is the cross-entropy alone
         divergence = ""
     yield (
         f"The recipe `{config['recipe']}`{divergence}, {config['epochs']} epochs of "

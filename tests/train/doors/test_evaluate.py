@@ -63,6 +63,7 @@ def test_where_nothing_fell_the_picture_is_the_curve_alone(workdir):
     assert (workdir / "autoattack.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.long
 def test_a_converted_file_is_judged_as_the_run_that_it_is_of(workdir, tmp_path):
     opened = runs.reopen(workdir)
     weights = runs.newest_state(opened, workdir, print).evaluated
@@ -112,6 +113,7 @@ def test_compare_names_what_it_cannot_read(tmp_path, capsys):
         path.unlink()
 
 
+@pytest.mark.long
 def test_each_evaluation_has_a_journal_of_its_own(workdir, capsys):
     for more in ((), ("--num_examples=20", "--weights=last")):
         assert judge(f"--workdir={workdir}", *ONE, *more) == 0
@@ -123,6 +125,7 @@ def test_each_evaluation_has_a_journal_of_its_own(workdir, capsys):
     assert all(name.startswith("autoattack-apgd-ce-linf-at-0.02-") for name in journals)
 
 
+@pytest.mark.long
 def test_another_seed_or_other_data_has_a_journal_and_a_record_of_its_own(
     workdir, tmp_path, capsys
 ):

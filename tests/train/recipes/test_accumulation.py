@@ -87,6 +87,7 @@ def test_parts_divided_over_devices_give_the_whole_batchs_step():
     assert_same(ours, whole("gkl"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("devices", [1, 8])
 def test_second_views_in_parts_and_over_devices(devices):
     data = batch()
@@ -171,6 +172,7 @@ def test_no_loop_on_cpu(parts):
     assert "while" not in program
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
 def test_gkl_in_parts_is_gkl(gamma):
     _, task = make(loss__name="gkl", loss__gamma=gamma)

@@ -28,6 +28,7 @@ def mix(decay, average, new):
     return jax.tree.map(lambda a, b: decay * a + (1 - decay) * b, average, new)
 
 
+@pytest.mark.long
 def test_averaging_per_step_with_warmup_includes_batch_norm():
     recipe_, _ = make(
         model="wide_resnet_10_1", averaging__every="step", averaging__decay=0.25
@@ -51,6 +52,7 @@ def test_averaging_per_epoch_from_an_epoch_on():
     assert_trees_close(averaged, mix(0.9, ends[1], ends[2]), atol=1e-6)
 
 
+@pytest.mark.long
 def test_batch_norm_may_be_copied_instead_of_averaged():
     recipe_, _ = make(
         model="wide_resnet_10_1",

@@ -41,6 +41,7 @@ def test_there_are_golden_cases_of_all_batches(golden_losses):
     assert len(golden_cases(golden_losses)) > 80
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("batch_name", cases(BATCHES, quick=["B8_C10_s1"]))
 def test_golden_losses_through_the_recipe(golden_losses, x64, batch_name):
     kinds = [kind for name, kind in golden_cases(golden_losses) if name == batch_name]
@@ -106,6 +107,7 @@ def test_the_squared_error_alone_moves_the_student_not_the_teacher(name, weights
     assert not np.any(to_teacher)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("weights", ["sample", "class_means"])
 def test_a_batch_in_parts_makes_the_step_of_the_whole(name, weights):

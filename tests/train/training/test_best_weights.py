@@ -53,7 +53,9 @@ def best_of(config, workdir):
     return run.best_weights(run.build(config), workdir, pytest.fail)
 
 
-@pytest.mark.parametrize("best", [1, 2, 4])
+@pytest.mark.parametrize(
+    "best", [*(pytest.param(epoch, marks=pytest.mark.long) for epoch in (1, 2)), 4]
+)
 def test_any_epoch_may_be_the_best(tmp_path, monkeypatch, best, natural):
     """Although only the last epoch is one of those that are saved anyway."""
     config = natural(checkpoint_every=4, keep_checkpoints=1)
@@ -110,6 +112,7 @@ class Killed(BaseException):
     """Nothing in the program catches it, as nothing catches SIGKILL."""
 
 
+@pytest.mark.long
 def test_killed_between_two_checkpoints(tmp_path, monkeypatch, natural):
     """The best weights are there before the run goes on, and at its end."""
     config = natural(checkpoint_every=4, keep_checkpoints=1)

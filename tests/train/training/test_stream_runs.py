@@ -101,6 +101,7 @@ def check_same_end(config, workdir, expected):
     assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
+@pytest.mark.long
 def test_a_stopped_run_goes_on_to_the_same_end(tmp_path, monkeypatch, register, config):
     seen = register()
     go(config, tmp_path / "whole")

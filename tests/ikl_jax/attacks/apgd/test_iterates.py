@@ -68,6 +68,7 @@ def test_iterates_agree_with_the_description(norm, epsilon, steps, before):
     )  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("x64")
 def test_l1_iterates_agree_with_the_description():
     perceptron = apgd_reference.Perceptron(seed=3, inputs=30, scale=2.0)

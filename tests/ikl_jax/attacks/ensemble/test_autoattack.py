@@ -94,6 +94,7 @@ def test_few_classes_and_other_shapes(name):
     assert 0 < result.robust_accuracy < 1
 
 
+@pytest.mark.long
 def test_nnx_and_linen_are_attacked_as_the_plain_function():
     _, x, labels = data(count=8)
     first, last = (

@@ -43,6 +43,7 @@ def test_exact_on_a_linear_model(norm):
     np.testing.assert_allclose(result[1:], expected[1:], rtol=0.02)
 
 
+@pytest.mark.long
 def test_they_are_of_the_nearest_of_all_targets(found):
     logits_fn, x, labels = data()
     each = [
