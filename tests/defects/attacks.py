@@ -3,7 +3,10 @@
 from tests.defects.defect import Defect
 
 ATTACKS = "ikl_jax/attacks"
-ASSUMPTIONS = ("tests/ikl_jax/attacks/test_assumptions.py",)
+ASSUMPTIONS = (
+    "tests/ikl_jax/attacks/test_assumptions.py",
+    "tests/ikl_jax/attacks/test_arguments.py",
+)
 NUMBERS = ("tests/ikl_jax/attacks/test_pgd_numbers.py",)
 APGD = ("tests/ikl_jax/attacks/common", "tests/ikl_jax/attacks/apgd")
 FAB = ("tests/ikl_jax/attacks/fab",)

@@ -5,7 +5,10 @@ from tests.defects.defect import Defect
 ENSEMBLE = "ikl_jax/attacks/ensemble"
 AUTOATTACK = ("tests/ikl_jax/attacks/ensemble",)
 DISTANCES = ("tests/ikl_jax/attacks/ensemble/test_distances.py",)
-ASSUMPTIONS = ("tests/ikl_jax/attacks/test_assumptions.py",)
+ASSUMPTIONS = (
+    "tests/ikl_jax/attacks/test_assumptions.py",
+    "tests/ikl_jax/attacks/test_arguments.py",
+)
 
 DEFECTS = [
     Defect(

@@ -6,7 +6,10 @@ BAD_RUNS = (
     "tests/train/doors/test_bad_runs.py",
     "tests/train/doors/test_bad_folders.py",
 )
-CHECKPOINT = ("tests/train/experiment/test_checkpoint.py",)
+CHECKPOINT = (
+    "tests/train/experiment/test_checkpoint.py",
+    "tests/train/experiment/test_checksums.py",
+)
 SHARDING = ("tests/train/devices/test_sharding.py",)
 TEACHER = ("tests/train/teachers",)
 

@@ -61,3 +61,8 @@ def test_a_validation_part_is_held_out():
 def test_validation_larger_than_the_training_part():
     with pytest.raises(UserError, match="must be below the 1437 training examples"):
         sources.open_source(data_config("digits", validation_size=1437))
+
+
+def test_arrays_have_their_size():
+    with pytest.raises(UserError, match=r"those of digits are all \(8, 8, 1\)"):
+        sources.open_source(data_config("digits", image_size=32))

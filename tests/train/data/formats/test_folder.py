@@ -273,11 +273,6 @@ def test_a_folder_that_is_not_there():
         opened("/nowhere")
 
 
-def test_arrays_have_their_size():
-    with pytest.raises(UserError, match=r"those of digits are all \(8, 8, 1\)"):
-        sources.open_source(data_config("digits", image_size=32))
-
-
 def test_a_long_tailed_folder_decodes_nothing_for_it(folder, monkeypatch):
     monkeypatch.setattr(decoding, "decode", None)
     data = opened(folder, imbalance_ratio=4.0)
