@@ -85,6 +85,7 @@ def test_fab_may_be_traced_and_its_program_does_not_grow_with_the_steps():
     assert abs(sizes[1] - sizes[0]) < 0.01 * sizes[0]
 
 
+@pytest.mark.long
 def test_fab_finds_the_same_under_jit_and_vmap():
     expected = run("fab", steps=7)
     inside = jax.jit(functools.partial(run, "fab", steps=7))(X)

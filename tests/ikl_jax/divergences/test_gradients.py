@@ -91,6 +91,7 @@ def test_first_and_second_derivatives_equal_autodiff(name, x64):
         np.testing.assert_allclose(ours, expected, atol=1e-9)
 
 
+@pytest.mark.long
 def test_gradients_reach_what_the_docstrings_say():
     n, m = logits()
     reaches = lambda loss: [bool(np.any(g)) for g in gradients(loss, n, m)]

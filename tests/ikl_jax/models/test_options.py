@@ -49,6 +49,7 @@ def test_normalisation_may_be_lists():
     assert lists == tuples
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["cnn", "wide_resnet_10_1"])
 @pytest.mark.parametrize("shape", [(2, 8, 8, 1), (3, 12, 10, 3)])
 def test_bfloat16_computes_with_float32_parameters(name, shape):

@@ -86,6 +86,7 @@ def rows_of_processes(count, order):
     return [json.loads(out.splitlines()[-1]) for out, _ in done]
 
 
+@pytest.mark.long
 def test_two_processes_whose_rows_alternate():
     halves = rows_of_processes(2, [[0], [2], [1], [3]])
     assert halves == [{"label": 12, "unlabelled": 84}] * 2

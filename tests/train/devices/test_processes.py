@@ -82,6 +82,7 @@ def test_processes_with_different_configs(tmp_path):
     assert not os.path.exists(tmp_path / "run")
 
 
+@pytest.mark.long
 def test_processes_with_different_data(tmp_path):
     images, labels = small_images()
     for process, answers in enumerate((labels, labels[::-1])):

@@ -19,6 +19,7 @@ from train.recipes import RECIPES, recipe
 from train.recipes.losses import DIVERGENCES, Coefficients, Target
 
 
+@pytest.mark.long
 def test_class_wise_dkl_is_ikl_but_for_the_adversarial_squared_error():
     """And DKL itself, where the weights are the sample's own."""
     config = base.get_config().loss

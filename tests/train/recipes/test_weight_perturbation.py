@@ -16,6 +16,7 @@ from train.recipes import attack, recipe
 from train.recipes.state import Weights
 
 
+@pytest.mark.long
 def test_awp_waits_for_its_epoch_and_then_changes_the_step():
     plain, _ = after(make()[0], 2)
     waiting, _ = after(make(awp__gamma=0.01, awp__start_epoch=1)[0], 2)

@@ -35,6 +35,7 @@ def test_images_stay_in_ball_and_box_and_are_what_is_said(norm):
     np.testing.assert_array_equal(size(x_adv - x, norm) > 0, broken)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("loss", [DLR, losses.targeted_dlr])
 def test_few_classes_and_flat_vectors(classes, loss):

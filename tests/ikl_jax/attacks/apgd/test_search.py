@@ -50,6 +50,7 @@ def test_finds_the_optimum_of_a_linear_network(norm, epsilon, low, high):
     assert (size(best.x - x, norm) <= epsilon * (1 + 1e-5)).all()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("norm", cases(NORMS, quick=["linf"]))
 def test_a_batch_its_order_and_the_chunk_do_not_matter(norm, monkeypatch):
     logits_fn, x, labels = cnn_case(batch=5)

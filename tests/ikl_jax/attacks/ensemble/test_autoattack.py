@@ -38,6 +38,7 @@ def test_what_is_robust_and_what_fell(expected):
     assert expected.notes == ()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("batch_size", [1, 7, 500])
 def test_the_batch_size_changes_nothing(expected, batch_size):
     result = evaluate(*data(), batch_size=batch_size)

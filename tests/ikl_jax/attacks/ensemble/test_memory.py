@@ -34,6 +34,7 @@ def lying_on_devices(shape):
     return max(len(array) for array in jax.live_arrays() if array.shape[1:] == shape)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["autoattack", "distances"])
 def test_no_more_than_a_batch_of_the_examples_is_on_a_device(name, put_sizes):
     shape = (5, 7, 1)

@@ -56,6 +56,7 @@ def test_perturbations_reach_epsilon_where_the_box_does_not_cut(norm):
         np.testing.assert_allclose(sizes, EPSILONS[norm], rtol=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("norm", cases(PROPOSALS, quick=["linf"]))
 def test_an_example_is_attacked_alike_in_any_company(norm):
     x = images(5, 7, 6, 3)
