@@ -1,4 +1,5 @@
-"""Writes a run's weights for others: `python -m train.export --workdir=… --output=…`.
+"""Writes a run's weights for others: `python -m train.export --workdir=runs/digits
+--output=export`.
 
 The folder `--output` gets
 
@@ -25,7 +26,14 @@ WEIGHTS = ("last", "averaged", "best")
 
 def main(argv: Sequence[str] | None = None) -> int:
     required = ("workdir", "output")
-    return cli.run(argv, define=_define, required=required, call=_export)
+    return cli.run(
+        argv, define=_define, required=required, call=_export,
+        examples=(
+            "python -m train.export --workdir=runs/digits --output=export "
+            "--weights=best --license=apache-2.0",
+        ),
+        kept="the files that are printed are whole; the same command writes all again",
+    )  # fmt: skip
 
 
 def _define(values: flags.FlagValues, argv: list[str]) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from tests.conftest import ROOT
 from train.base import config
 
 LIMIT = 60.0  # seconds that a refusal may take
@@ -73,9 +74,9 @@ def ended(main: Callable[[list[str]], int], argv: list[str]) -> Ended:
 def training(draw: random.Random, folder: pathlib.Path) -> list[str]:
     """A command line of `python -m train`, which names workdirs in `folder`."""
     name = draw.choice(CONFIGS)
-    flags = [f"--config=configs/{name}.py{draw.choice(OPTIONS)}"]
+    flags = [f"--config={ROOT}/configs/{name}.py{draw.choice(OPTIONS)}"]
     if draw.random() < 0.7:  # a config that is right, so that what follows is looked at
-        flags = ["--config=configs/digits_ikl_at.py:natural,quick"]
+        flags = [f"--config={ROOT}/configs/digits_ikl_at.py:natural,quick"]
     flags.append(f"--workdir={folder / str(draw.random())}")
     names = [*config.names()]
     for _ in range(draw.choice((0, 1, 1, 1, 2, 3))):
@@ -110,7 +111,7 @@ def evaluating(draw: random.Random, folder: pathlib.Path) -> list[str]:
 
 
 def converting(draw: random.Random, folder: pathlib.Path) -> list[str]:
-    """A command line of `train.convert`, `train.convert_synthetic` or another."""
+    """A command line of `train.convert`, `train.convert_synthetic` or `train.compare`."""
     names = (
         "weights", "model", "output", "mean", "std", "class_names", "parts",
         "num_classes", "examples_per_shard", "runs",
@@ -121,12 +122,23 @@ def converting(draw: random.Random, folder: pathlib.Path) -> list[str]:
     return _mistyped(draw, flags)
 
 
+def exporting(draw: random.Random, folder: pathlib.Path) -> list[str]:
+    """A command line of `train.export`."""
+    flags = [f"--output={folder / str(draw.random())}"] * (draw.random() < 0.9)
+    workdir = draw.choice((str(folder / "run"), str(folder), *VALUES))
+    flags += [f"--workdir={workdir}"] * (draw.random() < 0.9)
+    for _ in range(draw.choice((0, 1, 1, 2))):
+        flags.append(f"--{draw.choice(('weights', 'license'))}={draw.choice(VALUES)}")
+    return _mistyped(draw, flags)
+
+
 def _mistyped(draw: random.Random, flags: list[str]) -> list[str]:
     """The flags in another order, or with a letter more, less or another."""
     if draw.random() < 0.15 and flags:
         place = draw.randrange(len(flags))
         flag = flags[place]
-        at = draw.randrange(len(flag))
+        # Paths stay, so that nothing is written outside of their folder.
+        at = draw.randrange(flag.index("=") - 1 if "=/" in flag else len(flag))
         change = draw.choice(("drop", "double", "swap", "flag", "again", "last"))
         flags[place] = {
             "drop": flag[:at] + flag[at + 1 :],
@@ -142,10 +154,6 @@ def _mistyped(draw: random.Random, flags: list[str]) -> list[str]:
             flags.append(
                 draw.choice(("--help", "word", "-x", "--", "---", "--flagfile=/x"))
             )
-        # Only in the temporary folder may anything be written.
-        flags = [
-            flag for flag in flags if "workdir" in flag or not flag.startswith("--w")
-        ]
     return flags
 
 

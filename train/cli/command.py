@@ -20,7 +20,7 @@ CLOSED = 141  # as of a program that SIGPIPE ends: nobody reads its output any m
 
 @dataclasses.dataclass(frozen=True)
 class _Command:
-    """What `run` is told; see there."""
+    """The arguments of `run`, which describes them."""
 
     define: Callable[[flags.FlagValues, list[str]], None]
     call: Callable[[flags.FlagValues], None]

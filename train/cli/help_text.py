@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 WIDTH = 80
 CONFIGS = pathlib.Path(__file__).parent.parent.parent / "configs"
 EXAMPLE = r"`(python -m train[^`]+)`"
+ITEM = "\0"  # where an item of a list begins, while lines are joined
 ABSL = ("flagfile", "undefok")  # flags that absl adds
 
 
@@ -101,13 +102,22 @@ def _short(value: Any) -> str:
 
 
 def _wrapped(text: str, indent: str) -> str:
-    parts = [" ".join(part.split()) for part in text.strip().split("\n\n")]
+    marked = text.strip().replace("\n- ", f"{ITEM}- ")  # items of a list stay lines
+    parts = [
+        ITEM.join(" ".join(line.split()) for line in part.split(ITEM))
+        for part in marked.split("\n\n")
+    ]
     whole = [part for part in parts if not re.fullmatch(EXAMPLE, part)]
     paragraphs = [re.sub(":$", ".", part) for part in whole]  # its example is gone
     return "\n\n".join(
-        textwrap.fill(
-            part, WIDTH, initial_indent=indent, subsequent_indent=indent,
-            break_long_words=False, break_on_hyphens=False,
-        )
+        "\n".join(_filled(line, indent) for line in part.split(ITEM))
         for part in paragraphs
+    )
+
+
+def _filled(line: str, indent: str) -> str:
+    hanging = f"{indent}  " if line.startswith("- ") else indent
+    return textwrap.fill(
+        line, WIDTH, initial_indent=indent, subsequent_indent=hanging,
+        break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip

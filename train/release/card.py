@@ -15,7 +15,7 @@ from train.release import reading
 from train.release.network import Released
 from train.reports.rows import Row, rows
 
-# Fields of the config that are places on the machine of whoever trained.
+# Fields of the config that are paths on the machine that trained.
 _PLACES = (
     ("data", "source"), ("data", "data_dir"), ("data", "synthetic"),
     ("data", "train_list"), ("teacher", "path"), ("teacher", "cache"),
@@ -60,7 +60,7 @@ def text(
 
 
 def public(config: dict[str, Any]) -> dict[str, Any]:
-    """A config with the last part of each path alone: the rest is nobody's business."""
+    """A config with only the last part of each path: no folder of a machine."""
     config = {**config}
     for section, field in _PLACES:
         value = config.get(section, {}).get(field)

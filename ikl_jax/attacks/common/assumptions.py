@@ -1,7 +1,7 @@
 """What attacks assume of the network and of epsilon, and sentences where it is wrong.
 
-What makes a result meaningless is told: as a note of AutoAttack's result, and by all
-attacks that are called from Python as a warning.
+A sentence says what makes a result meaningless. AutoAttack adds it to the notes of its
+result; every attack that is called from Python gives it as a warning.
 """
 
 import warnings
@@ -125,11 +125,8 @@ def covers_bounds(
     """A sentence if a known ball holds all inputs within the bounds, around any `x`."""
     if checks.is_concrete(epsilon):
         width = np.full((1, *shape[1:]), bounds[1] - bounds[0], np.float64)
-        if (
-            width.size
-            and checks.least_and_most(epsilon)[0]
-            >= (geometry.norm_named(norm).size(width)[0])
-        ):
+        smallest = checks.least_and_most(epsilon)[0]
+        if width.size and smallest >= geometry.norm_named(norm).size(width)[0]:
             yield _all_inputs(epsilon, "any example", bounds)
 
 

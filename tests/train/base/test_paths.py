@@ -29,6 +29,7 @@ def test_the_home_folder_is_expanded(monkeypatch, tmp_path):
     ("text", "problem"),
     [
         ("", "must be a path, got ''"),
+        ("--config.epochs=1", "which looks like a flag; .* write ./--config.epochs=1"),
         ("a\0b", "must be a path, got 'a.x00b'"),
         ("ftp://x/y", "a local path or a URL that begins with gs:// or .*, got ftp:"),
         ("gs:/bucket/run", "got gs:/bucket/run"),

@@ -11,16 +11,19 @@ import jax
 import numpy as np
 import pytest
 
-from tests.conftest import small_images
+from tests.conftest import ROOT, small_images
 from tests.support import fuzz
 from tests.support.recipes import other_weights
-from train import cli, compare, convert, convert_synthetic, evaluate
+from train import cli, compare, convert, convert_synthetic, evaluate, export
 from train.base.errors import UserError
 from train.training import loop, plan
 
 COMMANDS, FILES = 1000, 300
 pytestmark = pytest.mark.long
-HEAD = ("--config=configs/digits_ikl_at.py:natural,quick", "--config.model.name=cnn_4")
+HEAD = (
+    f"--config={ROOT}/configs/digits_ikl_at.py:natural,quick",
+    "--config.model.name=cnn_4",
+)
 SMALL = (
     "--config.batch_size=16", "--config.epochs=2", "--config.data.crop_padding=0",
     "--config.evaluation.restarts=0", "--config.evaluation.batch_size=32",
@@ -82,6 +85,14 @@ def kept(before, folder):
     ]
 
 
+def run_one(main, argv, before, folder):
+    """Its exit code, -1 if it has none, and what is wrong with how it ended, or ""."""
+    end = fuzz.ended(main, argv if main is compare.main else ["train", *argv])
+    changed = "".join(f"changed {path}" for path in kept(before, folder))
+    code = end.code if isinstance(end.code, int) else -1
+    return code, end.problem() or changed
+
+
 def tell(title, codes, problems):
     print(f"{title}: {sum(codes.values())}, exit codes {dict(codes)}")
     assert not problems, "\n".join(problems[:20])
@@ -89,6 +100,8 @@ def tell(title, codes, problems):
 
 def test_command_lines(trained, tmp_path, no_work, monkeypatch, capsys):
     monkeypatch.setattr(evaluate.target, "of_run", stop)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.tex").write_text("mine")
     (tmp_path / "a.npz").write_bytes(b"mine too")
@@ -97,16 +110,14 @@ def test_command_lines(trained, tmp_path, no_work, monkeypatch, capsys):
         draw = random.Random(seed)
         others = (compare, convert, convert_synthetic)
         main, drawn = draw.choice(
-            [(cli.main, fuzz.training)] * 6
-            + [(evaluate.main, fuzz.evaluating)] * 3
-            + [(draw.choice(others).main, fuzz.converting)]
+            [(cli.main, fuzz.training)] * 12
+            + [(evaluate.main, fuzz.evaluating)] * 5
+            + [(draw.choice(others).main, fuzz.converting)] * 2
+            + [(export.main, fuzz.exporting)]
         )
         argv = drawn(draw, tmp_path)
-        end = fuzz.ended(main, argv if main is compare.main else ["train", *argv])
-        problem = end.problem() or "".join(
-            f"changed {p}" for p in kept(before, tmp_path)
-        )
-        codes[end.code if isinstance(end.code, int) else -1] += 1
+        code, problem = run_one(main, argv, before, tmp_path)
+        codes[code] += 1
         if problem:
             problems.append(f"{seed} {main.__module__} {argv}: {problem}")
     with capsys.disabled():
@@ -155,11 +166,8 @@ def test_damaged_files(trained, tmp_path, no_work, capsys):
             break
         before = contents(folder)
         for main, argv in commands_for(path, folder):
-            end = fuzz.ended(main, argv if main is compare.main else ["x", *argv])
-            problem = end.problem() or "".join(
-                f"changed {p}" for p in kept(before, folder)
-            )
-            codes[end.code if isinstance(end.code, int) else -1] += 1
+            code, problem = run_one(main, argv, before, folder)
+            codes[code] += 1
             if problem:
                 problems.append(f"{name}, {main.__module__}: {problem}")
     with capsys.disabled():

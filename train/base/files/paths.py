@@ -41,6 +41,11 @@ def named(text: str, what: str, schemes: Iterable[str] = tuple(CLIENTS)) -> Path
     """
     if not text or "\0" in text:
         raise UserError(f"{what} must be a path, got {text!r}")
+    if text.startswith("--"):  # a flag without a value takes the next one for it
+        raise UserError(
+            f"{what} must be a path, got {text}, which looks like a flag; of a folder "
+            f"with this name write ./{text}"
+        )
     if scheme := URL.match(text):
         return _of_bucket(text, scheme[1].lower(), what, list(schemes))
     try:
