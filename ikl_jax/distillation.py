@@ -53,7 +53,8 @@ def kd_loss(
     inputs = prepared(logits, target_logits, where)
     (inverse,) = inputs.inverse(temperature=temperature)
     divergence = kl(inputs.n, jax.lax.stop_gradient(inputs.m), inverse)
-    return scaled(1 / jnp.square(inverse), divergence).astype(inputs.dtype)
+    loss = scaled(1 / jnp.square(inverse), divergence, temperature)
+    return loss.astype(inputs.dtype)
 
 
 def dkd_loss(
@@ -119,8 +120,8 @@ def dkd_loss(
     target_term = kl(*map(_two_way, margins), jnp.ones_like(inverse))
     is_label = _is_label(n, labels)
     other_term = kl(*(jnp.where(is_label, -jnp.inf, x) for x in (n, m)), inverse)
-    loss = scaled(a, target_term) + scaled(b, other_term)
-    loss = scaled(1 / jnp.square(inverse), loss)
+    loss = scaled(a, target_term, alpha) + scaled(b, other_term, beta)
+    loss = scaled(1 / jnp.square(inverse), loss, temperature)
     is_masked = [jnp.isneginf(_of_label(x, labels)) for x in (n, m)]
     is_known = (labels >= 0) & ~(is_masked[0] & is_masked[1])
     loss = jnp.where(is_known | inputs.is_left_out, loss, jnp.nan)

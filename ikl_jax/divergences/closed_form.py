@@ -42,7 +42,8 @@ def zero_without(weight: Array, x: Array) -> Array:
 
     `x` may be minus infinity where the weight is zero. A select would do the same, but
     XLA would keep its result as an array. Where there is weight, the bound below is
-    infinite; two factors, because the smallest weight times one is finite.
+    infinite; two factors, because the smallest weight times one is finite, with a
+    minimum between them, because XLA would multiply the factors by each other.
     """
     largest = jnp.finfo(x.dtype).max
     return jnp.maximum(x, -jnp.minimum(weight * largest, 2.0) * largest)
@@ -79,13 +80,14 @@ def weighted_variance(
     Both logits receive gradient, `w` and `factor` do not. A class of weight zero adds
     nothing, whatever its logits are.
     """
-    # XLA keeps the masked weights and the centred differences between its passes, in
-    # the memory of the two gradients. The first sums read the arguments instead.
+    # XLA keeps the masked weights and one array of differences between its passes, in
+    # the memory of the two gradients. `kept == 0` and `is_nothing` say the same. If one
+    # of them stood in both places, XLA would keep a second array of differences.
     kept = jnp.where(is_masked, 0.0, w)
     is_nothing = is_masked | (w == 0)
     total = jnp.sum(kept, axis=-1, keepdims=True)
-    products = jnp.where(is_nothing, 0.0, w * (n - m))
-    mean = -jnp.sum(products, axis=-1, keepdims=True) / or_one(total)
+    difference = jnp.where(is_nothing, 0.0, m - n)
+    mean = jnp.sum(kept * difference, axis=-1, keepdims=True) / or_one(total)
     is_infinite = ~jnp.isfinite(mean)  # a difference is, or it is NaN
     mean = jnp.where(is_infinite, 0.0, mean)
     # The corrected two-pass variance. The mean of large differences is rounded to

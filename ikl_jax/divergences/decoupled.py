@@ -187,5 +187,5 @@ def _weighted_sum(
     """`alpha * wMSE + beta * soft CE`, in the dtype of the result."""
     a, b = inputs.per_example(alpha=alpha, beta=beta)
     cross_entropy = tempered_cross_entropy(inputs, temperature, target_temperature)
-    loss = scaled(a, squared_error) + scaled(b, cross_entropy)
+    loss = scaled(a, squared_error, alpha) + scaled(b, cross_entropy, beta)
     return loss.astype(inputs.dtype)

@@ -6,13 +6,15 @@ JAX's own rules multiply the cotangent by a derivative that is NaN, which gives 
 """
 
 import functools
+import math
+import numbers
 from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
-from ikl_jax.types import Array
+from ikl_jax.types import Array, Scalar
 
 # For each argument, a function that computes the derivative with respect to it; None
 # for an argument that is stopped.
@@ -49,8 +51,18 @@ def differentiable(
     return function
 
 
-def scaled(coefficient: Array, loss: Array) -> Array:
-    """`coefficient * loss`, both `[...]`; zero times an infinite loss is zero."""
+def scaled(coefficient: Array, loss: Array, given: Scalar) -> Array:
+    """`coefficient * loss`, both `[...]`; zero times an infinite loss is zero.
+
+    Args:
+      coefficient: may be zero, infinite or NaN, unless that is known to be otherwise.
+      loss: what it multiplies.
+      given: what the caller passed as, or for, the coefficient. If it is a finite
+        number other than zero, so is the coefficient, and an ordinary product will do,
+        which is cheaper.
+    """
+    if isinstance(given, numbers.Real) and given and math.isfinite(given):
+        return coefficient * loss
     return _scaled(coefficient, loss)
 
 
