@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 
 from absl import flags
-from rich.table import Table
 
 from train import cli
 from train.base import files, terminal
@@ -16,8 +15,6 @@ from train.base.errors import UserError
 from train.evaluation import records
 from train.experiment import finished
 from train.reports import rows, tables
-
-MOST_COLUMNS = 1000  # characters of a line that goes to no terminal
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,17 +41,7 @@ def _compare(values: flags.FlagValues) -> None:
             rows.check(f"{path / records.FILE}: the record {name!r}", record)
         found[folder] = list(stored.values())
         results[folder] = _result(path, optional=bool(stored))
-    _print(tables.table(results, found))
-
-
-def _print(table: Table) -> None:
-    """Prints a table, as wide as it is where no terminal limits it."""
-    console = terminal.console()
-    if not console.is_terminal:
-        wide = console.options.update(width=MOST_COLUMNS)
-        needed = console.measure(table, options=wide).maximum
-        console = terminal.console(width=max(needed, console.width))
-    console.print(table)
+    terminal.console().print(tables.table(results, found))
 
 
 def _result(folder: files.Path, *, optional: bool) -> dict | None:

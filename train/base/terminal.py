@@ -26,6 +26,9 @@ def shown(text: object) -> str:
     )
 
 
+MOST_COLUMNS = 1000  # of a table that no terminal limits
+
+
 class _Plain(Console):
     """Shows texts as they are.
 
@@ -42,9 +45,17 @@ class _Plain(Console):
         return super().render_str(shown(text), **options)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """As rich's, but lines of text are not cut: a name stays in one piece."""
+        """As rich's, but names stay in one piece.
+
+        Lines of text are not cut. A table is as wide as it needs, unless a terminal
+        limits it.
+        """
         if all(isinstance(each, str) for each in objects):
             options = {"soft_wrap": True, "highlight": False} | options
+        elif not self.is_terminal:
+            wide = self.options.update(width=MOST_COLUMNS)
+            needed = max(self.measure(each, options=wide).maximum for each in objects)
+            self.width = max(needed, self.width)
         super().print(*objects, **options)
 
 

@@ -4,7 +4,9 @@ import io
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
+from train.base import terminal
 from train.reports import tables
 from train.reports.rows import rows
 
@@ -49,6 +51,17 @@ def test_a_result_alone():
     head, row = drawn({"runs/digits": RESULT})
     assert head == ["run", "data", "steps", "seconds", "natural", "pgd5 at 0.12"]
     assert row == ["digits", "digits (test)", "44", "7", "90.0%", "50.0%"]
+
+
+def test_a_long_name_stays_in_one_piece_in_a_file_and_fits_a_terminal():
+    name = "a_run_with_a_long_name[seed=0]" * 9
+    table = tables.table({name: RESULT})
+    file, screen = io.StringIO(), io.StringIO()
+    terminal.console(file=file, width=80).print(table)
+    terminal.console(file=screen, width=80, force_terminal=True).print(table)
+    assert name in file.getvalue()
+    assert len({len(line) for line in file.getvalue().splitlines()}) == 1
+    assert max(len(Text.from_ansi(x)) for x in screen.getvalue().splitlines()) <= 80
 
 
 def test_other_step_sizes_are_other_columns_and_fewer_examples_are_named():
