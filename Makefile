@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUNS ?= runs
 
-.PHONY: demo demo-distillation test test-long test-slow planted lint docs clean
+.PHONY: demo demo-distillation test test-long test-slow test-tpu planted lint docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m train --config=configs/digits_ikl_at.py:natural --workdir=$(RUNS)/digits_natural
@@ -33,6 +33,12 @@ test-long: $(VENV)/.installed
 
 test-slow: $(VENV)/.installed
 	JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(BIN)/python -m pytest -q -m slow
+
+# Compiles for TPUs, which takes libtpu but no TPU. Where it is installed, the tests of
+# everything else need JAX_PLATFORMS=cpu to stay quiet, so it comes last in CI.
+test-tpu: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet -e '.[plan-tpu]'
+	JAX_PLATFORMS=cpu JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(BIN)/python -m pytest -q -m tpu -n auto --dist worksteal --durations=0 --durations-min=1 -rs
 
 planted: $(VENV)/.installed
 	$(BIN)/python tests/planted.py --long

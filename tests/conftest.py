@@ -36,6 +36,8 @@ import jax
 import numpy as np
 import pytest
 
+from train.devices import topology
+
 ROOT = pathlib.Path(__file__).parent.parent
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 collect_ignore = [
@@ -57,6 +59,12 @@ def pytest_collection_finish():
     """What is imported by now stays: the garbage collector need not look at it again."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_runtest_setup(item):
+    """Tests that compile for a TPU say why they are skipped where they cannot."""
+    if item.get_closest_marker("tpu") and (problem := topology.missing()):
+        pytest.skip(problem)
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from tests.defects import ROOMS
 from tests.defects.defect import Defect
 from tests.support.forked import TIMED_OUT, run_pytest
 
-QUICK, LONG = "not long and not slow", "long and not slow"
+QUICK, LONG = "not long and not slow and not tpu", "long and not slow and not tpu"
 TIMEOUT = 900  # seconds; tests that do not end have noticed something
 LEFT_OUT = (".git", ".venv", ".cache", ".*_cache", "__pycache__", "runs", "site")
 NOBODY = "NOBODY"

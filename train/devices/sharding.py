@@ -31,25 +31,33 @@ Path = tuple[str, ...]  # names from the root of a tree to a node or a leaf
 FSDP_SIZE = 2**12  # entries; a smaller leaf costs less to copy than to gather
 
 
-def create_mesh(shape: Sequence[int] = (-1, 1)) -> Mesh:
-    """All devices of all processes as `(data, model)`; -1 stands for the rest of them.
+def create_mesh(
+    shape: Sequence[int] = (-1, 1), devices: Sequence[Any] | None = None
+) -> Mesh:
+    """A mesh of devices as `(data, model)`; -1 stands for the rest of them.
+
+    Args:
+      shape: of the mesh.
+      devices: the `jax.Device`s of the mesh; None: those of all processes.
 
     Raises:
       UserError: the shape does not multiply to the number of devices.
     """
-    devices = jax.device_count()
+    count = jax.device_count() if devices is None else len(devices)
     shape = tuple(int(size) for size in shape)
     problem = len(shape) != 2 or shape.count(-1) > 1 or min(shape) < -1 or 0 in shape
     if not problem and -1 in shape:
         known = -math.prod(shape)
-        problem = devices % known != 0
-        shape = tuple(devices // known if size == -1 else size for size in shape)
-    if problem or math.prod(shape) != devices:
+        problem = count % known != 0
+        shape = tuple(count // known if size == -1 else size for size in shape)
+    if problem or math.prod(shape) != count:
         raise UserError(
-            f"mesh must be (data, model), with product {devices}, the number of "
+            f"mesh must be (data, model), with product {count}, the number of "
             f"devices (-1: those that are left), got {shape}"
         )
-    return jax.make_mesh(shape, ("data", "model"), axis_types=(AxisType.Auto,) * 2)
+    return jax.make_mesh(
+        shape, ("data", "model"), (AxisType.Auto,) * 2, devices=devices
+    )
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

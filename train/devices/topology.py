@@ -1,0 +1,109 @@
+"""Devices of a TPU that is not there, to compile programs for.
+
+TPU's compiler comes as the package `libtpu`, which needs no TPU: it knows by name how
+the chips of each kind of slice are connected (a topology). A mesh of such devices is
+used as any other, except that arrays cannot be put on it and programs cannot be run:
+
+    mesh = sharding.create_mesh((-1, 1), topology.devices("v5e:2x2"))
+    jax.jit(step).trace(state, batch).lower(lowering_platforms=("tpu",)).compile()
+"""
+
+import fnmatch
+import functools
+import importlib.metadata
+import importlib.util
+import os
+import re
+from typing import Any
+
+import jax
+from jax.experimental import topologies
+
+from train.base.errors import UserError
+
+INSTALL = "pip install -e '.[plan-tpu]'"
+EXAMPLES = "v4:2x2x1, v5e:2x2, v5e:16x16, v5p:2x2x1 or v6e:4x4"
+
+
+def missing() -> str | None:
+    """Why there is no TPU compiler here, in one sentence; None: there is one."""
+    if os.path.isfile(os.environ.get("TPU_LIBRARY_PATH", "")):
+        return None  # a library of the user's choice, whose version nothing says
+    if importlib.util.find_spec("libtpu") is None:
+        return f"libtpu, the compiler for TPUs, is not installed: {INSTALL}"
+    wanted, found = _wanted_version(), importlib.metadata.version("libtpu")
+    if wanted is not None and not fnmatch.fnmatchcase(found, wanted):
+        return (
+            f"JAX {jax.__version__} needs libtpu {wanted}, got libtpu {found}: "
+            f"{INSTALL}"
+        )
+    return None
+
+
+def devices(name: str) -> list[Any]:
+    """The `jax.Device`s of a topology, for a mesh; nothing can run on them.
+
+    A device is what JAX shows as one: a chip, or half of a chip of v2, v3 and 7x.
+
+    Args:
+      name: a kind of chip and how many there are in each direction, such as "v5e:2x2".
+
+    Raises:
+      UserError: libtpu is not installed, is of another version than this JAX asks for,
+        does not know the name, or is locked by another process.
+    """
+    if problem := missing():
+        raise UserError(problem)
+    if not name:  # libtpu would take one of its choice
+        raise UserError(_explanation(name, "it has no name"))
+    _prepare_environment()
+    try:
+        return _described(name)
+    except jax.errors.JaxRuntimeError as error:
+        raise UserError(_explanation(name, str(error))) from error
+
+
+@functools.cache
+def _described(name: str) -> list[Any]:
+    options: dict[str, Any] = {}
+    if name.endswith(":1x1"):  # libtpu expects hosts of four chips
+        options["chips_per_host_bounds"] = (1, 1, 1)
+    found: Any = _topology(name, **options)
+    if found[0].device_kind == "TPU v4":  # its two cores are one device, as on a TPU VM
+        found = _topology(name, chip_config_name="megacore", **options)
+    return found
+
+
+def _topology(name: str, **options: Any) -> list[Any]:
+    return topologies.get_topology_desc(
+        platform="tpu", topology_name=name, **options
+    ).devices
+
+
+def _prepare_environment() -> None:
+    """Compiling needs neither the lock of libtpu nor what it looks for on a TPU VM."""
+    os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
+    if os.environ.get("TPU_SKIP_MDS_QUERY") == "1":  # JAX sets it where no chip is
+        os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
+        os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-4")
+
+
+def _explanation(name: str, problem: str) -> str:
+    if "lockfile" in problem or "already in use" in problem:
+        return (
+            "libtpu is locked by another process; end that process, or set "
+            "ALLOW_MULTIPLE_LIBTPU_LOAD=1 to compile beside it"
+        )
+    reason = problem.splitlines()[0].partition(": ")[2] or problem
+    return (
+        f"topology must be one that libtpu knows, such as {EXAMPLES}, got {name!r} "
+        f"({reason})"
+    )
+
+
+def _wanted_version() -> str | None:
+    """The version of libtpu that this JAX asks for, such as "0.0.42.*"."""
+    for requirement in importlib.metadata.requires("jax") or ():
+        if match := re.match(r"libtpu\s*==\s*([\w.*]+)", requirement):
+            return match[1]
+    return None
