@@ -120,15 +120,15 @@ DEFECTS = [
     Defect(
         "KD has the temperature as a factor, not its square",
         DISTILLATION,
-        "scaled(1 / jnp.square(inverse), divergence)",
-        "scaled(1 / inverse, divergence)",
+        "scaled(1 / jnp.square(inverse), divergence, temperature)",
+        "scaled(1 / inverse, divergence, temperature)",
         OF_DIVERGENCES,
     ),
     Defect(
         "DKD's weights of its two terms are swapped",
         DISTILLATION,
-        "scaled(a, target_term) + scaled(b, other_term)",
-        "scaled(b, target_term) + scaled(a, other_term)",
+        "scaled(a, target_term, alpha) + scaled(b, other_term, beta)",
+        "scaled(b, target_term, alpha) + scaled(a, other_term, beta)",
         OF_DIVERGENCES,
     ),
     Defect(
