@@ -33,8 +33,11 @@ def _gkl(logits: Array, target: Target, coefficients: Coefficients) -> Array:
 def _root_mean_square_total(weights: Array, gamma: float) -> Array:
     """The root of the batch's mean of (sum_j w_j^gamma)^2, by which GKL normalises."""
     total = jnp.sum(jnp.power(weights, gamma), axis=-1)
-    size = jnp.sqrt(jnp.mean(jnp.square(total)))
-    return jnp.where(size > 0, size, 1.0)  # weights that are all zero stay zero
+    largest = jnp.max(total)
+    largest = jnp.where(largest > 0, largest, 1.0)  # all weights are zero: stay zero
+    # The squares of small totals would be rounded to zero.
+    size = jnp.sqrt(jnp.mean(jnp.square(total / largest)))
+    return largest * jnp.where(size > 0, size, 1.0)
 
 
 IKL = Divergence("ikl", _ikl, weights="chosen")
