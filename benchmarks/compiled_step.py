@@ -22,12 +22,12 @@ from jax.sharding import Mesh
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
-from benchmarks.support import hlo
 from configs import base
 from train.base.config import Config
 from train.base.errors import UserError
 from train.devices import sharding
 from train.networks import classes, model
+from train.planning import hlo
 from train.recipes import RECIPES, BuiltRecipe, Task
 
 IMAGE_SHAPE, TRAINING_IMAGES = (32, 32, 3), 50_000

@@ -51,6 +51,7 @@ RECIPES = [
 TRAIN = [
     {"__main__", "evaluate", "compare", "convert", "convert_synthetic", "export"},
     {"cli"},
+    {"planning"},
     {"training"},
     {"release"},
     {"reports"},

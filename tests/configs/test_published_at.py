@@ -13,7 +13,7 @@ from tests.support.commands import result_of, run, train
 from tests.support.recipes import rates
 from tests.support.tfds_data import tfds_builder
 from train.experiment import settings, validation
-from train.training import plan
+from train.planning import plan
 
 MODULES = {"cifar100": cifar100_at, "cifar10": cifar10_at, "imagenet": imagenet_at}
 CLASSES = {"cifar100": 100, "cifar10": 10}

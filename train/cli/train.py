@@ -54,7 +54,7 @@ def _call(values: flags.FlagValues) -> None:
 
 
 def _plan(values: flags.FlagValues) -> None:
-    from train.training import plan
+    from train.planning import plan
 
     plan.main(
         values.config, platform=values.platform, tflops=values.tflops,

@@ -1,1 +1,1 @@
-"""The training loop and what it shows, writes, and costs."""
+"""The training loop and what it shows and writes."""

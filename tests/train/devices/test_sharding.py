@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import ikl_jax
-from benchmarks.support import hlo
 from configs import base
 from ikl_jax import ClassMeans
 from train.base.errors import UserError
 from train.devices import sharding
 from train.networks import classes, model
+from train.planning import hlo
 from train.recipes import RECIPES, Task
 from train.recipes.state import Weights
 

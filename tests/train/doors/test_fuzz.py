@@ -16,7 +16,8 @@ from tests.support import fuzz
 from tests.support.recipes import other_weights
 from train import cli, compare, convert, convert_synthetic, evaluate, export
 from train.base.errors import UserError
-from train.training import loop, plan
+from train.planning import plan
+from train.training import loop
 
 COMMANDS, FILES = 1000, 300
 pytestmark = pytest.mark.long

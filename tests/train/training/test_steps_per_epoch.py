@@ -11,8 +11,9 @@ from train.base.errors import UserError
 from train.devices.preemption import Preempted, Watch
 from train.experiment import run, settings
 from train.experiment.validation import validate
+from train.planning import plan
 from train.recipes import optim
-from train.training import loop, plan
+from train.training import loop
 
 PASS = 4  # steps, in batches of 32, of which the last one has 16 examples
 

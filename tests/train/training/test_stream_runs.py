@@ -16,10 +16,11 @@ from train.data.pipeline import Stream
 from train.data.splits import InMemory
 from train.devices.preemption import Preempted, Watch
 from train.experiment import run
+from train.planning import plan
 from train.recipes import RECIPES, recipe
 from train.recipes.accumulation import Accumulation, Outcome
 from train.recipes.state import Weights
-from train.training import loop, plan
+from train.training import loop
 
 BATCH, STEPS = 32, 8  # two epochs of 4 steps; the last batch of each has 16 examples
 SHAPE = (12, 12, 1)

@@ -20,8 +20,9 @@ from train.base.config import Config
 from train.base.errors import UserError
 from train.devices import processes, sharding
 from train.experiment.run import Run, build
+from train.planning import flops
 from train.teachers.teacher import Teacher
-from train.training import flops, program
+from train.training import program
 
 GIB = 2**30
 # 10^12 operations a second of a device, where none are given: a round number, not

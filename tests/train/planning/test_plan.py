@@ -10,7 +10,7 @@ from tests.support.commands import DIGITS, run
 from train import cli
 from train.base.errors import UserError
 from train.networks import converted
-from train.training import flops, plan
+from train.planning import flops, plan
 
 
 def operations_of(name, image=(32, 32, 3)):
