@@ -145,10 +145,10 @@ DEFECTS = [
     ),
     Defect(
         "a plan counts a multiplication and an addition as one operation",
-        "train/training",
+        "train/planning",
         "return 2 * images * places",
         "return images * places",
-        ("tests/train/training/test_plan.py",),
+        ("tests/train/planning/test_plan.py",),
     ),
     Defect(
         "a failure of the user's ends with the exit code of success",
