@@ -13,7 +13,8 @@ import os
 import pathlib
 import time
 
-os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+if __name__ == "__main__":  # before torch starts its threads
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 import numpy as np
 import torch  # pyright: ignore[reportMissingImports]

@@ -22,10 +22,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
-import train_step
-
+from benchmarks.support import step as training_step
 from train.recipes import RECIPES
 
 # Shapes of the operands and the result, and the primitive's parameters.
@@ -117,11 +116,11 @@ def main() -> None:
         parser.error("--repetitions must be >= 1")
     jax.config.update("jax_enable_compilation_cache", False)
 
-    task, batch = train_step.make_task(), train_step.make_batch()
+    task, batch = training_step.make_task(), training_step.make_batch()
     built = RECIPES["adversarial"].build(task)
-    state = train_step.initial_state(built)
+    state = training_step.initial_state(built)
     counts = convolutions(jax.make_jaxpr(built.step)(state, batch).jaxpr)
-    step, _ = train_step.compiled(built.step, state, batch)
+    step, _ = training_step.compiled(built.step, state, batch)
 
     functions: dict[Any, Callable[[], Any]] = {"step": lambda: step(state, batch)}
     functions |= {convolution: compiled(convolution) for convolution in counts}

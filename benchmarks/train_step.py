@@ -22,85 +22,37 @@ import pathlib
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from functools import partial
+from collections.abc import Callable
 from typing import Any, NamedTuple
-from unittest import mock
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import traverse_util
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
 import ikl_jax
-from configs import base
+from benchmarks.support.step import (
+    Batch,
+    Form,
+    attack_replaced,
+    compiled,
+    in_one_program,
+    initial_state,
+    losses,
+    make_batch,
+    make_task,
+    torch_arrays,
+    torch_form,
+)
 from ikl_jax.types import Array
-from train.recipes import RECIPES, BuiltRecipe, Task, attack, recipe
+from train.recipes import RECIPES, Task, attack, recipe
 from train.recipes.losses import Coefficients, Target
 from train.recipes.state import TrainState
-
-MODEL = "wide_resnet_10_2"
-BATCH_SIZE, IMAGE_SHAPE, NUM_CLASSES = 64, (32, 32, 3), 10
-SETTINGS = {
-    "optimizer.schedule": "constant",
-    "optimizer.learning_rate": 0.01,
-    "optimizer.momentum": 0.9,
-    "optimizer.weight_decay": 5e-4,
-    "loss.name": "ikl",
-    "loss.alpha": 20.0,
-    "loss.beta": 4.0,
-    "loss.weights": "class_means",
-    "attack.loss": "ikl",
-    "attack.alpha": 1.0,
-    "attack.beta": 1.0,
-    "attack.epsilon": 8 / 255,
-    "attack.steps": 5,
-    "attack.relative_step_size": 0.5,
-    "attack.start": "gaussian",
-    "awp.gamma": 0.005,
-}
-Batch = dict[str, Array]
-
-
-class Form(NamedTuple):
-    """A training step to be timed.
-
-    Attributes:
-      name: as the table shows it.
-      compile_seconds: trace and compile; None where nothing is compiled.
-      losses: each `next` runs one step to its end and returns its loss.
-      every: takes part in each so many-th repetition.
-    """
-
-    name: str
-    compile_seconds: float | None
-    losses: Iterator[float]
-    every: int = 1
 
 
 class Timing(NamedTuple):
     first_loss: float
     milliseconds: float
-
-
-def make_task() -> Task:
-    config = base.get_config()
-    config.update_from_flattened_dict(SETTINGS)
-    model = ikl_jax.models.create(MODEL, num_classes=NUM_CLASSES)
-    return Task(config, model, NUM_CLASSES, IMAGE_SHAPE, steps_per_epoch=1000)
-
-
-def make_batch() -> Batch:
-    random = np.random.default_rng(0)
-    shape = (BATCH_SIZE, *IMAGE_SHAPE)
-    labels = random.integers(0, NUM_CLASSES, BATCH_SIZE, dtype=np.int32)
-    return {
-        "image": jnp.asarray(random.integers(0, 256, shape, dtype=np.uint8)),
-        "label": jnp.asarray(labels),
-    }
 
 
 def jax_forms(task: Task, batch: Batch) -> list[Form]:
@@ -111,16 +63,6 @@ def jax_forms(task: Task, batch: Batch) -> list[Form]:
         in_one_program(f"no loop (unroll={steps})", task, batch, unroll=steps),
         driven_from_python("driven from Python", task, batch),
     ]
-
-
-def in_one_program(
-    name: str, task: Task, batch: Batch, *, unroll: int | None, every: int = 1
-) -> Form:
-    built = RECIPES["adversarial"].build(task)
-    state = initial_state(built)
-    with attack_replaced(partial(ikl_jax.attacks.pgd, unroll=unroll)):
-        step, seconds = compiled(built.step, state, batch, donate=True)
-    return Form(name, seconds, losses(step, state, batch), every)
 
 
 def driven_from_python(name: str, task: Task, batch: Batch) -> Form:
@@ -182,50 +124,17 @@ def attack_parts(task: Task) -> tuple[Callable[..., Any], Callable[..., Array]]:
     return start, pgd_step
 
 
-def attack_replaced(pgd: Callable[..., Array]) -> AbstractContextManager:
-    """While active, a recipe that is traced attacks with `pgd`.
-
-    The recipe leaves the form of the loop to the library and has no setting for it, but
-    it looks up `ikl_jax.attacks.pgd` when it is traced.
-    """
-    return mock.patch.object(ikl_jax.attacks, "pgd", pgd)
-
-
-def initial_state(built: BuiltRecipe) -> TrainState:
-    return built.init(jax.random.key(0))
-
-
-def compiled(
-    function: Callable[..., Any], *arguments: Any, donate: bool = False
-) -> tuple[Callable[..., Any], float]:
-    """The function compiled for these arguments, and the seconds that took."""
-    begin = time.perf_counter()
-    jitted = jax.jit(function, donate_argnums=0 if donate else ())
-    executable = jitted.lower(*arguments).compile()
-    return executable, time.perf_counter() - begin
-
-
-def losses(
-    step: Callable[..., Any], state: TrainState, batch: Batch
-) -> Iterator[float]:
-    while True:
-        state, metrics = jax.block_until_ready(step(state, batch))
-        yield float(metrics["loss"])
-
-
 def torch_forms(task: Task, batch: Batch) -> list[Form]:
-    import torch_step
+    from benchmarks import torch_step
 
     torch_step.set_threads(os.cpu_count() or 1)
-    weights = initial_state(RECIPES["adversarial"].build(task)).weights
-    flat = traverse_util.flatten_dict(weights.params, sep=".")
-    flat |= traverse_util.flatten_dict(weights.batch_stats, sep=".")
-    arrays = {name: np.asarray(leaf) for name, leaf in flat.items()}
-
+    arrays = torch_arrays(task)
     images, labels = np.array(batch["image"]), np.array(batch["label"])
 
     def form(name: str, natural_once: bool) -> Form:
-        trainer = torch_step.Trainer(task.config, arrays, natural_once=natural_once)
+        trainer = torch_step.Trainer(
+            task.config, arrays, form=torch_form(task), natural_once=natural_once
+        )
         return Form(name, None, trainer.losses(images, labels))
 
     return [form("torch", False), form("torch, natural logits once", True)]

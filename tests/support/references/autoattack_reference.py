@@ -19,19 +19,23 @@ def images():
     return stored["images"].astype(np.float32) / 255, stored["labels"].astype(np.int32)
 
 
-def network():
-    """Its logits function, `[B, 28, 28, 1]` to `[B, 10]`.
+def network(dtype=jnp.float32):
+    """Its logits function, `[B, 28, 28, 1]` to `[B, 10]` in float32.
 
-    The weights are brought to JAX's layout once, not at every call.
+    The weights are brought to JAX's layout once, not at every call. All but the last
+    layer computes in `dtype`.
     """
     stored = golden()
     kernel = lambda i: stored[f"weights/{i}.weight"]
-    first, second = (jnp.asarray(kernel(i).transpose(2, 3, 1, 0)) for i in (0, 2))
+    first, second = (
+        jnp.asarray(kernel(i).transpose(2, 3, 1, 0), dtype) for i in (0, 2)
+    )
     # What torch flattens is [C, H, W].
     features = kernel(5).reshape(-1, second.shape[-1], 7, 7).transpose(2, 3, 1, 0)
-    hidden = jnp.asarray(features.reshape(-1, len(kernel(5))))
+    hidden = jnp.asarray(features.reshape(-1, len(kernel(5))), dtype)
     last = jnp.asarray(kernel(7).T)
-    biases = [jnp.asarray(stored[f"weights/{i}.bias"]) for i in (0, 2, 5, 7)]
+    biases = [jnp.asarray(stored[f"weights/{i}.bias"], dtype) for i in (0, 2, 5)]
+    biases.append(jnp.asarray(stored["weights/7.bias"]))
 
     def convolved(x, kernel):
         return jax.lax.conv_general_dilated(
@@ -40,10 +44,11 @@ def network():
         )  # fmt: skip
 
     def logits_fn(x):
+        x = x.astype(dtype)
         x = jax.nn.relu(convolved(x, first) + biases[0][None, None, None])
         x = jax.nn.relu(convolved(x, second) + biases[1][None, None, None])
         x = jax.nn.relu(x.reshape(len(x), -1) @ hidden + biases[2][None])
-        return x @ last + biases[3][None]
+        return x.astype(jnp.float32) @ last + biases[3][None]
 
     return logits_fn
 

@@ -94,7 +94,11 @@ def golden():
 
 @pytest.fixture
 def given(monkeypatch, x64):
-    """Float64 images, a start by `given.noise`, and `given.x_adv` of the attack."""
+    return replaced(monkeypatch)
+
+
+def replaced(monkeypatch):
+    """Images as they are, a start by `given.noise`, and `given.x_adv` of the attack."""
 
     class Given:
         noise = x_adv = None
@@ -147,8 +151,8 @@ def published(attack, **changed):
     return config
 
 
-def start_of(recipe_, model, golden):
-    """The recipe's own state with the stored weights, in float64."""
+def start_of(recipe_, model, golden, dtype):
+    """The recipe's own state with the stored weights, in float64 or float32."""
     weights = {
         name.removeprefix("start/"): value
         for name, value in golden.items()
@@ -158,8 +162,10 @@ def start_of(recipe_, model, golden):
     state = jax.jit(recipe_.init)(jax.random.key(0)).replace(
         **variables, averaged=Weights(**variables)
     )
-    means = ClassMeans.create(CLASSES, jnp.float64)
-    return jax.tree.map(widened, state).replace(class_means=means)
+    means = ClassMeans.create(CLASSES, dtype)
+    if dtype == jnp.float64:
+        state = jax.tree.map(widened, state)
+    return state.replace(class_means=means)
 
 
 def widened(leaf):
@@ -167,9 +173,9 @@ def widened(leaf):
     return leaf.astype(WIDE[leaf.dtype.name]) if leaf.dtype.name in WIDE else leaf
 
 
-def steps(config, golden, given):
+def steps(config, golden, given, dtype=jnp.float64):
     """Yields what the reference records, after each step."""
-    model = models.create("wide_resnet_10_1", CLASSES, dtype=jnp.float64)
+    model = models.create("wide_resnet_10_1", CLASSES, dtype=dtype)
     task = Task(config, model, CLASSES, (SIDE, SIDE, 3), STEPS_PER_EPOCH)
     recipe_ = RECIPES["adversarial"].build(task)
     schedule = optim.schedule(
@@ -181,13 +187,13 @@ def steps(config, golden, given):
         given.noise = noise
         return *recipe_.step(state, batch), given.x_adv
 
-    state = start_of(recipe_, model, golden)
+    state = start_of(recipe_, model, golden, dtype)
     end_epoch = jax.jit(recipe_.end_epoch)
     for i in range(STEPS):
         image = jnp.asarray(golden["images"][i])
         batch = {"image": image, "label": jnp.asarray(golden["labels"][i], jnp.int32)}
         before = state
-        noise = jnp.asarray(golden["noise"][i], jnp.float64)
+        noise = jnp.asarray(golden["noise"][i], dtype)
         state, metrics, x_adv = step(state, batch, noise)
         record = {
             "learning_rate": schedule(before.step),
