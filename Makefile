@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUNS ?= runs
 
-.PHONY: demo demo-distillation test test-long test-slow test-tpu planted lint docs clean
+.PHONY: demo demo-distillation test test-long test-slow test-tpu planted wheels lint docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m train --config=configs/digits_ikl_at.py:natural --workdir=$(RUNS)/digits_natural
@@ -42,6 +42,10 @@ test-tpu: $(VENV)/.installed
 
 planted: $(VENV)/.installed
 	$(BIN)/python tests/planted.py --long
+
+# For a machine without a network; docs/performance.md.
+wheels:
+	$(PYTHON) -m benchmarks.support.wheels --output wheels $(WHEELS_OPTIONS)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .

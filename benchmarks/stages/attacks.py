@@ -46,7 +46,7 @@ def run(order: Order, report: Report) -> None:
         evaluate(networks.golden().first(count), order, report, compiling)
     name = "wide_resnet_10_1" if order.rehearse else "wide_resnet_28_10"
     with report.attempt("autoattack", network=name):
-        problem = networks.drawn(name, count)
+        problem = networks.drawn(name, count, steps=2 if order.rehearse else 10)
         if not order.rehearse:
             problem = problem.first(affordable(problem, report))
         evaluate(problem, order, report, compiling)

@@ -2,8 +2,8 @@
 
 The golden CNN was adversarially trained; its 500 test images of Fashion-MNIST are
 stored with it. The wide residual network has drawn weights: BatchNorm's statistics are
-those of the images, and the last layer is fitted to their labels by least squares. At
-the epsilon that its gradients suggest, about half of the images resist.
+those of the images, and the last layer is fitted to their labels by least squares. Its
+epsilon is one at which about half of the images resist PGD.
 """
 
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from flax import traverse_util
 
 import ikl_jax
@@ -20,7 +21,7 @@ from tests.support.references import autoattack_reference as reference
 CLASSES = 10
 RIDGE = 1e-2  # of the mean square of the features
 LOGITS = 5.0  # of the label's class, and minus that over the others
-NEAR = 0.8  # epsilon in median distances to the boundary, were the network linear
+SMALLEST, LARGEST = 1e-4, 0.3  # epsilon
 
 
 class Problem(NamedTuple):
@@ -60,7 +61,7 @@ def golden() -> Problem:
     )  # fmt: skip
 
 
-def drawn(name: str, count: int) -> Problem:
+def drawn(name: str, count: int, steps: int = 10) -> Problem:
     """A wide residual network with drawn weights, on `count` of the stored images."""
     images, labels = (array[:count] for array in reference.images())
     images = np.repeat(np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0))), 3, axis=-1)
@@ -73,7 +74,7 @@ def drawn(name: str, count: int) -> Problem:
 
     return Problem(
         f"{name}, drawn weights", logits_fn("float32"), logits_fn("bfloat16"),
-        images, labels, near_boundary(logits_fn("float32"), images, labels),
+        images, labels, half_robust(logits_fn("float32"), images, labels, steps),
         lambda: torch_wide_resnet(model, variables),
     )  # fmt: skip
 
@@ -123,24 +124,30 @@ def fitted(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.nda
     return kernel.astype(np.float32), (offset - mean @ kernel).astype(np.float32)
 
 
-def near_boundary(logits_fn: LogitsFn, images: np.ndarray, labels: np.ndarray) -> float:
-    """An epsilon that about half of the images resist, by their first gradients."""
-    images, labels = images[:64], labels[:64]
-    others = jax.nn.one_hot(labels, CLASSES) * 1e9
+def half_robust(
+    logits_fn: LogitsFn, images: np.ndarray, labels: np.ndarray, steps: int
+) -> float:
+    """An epsilon at which about half of the images resist PGD, found by halving."""
+    x, right = images[:64], jnp.asarray(labels[:64])
 
-    def margins(x: Array) -> Array:
-        logits = logits_fn(x)
-        chosen = jnp.take_along_axis(logits, labels[:, None], axis=1)[:, 0]
-        return chosen - (logits - others).max(axis=1)
+    @jax.jit
+    def robust(x: Array, epsilon: Array) -> Array:
+        loss = lambda x: optax.losses.softmax_cross_entropy_with_integer_labels(
+            logits_fn(x), right
+        )
+        x_adv = ikl_jax.attacks.pgd(
+            loss, x, epsilon=epsilon, step_size=0.25 * epsilon, steps=steps
+        )
+        return (logits_fn(x_adv).argmax(axis=1) == right).mean()
 
-    x = jnp.asarray(images)
-    values, pull = jax.vjp(jax.jit(margins), x)
-    (slopes,) = pull(jnp.ones(len(x)))
-    # A step downhill moves no pixel out of [0, 1].
-    inside = jnp.where(slopes > 0, x > 0, x < 1)
-    lengths = jnp.abs(slopes * inside).sum((1, 2, 3))
-    distances = np.asarray(values / lengths)
-    return float(NEAR * np.median(distances[distances > 0]))
+    low, high = SMALLEST, LARGEST
+    for _ in range(8):
+        middle = float(np.sqrt(low * high))
+        if float(robust(x, jnp.asarray(middle))) > 0.5:
+            low = middle
+        else:
+            high = middle
+    return float(np.sqrt(low * high))
 
 
 def torch_wide_resnet(model: Any, variables: dict[str, Any]) -> Any:

@@ -15,8 +15,8 @@ import numpy as np
 from benchmarks.stages import cards, clock
 from benchmarks.stages.report import Order, Report
 from benchmarks.support import step
+from train.planning import flops
 from train.recipes import RECIPES, Task
-from train.training import flops
 
 CLASSES = 100
 TINY_CLASSES = 10

@@ -6,7 +6,8 @@ import pytest
 from configs import digits_ikl_at
 from train.devices import sharding
 from train.experiment.run import build
-from train.training import plan, program
+from train.planning import plan
+from train.training import program
 
 SLACK = 1.2
 SCRATCH = 2**29  # bytes that the compiler tries convolutions with, at most
