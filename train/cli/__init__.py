@@ -1,5 +1,6 @@
 """The command line: flags, then one call. A user's error is printed as a sentence."""
 
+from train.cli import process_flags
 from train.cli.command import CLOSED, FAILED, INTERRUPTED, REQUEUE, USAGE, run
 from train.cli.config_flag import define_config
 from train.cli.train import main
@@ -12,5 +13,6 @@ __all__ = [
     "USAGE",
     "define_config",
     "main",
+    "process_flags",
     "run",
 ]

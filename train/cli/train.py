@@ -17,10 +17,9 @@ from absl import flags
 
 from train.base import files, terminal
 from train.base.errors import UserError
-from train.cli import command
+from train.cli import command, process_flags
 from train.cli.config_flag import define_config
 
-PROCESS_FLAGS = ("distributed", "coordinator", "num_processes", "process_id")
 PLAN_FLAGS = ("platform", "tflops", "memory")
 
 
@@ -44,7 +43,7 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
         "with --plan.",
         flag_values=values,
     )
-    _define_processes(values)
+    process_flags.define(values)
     _define_plan(values)
 
 
@@ -67,14 +66,7 @@ def _train(values: flags.FlagValues) -> None:
     from train.training import loop
 
     workdir = files.of_run(values.workdir, "--workdir")
-    processes.start(
-        distributed=values.distributed,
-        coordinator=values.coordinator,
-        num_processes=values.num_processes,
-        process_id=values.process_id,
-        heartbeat_timeout=values.heartbeat_timeout,
-        start_timeout=values.start_timeout,
-    )
+    process_flags.start(values)
     console = terminal.console(quiet=not processes.is_main())
     loop.train(values.config, workdir, console)
 
@@ -82,32 +74,13 @@ def _train(values: flags.FlagValues) -> None:
 def _check_flags(values: flags.FlagValues) -> None:
     """Raises `UserError` for a flag that would have no effect."""
     others, what = (
-        (PROCESS_FLAGS, "a run: --plan is for the devices of one process")
+        (process_flags.NAMES, "a run: --plan is for the devices of one process")
         if values.plan
         else (PLAN_FLAGS, "--plan")
     )
     for name in others:
         if values[name].present:
             raise UserError(f"--{name} is for {what}")
-
-
-def _define_processes(values: flags.FlagValues) -> None:
-    """Flags for a run of several processes; see docs/pods.md."""
-    flags.DEFINE_bool(
-        "distributed", False, "Join the other processes of this TPU pod, SLURM or "
-        "Kubernetes job.", flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_string(
-        "coordinator", None, "HOST:PORT of process 0, where no cluster provides it.",
-        flag_values=values,
-    )  # fmt: skip
-    for name, default, text in (
-        ("num_processes", None, "Number of processes, with --coordinator."),
-        ("process_id", None, "Number of this process, from 0, with --coordinator."),
-        ("heartbeat_timeout", 100, "Seconds until a silent process counts as dead."),
-        ("start_timeout", 300, "Seconds to wait for the other processes."),
-    ):
-        flags.DEFINE_integer(name, default, text, flag_values=values)
 
 
 def _define_plan(values: flags.FlagValues) -> None:

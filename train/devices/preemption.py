@@ -28,6 +28,15 @@ class Preempted(Exception):
         self.by = by
 
 
+def end_at_sigterm() -> None:
+    """Lets SIGTERM end the process, as it does where JAX's runtime does not take it.
+
+    For commands of several processes that need not save, because they have.
+    """
+    if jax.process_count() > 1:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 class Watch:
     """A context in which SIGTERM and Ctrl-C do not end the process but are noted.
 

@@ -1,7 +1,10 @@
 """Several processes that run one program together, each with devices of its own."""
 
+import itertools
 import os
 import sys
+import threading
+import zlib
 from collections.abc import Callable
 
 import jax
@@ -11,6 +14,8 @@ from jax.experimental import multihost_utils
 from train.base.errors import UserError
 
 MESSAGE_BYTES = 16384
+LONGEST_WAIT = 30 * 24 * 3600  # seconds
+_waits = itertools.count()
 
 
 def start(
@@ -69,13 +74,17 @@ def is_main() -> bool:
 
 
 def on_main(call: Callable[[], None]) -> None:
-    """Calls on the first process; its `UserError` is raised on every process."""
+    """Calls on the first process; its `UserError` is raised on every process.
+
+    The others wait, however long it takes.
+    """
     message = ""
     if is_main():
         try:
             call()
         except UserError as error:
             message = str(error)
+    wait("the first process")
     message = broadcast(message)
     if message:
         raise UserError(message)
@@ -112,13 +121,56 @@ def anywhere(facts: np.ndarray) -> np.ndarray:
     return np.unpackbits(together, count=len(facts)).astype(bool)
 
 
+def from_main(array: np.ndarray) -> np.ndarray:
+    """Returns the array of the first process; all have one of this shape and dtype."""
+    if jax.process_count() == 1:
+        return array
+    return np.asarray(multihost_utils.broadcast_one_to_all(array))
+
+
+def gathered(array: np.ndarray) -> list[np.ndarray]:
+    """The arrays of all processes, which may differ in their first axis."""
+    if jax.process_count() == 1:
+        return [array]
+    sizes = np.asarray(multihost_utils.process_allgather(np.int32(len(array))))
+    padded = np.zeros((max(sizes.max(), 1), *array.shape[1:]), array.dtype)
+    padded[: len(array)] = array
+    parts = np.asarray(multihost_utils.process_allgather(padded))
+    return [part[:size] for part, size in zip(parts, sizes, strict=True)]
+
+
+def everyone(call: Callable[[], None]) -> None:
+    """Calls on every process; a `UserError` of one of them is raised on all."""
+    problem = ""
+    try:
+        call()
+    except UserError as error:
+        problem = str(error)
+    wait("everyone")
+    encoded = problem.encode()[:MESSAGE_BYTES]
+    found = [
+        message.tobytes().decode(errors="ignore")
+        for message in gathered(np.frombuffer(encoded, np.uint8))
+    ]
+    if problem:
+        raise UserError(problem)
+    for process, message in enumerate(found):
+        if message:
+            raise UserError(f"process {process}: {message}")
+
+
 def agree(name: str, text: str) -> None:
-    """Raises `UserError` unless `text` is the same on every process."""
+    """Raises `UserError` on every process unless `text` is the same on all."""
+    checksum = np.array([zlib.crc32(text.encode())], np.uint32)
+    sums = np.concatenate(gathered(checksum))
+    if len(set(sums.tolist())) == 1:
+        return
     theirs = broadcast(text)
-    if not everywhere(text == theirs):
-        raise UserError(
-            f"the processes have different {name}: {theirs} on process 0, {text} here"
-        )
+    others = ", ".join(map(str, np.flatnonzero(sums != sums[0])))
+    raise UserError(
+        f"the processes have different {name}: {theirs} on process 0"
+        + (f", {text} here" if text != theirs else f", others on process {others}")
+    )
 
 
 def leave(code: int) -> None:
@@ -137,3 +189,33 @@ def barrier(name: str) -> None:
     """Waits until every process is here."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(name)
+
+
+def wait(name: str) -> None:
+    """As `barrier`, for work of hours: no device waits, and no collective times out.
+
+    Every process makes the same calls in the same order.
+    """
+    if jax.process_count() > 1:
+        from orbax.checkpoint import multihost  # which takes a second to load
+
+        key, limit = f"{name} {next(_waits)}", 1000 * LONGEST_WAIT
+        at_barrier = multihost.get_barrier_sync_fn()
+        _while_listening(lambda: at_barrier(key=key, timeout_ms=limit))
+
+
+def _while_listening(call: Callable[[], None]) -> None:
+    """Calls in a thread, so that the main one can be interrupted by Ctrl-C."""
+    problems = []
+
+    def target() -> None:
+        try:
+            call()
+        except Exception as error:  # of the JAX runtime: another process is gone
+            problems.append(error)
+
+    thread = threading.Thread(target=target, daemon=True)
+    thread.start()
+    thread.join()
+    if problems:
+        raise problems[0]

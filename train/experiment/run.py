@@ -1,7 +1,7 @@
 """A run: the data, the model, the recipe and the devices that a config names."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -98,7 +98,8 @@ def build(config: Config) -> Run:
     Raises:
       UserError: something in it is unknown, impossible or missing.
     """
-    run = _without_streams(config)
+    validation.validate(config)
+    run = _without_streams(config, sharding.create_mesh(config.mesh))
     streams = RECIPES[config.recipe].streams(run.data, config)
     for name, stream in streams.items():
         data_checks.check_images(stream.data_config, run.data.image_shape)
@@ -112,10 +113,8 @@ def build(config: Config) -> Run:
     return dataclasses.replace(run, streams=streams)
 
 
-def _without_streams(config: Config) -> Run:
+def _without_streams(config: Config, mesh: Mesh) -> Run:
     """As `build`, without what the recipe declares for training alone."""
-    validation.validate(config)
-    mesh = sharding.create_mesh(config.mesh)
     sharding.check_batch("evaluation.batch_size", config.evaluation.batch_size, mesh)
     data = mixture.joined(
         sources.open_source(config.data), config.data, config.batch_size
@@ -169,7 +168,11 @@ def _check_batches(
         sharding.check_batch(name, size // parts, mesh)
 
 
-def reopen(workdir: Path, changed: Mapping[str, Any] | None = None) -> Run:
+def reopen(
+    workdir: Path,
+    changed: Mapping[str, Any] | None = None,
+    devices: Sequence[Any] | None = None,
+) -> Run:
     """An earlier run, to be evaluated on the devices that there are now.
 
     Its mesh is the run's own if that fits the devices; else all devices lie along
@@ -178,6 +181,7 @@ def reopen(workdir: Path, changed: Mapping[str, Any] | None = None) -> Run:
     Args:
       workdir: of the run.
       changed: fields of its config, with other values.
+      devices: to evaluate on; None: all of all processes.
 
     Raises:
       UserError: the workdir holds no run.
@@ -186,16 +190,16 @@ def reopen(workdir: Path, changed: Mapping[str, Any] | None = None) -> Run:
     config.update_from_flattened_dict(changed or {})
     validation.validate(config)
     try:
-        mesh = sharding.create_mesh(settings.get(config, "mesh"))
+        mesh = sharding.create_mesh(settings.get(config, "mesh"), devices)
     except UserError:
         config.mesh = (-1, 1)
-        mesh = sharding.create_mesh(config.mesh)
+        mesh = sharding.create_mesh(config.mesh, devices)
     config.accumulate, config.model.bn_groups = 1, 1
     config.data.drop_remainder = True
     config.data.synthetic = ""  # for training alone, and perhaps no longer there
     for section in (config, config.evaluation):
         section.batch_size = sharding.fitting(section.batch_size, mesh)
-    return _without_streams(config)
+    return _without_streams(config, mesh)
 
 
 def newest_state(run: Run, workdir: Path, report: Report) -> TrainState:

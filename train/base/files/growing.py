@@ -96,6 +96,15 @@ def parts(path: Path) -> Parts:
     return _PartsInABucket(path)
 
 
+def delete_parts(path: Path) -> None:
+    """Deletes the parts at `path`, which no process has open."""
+    with written(path):
+        if isinstance(path, pathlib.Path):
+            path.unlink(missing_ok=True)
+        else:
+            path.rmtree(missing_ok=True)
+
+
 class _PartsOfAFile:
     """One file. If a kill leaves an incomplete part at its end, it is cut off."""
 
