@@ -6,8 +6,13 @@ AutoAttack, which goes on where it was stopped, and draws `autoattack.png`. Weig
 `train.convert` has written are evaluated on any source:
 
 `python -m train.evaluate --weights=FILE.npz --source=cifar10:DIR --attack=autoattack`
+
+On many machines, start the same command on each of them with `--distributed`: each
+evaluates its share of the examples.
 """
 
+import dataclasses
+import functools
 import pathlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,6 +28,7 @@ from train import cli
 from train.base import contents, files, terminal
 from train.base.errors import UserError, explained
 from train.base.files import Path
+from train.devices import preemption, processes
 from train.evaluation import records, target
 from train.evaluation.judgement import Judgement, Options, check_options
 from train.evaluation.kinds import KINDS
@@ -91,6 +97,7 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
         "and the defaults of the attack. Single fields, of a run too: "
         "--config.FIELD=VALUE.",
     )  # fmt: skip
+    cli.process_flags.define(values)
     flags.register_multi_flags_validator(
         ["weights", "workdir"], _names_something,
         "--workdir is required, or --weights=FILE", flag_values=values,
@@ -116,19 +123,41 @@ def _evaluate(values: flags.FlagValues) -> None:
         raise UserError(
             f"--picture is for --attack=autoattack, not for {values.attack}"
         )
-    evaluated, console = _target(values, changed), terminal.console()
-    _warn_if_damaged(evaluated.workdir)
+    cli.process_flags.start(values)
+    preemption.end_at_sigterm()
+    _agree(values, options)
+    evaluated = _target(values, changed)
+    evaluated.agree()
+    console = terminal.console(quiet=not processes.is_main())
+    if processes.is_main():
+        _warn_if_damaged(evaluated.workdir)
     found: dict[str, Any] = {}
     for judgement in KINDS[values.attack].judge(evaluated, options, console):
         found = judgement.record
-        try:
-            records.add(evaluated.workdir, judgement)
-            if "distance" in judgement.per_example:
-                _draw(evaluated.workdir, judgement, console)
-        except UserError:
-            _print_record(found)  # so that it is not lost
-            raise
-    _print_record(found)
+        keep = functools.partial(_keep, evaluated.workdir, judgement, console)
+        processes.on_main(keep)
+    if processes.is_main():
+        _print_record(found)
+
+
+def _keep(workdir: Path, judgement: Judgement, console: Console) -> None:
+    try:
+        records.add(workdir, judgement)
+        if "distance" in judgement.per_example:
+            _draw(workdir, judgement, console)
+    except UserError:
+        _print_record(judgement.record)  # so that it is not lost
+        raise
+
+
+def _agree(values: flags.FlagValues, options: Options) -> None:
+    """Raises `UserError` unless all processes were started with the same flags."""
+    given = {"attack": values.attack, **dataclasses.asdict(options)}
+    if not _is_file(values.weights):  # the content of a file is compared, not its name
+        given["weights"] = values.weights
+    shown = [f"--{name}={value}" for name, value in given.items() if value is not None]
+    processes.agree("flags", " ".join(shown))
+    settings.agree(values.config)
 
 
 def _warn_if_damaged(workdir: Path) -> None:

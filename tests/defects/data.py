@@ -20,8 +20,8 @@ DEFECTS = [
     Defect(
         "the test part's padded rows count as examples",
         DATA,
-        'yield batch | {"index": mine}, index < limit',
-        'yield batch | {"index": mine}, index <= limit',
+        'yield split.take(mine) | {"index": mine}, places < len(examples)',
+        'yield split.take(mine) | {"index": mine}, places <= len(examples)',
         PIPELINE,
     ),
     Defect(

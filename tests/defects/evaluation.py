@@ -4,6 +4,8 @@ from tests.defects.defect import Defect
 
 EVALUATION = "train/evaluation"
 PGD = ("tests/train/evaluation/test_pgd.py", "tests/train/evaluation/test_outputs.py")
+JOURNALS = ("tests/train/evaluation/test_journals.py",)
+SHARES = ("tests/train/evaluation/test_shares.py",)
 JOURNAL = ("tests/train/evaluation/test_journal.py",)
 RECORDS = ("tests/train/evaluation/test_records.py",)
 REMAINING = ("tests/train/evaluation/test_remaining.py",)
@@ -72,6 +74,55 @@ DEFECTS = [
         "np.where(counts > most, 0, np.where(counts < fewest, 2, 1))",
         "np.where(counts > most, 2, np.where(counts < fewest, 0, 1))",
         SHOTS,
+    ),
+    Defect(
+        "the first process reads its own journal alone",
+        EVALUATION,
+        "self.parts = self.parts + other.parts",
+        "pass",
+        JOURNALS,
+    ),
+    Defect(
+        "a journal in use by another process's evaluation stays unnoticed",
+        EVALUATION,
+        "if path != first:",
+        "if path == self._path(12):",
+        JOURNALS,
+    ),
+    Defect(
+        "examples at the beginning are dealt to every process",
+        EVALUATION,
+        "np.sort(left[process::processes])",
+        "np.sort(left[: -(-len(left) // processes)])",
+        SHARES,
+    ),
+    Defect(
+        "one process gets all examples that lack most passes",
+        EVALUATION,
+        'left[np.argsort(passes[left], kind="stable")]',
+        "left",
+        SHARES,
+    ),
+    Defect(
+        "an example that was broken is attacked again",
+        EVALUATION,
+        "np.where(broken, np.int32(-1), passes)",
+        "passes",
+        SHARES,
+    ),
+    Defect(
+        "predictions stay in the order of the processes",
+        EVALUATION,
+        "np.unique(predictions.indices, return_index=True)",
+        "None, np.arange(len(predictions.indices))",
+        PGD,
+    ),
+    Defect(
+        "the random start of an example depends on its place in a share",
+        EVALUATION,
+        "x_adv = self._start(batch.x, batch.indices, restart)",
+        "x_adv = self._start(batch.x, jnp.arange(len(batch.x)), restart)",
+        PGD,
     ),
     Defect(
         "a new record takes the place of all others",

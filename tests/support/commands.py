@@ -63,14 +63,19 @@ def together(workdir, *overrides, each=((), ())):
 
 
 def started(workdir, *overrides, each=((), ()), variables=({}, {})):
+    given = (f"--config={QUICK}", f"--workdir={workdir}", *overrides)
+    return started_together("train", *given, each=each, variables=variables)
+
+
+def started_together(module, *arguments, each=((), ()), variables=({}, {})):
+    """Two processes of four devices each that run one command together."""
     port = free_port()
     return [
         subprocess.Popen(
             command(
-                f"--config={QUICK}", f"--workdir={workdir}",
                 f"--coordinator=127.0.0.1:{port}", "--num_processes=2",
                 f"--process_id={index}", "--heartbeat_timeout=30",
-                *overrides, *each[index],
+                *arguments, *each[index], module=module,
             ),
             cwd=ROOT,
             env=environment(devices=4) | {"PYTHONWARNINGS": "default"} | variables[index],

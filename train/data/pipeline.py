@@ -147,16 +147,21 @@ def batch_sizes(split: Split, data_config: DataConfig, batch_size: int) -> list[
 
 
 def evaluation_batches(
-    split: Split, batch_size: int, limit: int, rows: Rows = all_rows
+    split: Split, batch_size: int, examples: np.ndarray, rows: Rows = all_rows
 ) -> Iterator[tuple[Batch, np.ndarray]]:
-    """The first `limit` examples in order, the last batch padded to the full size.
+    """Some examples in order, the last batch padded to the full size with its last one.
+
+    Args:
+      split: the examples.
+      batch_size: of all batches.
+      examples: `[N]`, positions within the split.
+      rows: from the size of a batch to the rows of it that this process reads.
 
     Yields:
       This process's `rows` of a batch, with their `index` within the split; and a mask
       `[batch_size]` of the whole batch, False where it is padded.
     """
-    for start in range(0, limit, batch_size):
-        index = np.arange(start, start + batch_size)
-        mine = index[rows(batch_size)]
-        batch = split.take(np.minimum(mine, limit - 1))
-        yield batch | {"index": mine}, index < limit
+    for start in range(0, len(examples), batch_size):
+        places = np.arange(start, start + batch_size)
+        mine = examples[np.minimum(places, len(examples) - 1)][rows(batch_size)]
+        yield split.take(mine) | {"index": mine}, places < len(examples)

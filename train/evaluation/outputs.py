@@ -92,10 +92,14 @@ class OutputsPass:
     def batches(self, limit: int | None = None) -> Iterator[DeviceBatch]:
         """The first `limit` examples of the split (None: all) in order."""
         limit = len(self._split) if limit is None else min(limit, len(self._split))
+        return self.batches_of(np.arange(limit))
+
+    def batches_of(self, examples: np.ndarray) -> Iterator[DeviceBatch]:
+        """The examples at positions `[N]` of the split."""
         for batch, valid in pipeline.evaluation_batches(
             self._split,
             self._batch_size,
-            limit,
+            examples,
             lambda size: sharding.local_rows(size, self._mesh),
         ):
             arrays = sharding.put(batch, self._mesh)

@@ -1,7 +1,7 @@
 """PGD on the cross-entropy, and the accuracies of weights with and without it."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -16,7 +16,7 @@ from train.base.config import Config
 from train.data.splits import Split
 from train.devices import sharding
 from train.evaluation.outputs import DeviceBatch, OutputsPass
-from train.evaluation.predictions import AttackedImages, Predictions
+from train.evaluation.predictions import AttackedImages, Predictions, joined
 from train.recipes import recipe
 from train.recipes.state import Weights
 
@@ -120,16 +120,15 @@ class Evaluator:
         self, weights: Weights, limit: int | None = None, *, keep_logits: bool = False
     ) -> Predictions:
         """The predictions for the first `limit` examples of the split (None: all)."""
-        parts = [
+        return joined(
             self._batch(weights, batch, keep_logits)
             for batch in self._outputs.batches(limit)
-        ]
-        indices, labels, predicted, resisted, logits = zip(*parts, strict=True)
-        return Predictions(
-            np.concatenate(indices), np.concatenate(labels), np.concatenate(predicted),
-            np.concatenate(resisted, axis=1) if self._settings.restarts else None,
-            np.concatenate(logits) if keep_logits else None,
-        )  # fmt: skip
+        )
+
+    def parts(self, weights: Weights, examples: np.ndarray) -> Iterator[Predictions]:
+        """Batch by batch the predictions, with logits, at positions of the split."""
+        for batch in self._outputs.batches_of(examples):
+            yield self._batch(weights, batch, keep_logits=True)
 
     def is_finite(self, weights: Weights) -> bool:
         """Whether the logits of the first batch are finite numbers."""

@@ -1,12 +1,17 @@
 """A judgement by PGD, or of natural accuracy alone."""
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from train.base.errors import UserError
+from train.devices import processes
+from train.evaluation import shares
+from train.evaluation.journals import Journals
 from train.evaluation.judgement import Judgement, Kind, Options
 from train.evaluation.measures import measured
 from train.evaluation.pgd import (
@@ -15,9 +20,10 @@ from train.evaluation.pgd import (
     attack_arguments,
     robust_accuracy,
 )
-from train.evaluation.predictions import Predictions
-from train.evaluation.target import Target
+from train.evaluation.predictions import Predictions, in_order, joined
+from train.evaluation.target import Target, exif_rotations
 from train.recipes.attack import check_epsilon
+from train.recipes.state import Weights
 
 
 def judge(target: Target, options: Options, console: Console) -> Iterator[Judgement]:
@@ -31,16 +37,68 @@ def judge(target: Target, options: Options, console: Console) -> Iterator[Judgem
         num_classes=target.data.num_classes,
         batch_size=config.evaluation.batch_size, seed=seed,
     )  # fmt: skip
-    predictions = evaluator(target.weights, options.num_examples, keep_logits=True)
-    count = len(predictions.labels)
-    made = attack_arguments(attack, seed)
+    whole = len(target.data.test)
+    count = min(options.num_examples or whole, whole)
     name = f"{attack.name} at {attack.epsilon:g}" if attack.restarts else "natural"
-    yield Judgement(
+    judgement = Judgement(
         f"{name}, {target.name}, {target.described_part(count)}",
-        {**made, **target.arguments(count)},
+        {**attack_arguments(attack, seed), **target.arguments(count)},
+        {}, {},
+    )  # fmt: skip
+    processes.agree("arguments", str(judgement.arguments))
+    if not attack.restarts and not processes.several():  # done in no time
+        predictions = evaluator(target.weights, count, keep_logits=True)
+        yield _judged(judgement, predictions, attack, target)
+        return
+    journals = Journals(target.workdir, judgement.file_name, judgement.digest)
+    with contextlib.closing(journals):
+        predictions = _of_all(evaluator, target.weights, count, journals, console)
+        yield _judged(judgement, predictions, attack, target)
+        journals.delete()  # its record is written
+
+
+def _of_all(
+    evaluator: Evaluator,
+    weights: Weights,
+    count: int,
+    journals: Journals,
+    console: Console,
+) -> Predictions | None:
+    """The predictions for all examples; None on other processes than the first one.
+
+    Every process makes those of its share of what no journal holds.
+    """
+    journals.tell(console)
+    found = [Predictions(**part) for part in journals.parts]
+    left = np.ones(count, bool)
+    for part in found:
+        left[part.indices] = False
+    left = np.flatnonzero(processes.from_main(left))
+    made = []
+    for part in evaluator.parts(weights, shares.of_this_process(left)):
+        journals.add({name: a for name, a in part._asdict().items() if a is not None})
+        made.append(part)
+    if processes.several():
+        journals.collect()
+        found, made = [Predictions(**part) for part in journals.parts], []
+    return in_order(joined(found + made)) if processes.is_main() else None
+
+
+def _judged(
+    judgement: Judgement,
+    predictions: Predictions | None,
+    attack: PgdAttack,
+    target: Target,
+) -> Judgement:
+    """The judgement with its results; without them where there are no predictions."""
+    rotations = exif_rotations(target.data)  # by all processes together
+    if predictions is None:
+        return judgement
+    return judgement.extended(
         {
             **target.description(predictions.labels),
-            **measured(predictions, target.data, config),
+            **rotations,
+            **measured(predictions, target.data, target.config),
             "robust_accuracy": robust_accuracy(predictions, attack),
         },
         per_example(predictions),

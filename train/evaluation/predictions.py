@@ -1,5 +1,6 @@
 """What a model predicts for examples, as they are and after an attack."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +53,27 @@ class Predictions(NamedTuple):
         """
         robust = self.robust_accuracy
         return self.natural_accuracy if robust is None else robust
+
+
+def joined(parts: Iterable[Predictions]) -> Predictions:
+    """Those of several batches as one."""
+    indices, labels, predicted, resisted, logits = zip(*parts, strict=True)
+    return Predictions(
+        np.concatenate(indices), np.concatenate(labels), np.concatenate(predicted),
+        None if resisted[0] is None else np.concatenate(resisted, axis=1),
+        None if logits[0] is None else np.concatenate(logits),
+    )  # fmt: skip
+
+
+def in_order(predictions: Predictions) -> Predictions:
+    """Each example once, in the order of the split."""
+    _, rows = np.unique(predictions.indices, return_index=True)
+    indices, labels, predicted, resisted, logits = predictions
+    return Predictions(
+        indices[rows], labels[rows], predicted[rows],
+        None if resisted is None else resisted[:, rows],
+        None if logits is None else logits[rows],
+    )  # fmt: skip
 
 
 class AttackedImages(NamedTuple):

@@ -1,6 +1,7 @@
 """What is evaluated: a network with weights, and the data that it is evaluated on."""
 
 import dataclasses
+import functools
 import json
 import zlib
 from collections.abc import Mapping
@@ -60,15 +61,29 @@ class Target:
         """Of a batch over the devices."""
         return sharding.over_batch(self.mesh)
 
+    @functools.cached_property
+    def weights_checksum(self) -> str:
+        return weights_checksum(self.weights)
+
+    @functools.cached_property
+    def data_fingerprint(self) -> str:
+        """That of the test part."""
+        return fingerprint.of_split(self.data.test)
+
+    def agree(self) -> None:
+        """Raises `UserError` unless all processes have the same weights and data."""
+        processes.agree("weights", f"checksum {self.weights_checksum}")
+        processes.agree("data", self.data_fingerprint)
+
     def arguments(self, num_examples: int) -> dict[str, Any]:
         """All that results on the first `num_examples` depend on but the attack."""
         data = self.config.data
         sizes = [data.image_size, data.resize_shorter] if data.image_size else []
         return {
             **self.identity,
-            "weights_checksum": weights_checksum(self.weights),
+            "weights_checksum": self.weights_checksum,
             "dataset": self.dataset,
-            "data_fingerprint": fingerprint.of_split(self.data.test),
+            "data_fingerprint": self.data_fingerprint,
             **({"image_sizes": sizes} if sizes else {}),
             **({"exif_rotation": True} if data.exif_rotation else {}),
             "evaluated_on": data.evaluate_on,
@@ -93,7 +108,6 @@ class Target:
             **({} if file is None else {"weights_file": str(file)}),
             "part_examples": len(self.data.test),
             "evaluated_classes": len(np.unique(labels)),
-            **exif_rotations(self.data),
         }
 
 
@@ -116,7 +130,7 @@ def of_run(workdir: Path, kind: str | None, changed: Mapping[str, Any]) -> Targe
                 f"config.{field} is the run's own: an evaluation can change {allowed}"
             )
     trained = settings.load(workdir)
-    run = runs.reopen(workdir, changed)
+    run = runs.reopen(workdir, changed, jax.local_devices())
     step, weights, kind = _weights(run, workdir, kind)
     source = changed.get("data.source", trained.data.source)
     dtype = run.config.model.dtype
@@ -143,7 +157,7 @@ def of_file(path: Path, config: Config, workdir: Path) -> Target:
         cannot be read.
     """
     read = converted.read(path)
-    mesh = sharding.create_mesh(config.mesh)
+    mesh = sharding.create_mesh(config.mesh, jax.local_devices())
     config.evaluation.batch_size = sharding.fitting(config.evaluation.batch_size, mesh)
     data = sources.open_source(config.data)
     classes.check_same(

@@ -117,7 +117,8 @@ def _in_order(
     """The logits of the training part, a batch `[b, C]` at a time, on every process."""
     size, split = run.config.evaluation.batch_size, run.data.train
     gathered = jax.jit(lambda x: x, out_shardings=sharding.replicated(run.mesh))
-    batches = pipeline.evaluation_batches(split, size, len(split), run.local_rows)
+    examples = np.arange(len(split))
+    batches = pipeline.evaluation_batches(split, size, examples, run.local_rows)
     for batch, valid in batches:
         between()
         images = sharding.put({"image": batch["image"]}, run.mesh)["image"]

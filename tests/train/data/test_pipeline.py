@@ -62,7 +62,7 @@ def test_going_on_from_a_saved_position(threads):
 
 
 def test_evaluation_batches_are_in_order_and_padded():
-    read = list(pipeline.evaluation_batches(numbered(), 16, 40))
+    read = list(pipeline.evaluation_batches(numbered(), 16, np.arange(40)))
     assert [len(batch["label"]) for batch, _ in read] == [16, 16, 16]
     valid = np.concatenate([valid for _, valid in read])
     kept = np.concatenate([batch["label"] for batch, _ in read])[valid]

@@ -1,5 +1,6 @@
 """An evaluation by AutoAttack that is killed goes on, and comes to the same end."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -10,26 +11,19 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.support.commands import command, environment
-from tests.support.evaluations import AUTOATTACK, evaluations, judge
-from train.base.files import growing
+from tests.support.evaluations import AUTOATTACK, evaluations, journalled, judge
 from train.evaluation import records
-from train.evaluation.autoattack import journal
+from train.evaluation.pgd import Evaluator
 
 
-def journalled(workdir):
-    """What the journal holds."""
-    paths = list(workdir.glob("*.journal"))
-    if not paths:
-        return []
-    (path,) = paths
-    parts, _ = growing._unpacked(path.read_bytes())
-    return [journal._unpacked(part) for part in parts[1:]]
+def journalled_in(workdir):
+    return [record for path in workdir.glob("*.journal") for record in journalled(path)]
 
 
 def by_example(workdir):
     """By pass and example what it came to."""
     entries = {}
-    for record in journalled(workdir):
+    for record in journalled_in(workdir):
         x_adv = iter(record.x_adv)
         for row, broken in zip(record.rows, record.broken, strict=True):
             entries[record.number, int(row)] = next(x_adv).tobytes() if broken else b""
@@ -44,7 +38,7 @@ def killed_in(workdir, number):
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     deadline = time.monotonic() + 250
-    done = lambda: max((record.number for record in journalled(workdir)), default=-1)
+    done = lambda: max((record.number for record in journalled_in(workdir)), default=-1)
     while time.monotonic() < deadline and process.poll() is None:
         if done() >= number - 1:
             time.sleep(0.3)
@@ -81,3 +75,32 @@ def test_killed_in_each_attack_it_comes_to_the_same_end(workdir, capsys):
         np.testing.assert_array_equal(array, arrays[name], err_msg=name)
     names = [stage["attack"] for stage in whole["stages"]]
     assert names == ["apgd-ce", "apgd-t", "fab-t", "square"]
+
+
+@pytest.mark.long
+def test_an_interrupted_pgd_goes_on(workdir, capsys, monkeypatch):
+    attack = (
+        f"--workdir={workdir}",
+        "--restarts=2",
+        "--config.evaluation.batch_size=64",
+    )
+    whole = Evaluator.parts
+
+    def interrupted(*given):
+        yield from itertools.islice(whole(*given), 2)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Evaluator, "parts", interrupted)
+    assert judge(*attack) == 130
+    (path,) = workdir.glob("pgd5x2-at-0.12-*.journal")
+    monkeypatch.setattr(Evaluator, "parts", whole)
+    assert judge(*attack) == 0
+    assert f"going on after 2 batches in {path}" in capsys.readouterr().out
+    assert not path.exists()
+    (gone_on_with,) = evaluations(workdir).values()
+    arrays = records.per_example(workdir, gone_on_with)
+    assert judge(*attack) == 0
+    assert "going on" not in capsys.readouterr().out
+    assert list(evaluations(workdir).values()) == [gone_on_with]
+    for name, array in records.per_example(workdir, gone_on_with).items():
+        np.testing.assert_array_equal(array, arrays[name], err_msg=name)

@@ -1,11 +1,12 @@
-"""The file that an evaluation goes on from: whole records, of the same evaluation."""
+"""The file that an evaluation goes on from: whole parts, of the same evaluation."""
 
 import numpy as np
 import pytest
 
 from ikl_jax.attacks.ensemble.passes import Record
 from train.base.errors import UserError
-from train.evaluation.autoattack.journal import Journal
+from train.evaluation.autoattack.verdicts import record_of
+from train.evaluation.journal import Journal
 
 
 def record(number, count=3):
@@ -15,7 +16,8 @@ def record(number, count=3):
     return Record(number, np.arange(count) + number, broken, x_adv, 0.5 + number)
 
 
-def check(records, count):
+def check(parts, count):
+    records = [record_of(part) for part in parts]
     assert [one.number for one in records] == list(range(count))
     for one in records:
         for ours, expected in zip(one, record(one.number), strict=True):
@@ -24,9 +26,9 @@ def check(records, count):
 
 def written(path, count=3):
     journal = Journal(path, "an evaluation")
-    assert journal.records == []
+    assert journal.parts == []
     for number in range(count):
-        journal.add(record(number))
+        journal.add(record(number)._asdict())
     journal.close()
     return path
 
@@ -34,11 +36,11 @@ def written(path, count=3):
 def test_what_is_added_is_there(tmp_path):
     path = written(tmp_path / "journal")
     journal = Journal(path, "an evaluation")
-    check(journal.records, 3)
-    journal.add(record(3))
+    check(journal.parts, 3)
+    journal.add(record(3)._asdict())
     journal.close()
     journal = Journal(path, "an evaluation")
-    check(journal.records, 4)
+    check(journal.parts, 4)
     journal.close()
 
 
@@ -53,7 +55,7 @@ def test_another_evaluations_is_refused(tmp_path):
 def test_another_evaluations_without_records_is_begun_anew(tmp_path):
     path = written(tmp_path / "journal", count=0)
     journal = Journal(path, "another evaluation")
-    journal.add(record(0))
+    journal.add(record(0)._asdict())
     journal.close()
     with pytest.raises(UserError, match="another evaluation"):
         Journal(path, "an evaluation")
@@ -64,11 +66,11 @@ def test_a_cut_record_is_forgotten(tmp_path, cut):
     path = written(tmp_path / "journal")
     path.write_bytes(path.read_bytes()[:-cut])
     journal = Journal(path, "an evaluation")
-    check(journal.records, 2)
-    journal.add(record(2))
+    check(journal.parts, 2)
+    journal.add(record(2)._asdict())
     journal.close()
     journal = Journal(path, "an evaluation")
-    check(journal.records, 3)
+    check(journal.parts, 3)
     journal.close()
 
 
@@ -78,7 +80,7 @@ def test_a_flipped_bit_ends_what_is_read(tmp_path):
     content[len(content) // 2] ^= 4
     path.write_bytes(content)
     journal = Journal(path, "an evaluation")
-    check(journal.records, 1)
+    check(journal.parts, 1)
     journal.close()
 
 

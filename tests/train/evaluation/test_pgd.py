@@ -11,7 +11,7 @@ from train.data.splits import InMemory
 from train.devices import sharding
 from train.evaluation import pgd
 from train.evaluation.pgd import Evaluator, PgdAttack
-from train.evaluation.predictions import Predictions
+from train.evaluation.predictions import Predictions, in_order, joined
 from train.recipes.state import Weights
 
 
@@ -93,6 +93,39 @@ def test_robust_is_right_as_it_is_and_after_every_restart():
     )  # fmt: skip
     np.testing.assert_array_equal(found.robust, [True, False, False, False])
     assert (found.natural_accuracy, found.robust_accuracy) == (0.75, 0.25)
+
+
+def test_parts_of_several_processes_are_put_in_order():
+    parts = [
+        Predictions(
+            np.array(rows), np.array(rows) % 3, np.zeros(len(rows), int),
+            np.array([rows, rows]) > 2, np.array(rows)[:, None] / 10,
+        )
+        for rows in ([4, 1], [0, 5], [3, 1, 2])
+    ]  # fmt: skip
+    whole = in_order(joined(parts))
+    np.testing.assert_array_equal(whole.indices, np.arange(6))
+    np.testing.assert_array_equal(whole.labels, np.arange(6) % 3)
+    np.testing.assert_array_equal(whole.resisted, [np.arange(6) > 2] * 2)
+    np.testing.assert_array_equal(whole.logits[:, 0], np.arange(6) / 10)
+    without = [part._replace(resisted=None, logits=None) for part in parts]
+    assert in_order(joined(without))[3:] == (None, None)
+
+
+def test_any_examples_are_attacked_as_among_all(classifier):
+    model, weights, split = classifier
+    evaluator = Evaluator(
+        model, split, PgdAttack(epsilon=0.1, steps=3), sharding.create_mesh(),
+        num_classes=4, batch_size=16, seed=5,
+    )  # fmt: skip
+    whole, some = evaluator(weights, keep_logits=True), np.arange(1, 37, 2)
+    parts = list(evaluator.parts(weights, some))
+    assert [len(part.indices) for part in parts] == [16, 2]
+    found = joined(parts)
+    np.testing.assert_array_equal(found.indices, some)
+    np.testing.assert_array_equal(found.predicted, whole.predicted[some])
+    np.testing.assert_array_equal(found.resisted, whole.resisted[:, some])
+    np.testing.assert_array_equal(found.logits, whole.logits[some])
 
 
 def test_few_images_are_shown_as_many_as_there_are(classifier):

@@ -8,22 +8,15 @@ import numpy as np
 
 from ikl_jax.attacks.ensemble.passes import Progress, Record
 from train.base import progress as printers
-from train.evaluation import autoattack
-from train.evaluation.autoattack import _Report
+from train.evaluation.autoattack import report as reports
 from train.evaluation.autoattack.remaining import CompileTime
+from train.evaluation.autoattack.report import Report
 
 STAGES = ["apgd-ce"] + ["apgd-t"] * 9 + ["fab-t"] * 9 + ["square"]
 # Seconds an example, and for compiling in an attack's first two batches.
 SPEED = {"apgd-ce": 0.01, "apgd-t": 0.01, "fab-t": 0.014, "square": 0.2}
 COMPILING = {"apgd-ce": 7.0, "apgd-t": 5.0, "fab-t": 4.0, "square": 6.0}
 COUNT = 128
-
-
-class Journal:
-    records: tuple = ()
-
-    def add(self, record):
-        pass
 
 
 class Clock:
@@ -51,7 +44,8 @@ def simulated(clock):
     robust = np.ones(COUNT, bool)
     progress = Progress(np.zeros((COUNT, 1)), robust, [], 0, len(STAGES))
     compiling = Compiling()
-    report = _Report(Journal(), COUNT, STAGES, compiling, clock)
+    report = Report(lambda record: None, [], COUNT, STAGES, clock)
+    report.compiling = compiling
     for number, stage in enumerate(STAGES):
         progress.number = number
         rows = np.flatnonzero(robust)
@@ -73,7 +67,7 @@ def test_the_remaining_time_is_that_of_the_work(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(printers, "time", clock)
     every_time = partial(printers.ProgressPrinter, every=0.0)
-    monkeypatch.setattr(autoattack, "ProgressPrinter", every_time)
+    monkeypatch.setattr(reports, "ProgressPrinter", every_time)
     simulated(clock)
     end = clock.now
     assert len(clock.lines) == 22
@@ -86,11 +80,11 @@ def test_the_remaining_time_is_that_of_the_work(monkeypatch):
 def test_an_evaluation_that_goes_on_knows_its_attacks_from_the_journal(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(printers, "time", clock)
-    journal = Journal()
     rows = np.arange(COUNT)
     none = np.zeros(COUNT, bool)
-    journal.records = [Record(0, rows, none, np.zeros((0, 1)), 1.28)]
-    report = _Report(journal, COUNT, STAGES[:3], Compiling(), clock)
+    earlier = [Record(0, rows, none, np.zeros((0, 1)), 1.28)]
+    report = Report(lambda record: None, earlier, COUNT, STAGES[:3], clock)
+    report.compiling = Compiling()
     first = Record(1, rows[:64], none[:64], np.zeros((0, 1)), 30.64)
     progress = Progress(np.zeros((COUNT, 1)), ~none, [], 1, 3)
     clock.now += 30.64

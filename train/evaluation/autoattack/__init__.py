@@ -1,190 +1,138 @@
-"""A judgement by AutoAttack, which goes on where it was stopped."""
+"""A judgement by AutoAttack, which goes on where it was stopped.
 
-import dataclasses
-import warnings
-from collections.abc import Iterator
+Where several processes work on it, each attacks its share of the examples on its own
+devices, and the first one puts together what their journals hold.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Sharding
 from rich.console import Console
 
-import ikl_jax
-from ikl_jax import checks
-from ikl_jax.attacks.common.classifier import Classifier
-from ikl_jax.attacks.ensemble import versions
-from ikl_jax.attacks.ensemble.autoattack import fingerprint
-from ikl_jax.attacks.ensemble.passes import Progress, Record
+from ikl_jax.attacks.ensemble.passes import Record
 from ikl_jax.attacks.ensemble.result import Result
-from ikl_jax.types import Array, LogitsFn
 from train.base.errors import explained
-from train.base.progress import ProgressPrinter
-from train.evaluation import target
-from train.evaluation.autoattack import distances
-from train.evaluation.autoattack.journal import Journal
-from train.evaluation.autoattack.remaining import CompileTime, RemainingTime
+from train.devices import processes
+from train.evaluation import shares
+from train.evaluation.autoattack import attacked, distances, verdicts
+from train.evaluation.autoattack.attacked import Attacked
+from train.evaluation.autoattack.report import Report
+from train.evaluation.journals import Journals
 from train.evaluation.judgement import Judgement, Kind, Options
 from train.evaluation.measures import measured
 from train.evaluation.outputs import OutputsPass, joined
-from train.evaluation.pgd import PgdAttack
 from train.evaluation.predictions import Predictions
-from train.evaluation.target import Target
-from train.recipes import recipe
-from train.recipes.attack import check_epsilon
-
-
-@dataclasses.dataclass(frozen=True)
-class Attacked:
-    """What AutoAttack is called with."""
-
-    logits_fn: LogitsFn
-    x: np.ndarray
-    labels: np.ndarray
-    norm: str
-    epsilon: float
-    version: str | list[str]
-    seed: int
-    batch_size: int
-    sharding: Sharding
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The arguments that the result depends on, besides network and examples."""
-        return {
-            "epsilon": self.epsilon, "norm": self.norm, "version": self.version,
-            "key": jax.random.key(self.seed),
-        }  # fmt: skip
-
-    @property
-    def stages(self) -> list[str]:
-        """The stage of each pass."""
-        classifier = Classifier.of(self.logits_fn, jnp.asarray(self.x[:1]))
-        passes = versions.passes(self.version, classifier, self.epsilon, self.norm)
-        return [single.stage for single in passes]
-
-    @property
-    def version_name(self) -> str:
-        version = self.version
-        return version if isinstance(version, str) else "+".join(version)
+from train.evaluation.target import Target, exif_rotations
 
 
 def judge(evaluated: Target, options: Options, console: Console) -> Iterator[Judgement]:
     """Robust accuracy after each attack, and then, if asked, the distances.
 
-    Its journal in the workdir holds what is done already, and stays there.
+    Journals in the workdir hold what is done already, and stay there. Of several
+    processes only the first one has results.
     """
     with explained():
-        attacked = _attacked(evaluated, options)
-        stages = attacked.stages
-    count = len(attacked.labels)
-    name = (
-        f"autoattack {attacked.version_name} ({attacked.norm}) at {attacked.epsilon:g}"
-    )
-    judgement = Judgement(
+        asked = attacked.of_target(evaluated, options)
+        stages, fingerprint = asked.stages, asked.fingerprint
+    judgement = _without_results(asked, evaluated)
+    processes.agree("arguments", str(judgement.arguments))
+    journals = Journals(evaluated.workdir, judgement.file_name, fingerprint)
+    with contextlib.closing(journals), explained():
+        journals.tell(console)
+        if processes.several():
+            _attack_share(asked, journals, stages, console)
+            journals.collect()
+        result = None
+        if processes.is_main():
+            result, broken_in = _whole(asked, journals, stages, console)
+            judgement = judgement.extended(
+                *_found(evaluated, asked, result, broken_in, stages)
+            )
+    judgement = judgement.extended(exif_rotations(evaluated.data), {})
+    yield judgement
+    if options.picture:
+        nearest = distances.nearest(asked, console)
+        if result is not None:
+            judgement = judgement.extended(*distances.found(asked, nearest, result))
+        yield judgement
+
+
+def _without_results(asked: Attacked, evaluated: Target) -> Judgement:
+    count = len(asked.labels)
+    name = f"autoattack {asked.version_name} ({asked.norm}) at {asked.epsilon:g}"
+    return Judgement(
         f"{name}, {evaluated.name}, {evaluated.described_part(count)}",
         {
             "attack": "autoattack",
-            "version": attacked.version_name,
-            "norm": attacked.norm,
-            "epsilon": float(attacked.epsilon),
-            "seed": attacked.seed,
+            "version": asked.version_name,
+            "norm": asked.norm,
+            "epsilon": float(asked.epsilon),
+            "seed": asked.seed,
             **evaluated.arguments(count),
         },
         {}, {},
     )  # fmt: skip
-    with explained():
-        result, broken_in = _run(attacked, evaluated, judgement, stages, console)
-    predictions = _predictions(evaluated, count)
-    judgement = judgement.extended(
-        {
-            **evaluated.description(attacked.labels),
-            **measured(predictions, evaluated.data, evaluated.config),
-            **_results(result),
-        },
-        {
-            "index": predictions.indices,
-            "label": predictions.labels,
-            "predicted": predictions.predicted,
-            "logits": np.asarray(predictions.logits),
-            **_robust_after(result, broken_in, stages),
-        },
+
+
+def _attack_share(
+    asked: Attacked, journals: Journals, stages: Sequence[str], console: Console
+) -> None:
+    """Attacks this process's share of what no journal holds, and journals it."""
+    records = [verdicts.record_of(part) for part in journals.parts]
+    passes = processes.from_main(verdicts.resisted(records, len(asked.labels)))
+    left = shares.unfinished(passes, len(stages))
+    rows = shares.of_this_process(left)
+    console.print(
+        f"{jax.process_count()} processes attack {len(left)} examples, this one "
+        f"{len(rows)} of them"
     )
-    yield judgement
-    if options.picture:
-        yield judgement.extended(
-            *distances.found(
-                attacked.logits_fn, attacked.x, attacked.labels, result, console,
-                batch_size=attacked.batch_size, sharding=attacked.sharding,
-            )
-        )  # fmt: skip
+    if not len(rows):
+        return
+
+    def keep(record: Record) -> None:
+        journals.add(record._replace(rows=rows[record.rows])._asdict())
+
+    earlier = verdicts.as_records(passes[rows], asked.x.shape[1:])
+    report = Report(keep, [], len(rows), stages, console)
+    asked.part(rows).result(earlier, report)
 
 
-def _attacked(evaluated: Target, options: Options) -> Attacked:
-    """The first examples of the target's data, and the attack that is asked for."""
-    config, defaults = evaluated.config, PgdAttack.of(evaluated.config)
-    x, labels = target.images(evaluated.data, options.num_examples)
-    num_classes = evaluated.data.num_classes
-
-    def logits_fn(x: Array) -> Array:
-        logits = recipe.evaluate_logits(evaluated.model, evaluated.weights, x)
-        # The other columns are padding, which no attack needs to aim at.
-        return logits if logits.shape[1] == num_classes else logits[:, :num_classes]
-
-    epsilon = defaults.epsilon if options.epsilon is None else options.epsilon
-    norm = options.norm or defaults.norm
-    checks.positive(epsilon=epsilon)
-    check_epsilon("epsilon", norm, epsilon, evaluated.data.image_shape)
-    return Attacked(
-        logits_fn, x, labels, norm=norm, epsilon=epsilon,
-        version=_attacks(options.version or "standard"), seed=options.seed or 0,
-        batch_size=config.evaluation.batch_size,
-        sharding=evaluated.sharding,
-    )  # fmt: skip
-
-
-def _attacks(version: str) -> str | list[str]:
-    """A version's name, or a list of names of attacks that have commas between them."""
-    known = set(versions.VERSIONS) - set(versions.RANDOMISED)
-    if version in versions.ATTACKS or "," in version:
-        return version.split(",")
-    checks.one_of("version", version, known)
-    return version
-
-
-def _run(
-    attacked: Attacked,
-    evaluated: Target,
-    judgement: Judgement,
-    stages: list[str],
-    console: Console,
+def _whole(
+    asked: Attacked, journals: Journals, stages: Sequence[str], console: Console
 ) -> tuple[Result, np.ndarray]:
-    """The result, and the number of the pass that broke each example (-1: none)."""
-    journal = Journal(
-        evaluated.workdir / f"{judgement.file_name}.journal",
-        fingerprint(
-            attacked.logits_fn, attacked.x, attacked.labels, **attacked.arguments
-        ),
-    )
-    compiling = CompileTime()
-    report = _Report(journal, len(attacked.labels), stages, compiling, console)
-    if journal.records:
-        console.print(
-            f"going on after {len(journal.records)} batches in {journal.path}",
-            highlight=False,
-        )
-    try:
-        with compiling, warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # they are the notes
-            result = ikl_jax.attacks.autoattack(
-                attacked.logits_fn, attacked.x, attacked.labels, **attacked.arguments,
-                batch_size=attacked.batch_size, sharding=attacked.sharding,
-                journal=journal.records, report=report,
-            )  # fmt: skip
-    finally:
-        journal.close()
-    return result, report.broken_in
+    """The result, and the number of the pass that broke each example (-1: none).
+
+    Attacks what the journals do not hold: of one process's evaluation all that is left.
+    """
+    records = [verdicts.record_of(part) for part in journals.parts]
+    keep = lambda record: journals.add(record._asdict())
+    report = Report(keep, records, len(asked.labels), stages, console)
+    return asked.result(records, report), report.broken_in
+
+
+def _found(
+    evaluated: Target,
+    asked: Attacked,
+    result: Result,
+    broken_in: np.ndarray,
+    stages: Sequence[str],
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The results of a judgement, and its arrays."""
+    predictions = _predictions(evaluated, len(asked.labels))
+    return {
+        **evaluated.description(asked.labels),
+        **measured(predictions, evaluated.data, evaluated.config),
+        **_results(result),
+    }, {
+        "index": predictions.indices,
+        "label": predictions.labels,
+        "predicted": predictions.predicted,
+        "logits": np.asarray(predictions.logits),
+        **_robust_after(result, broken_in, stages),
+    }
 
 
 def _predictions(evaluated: Target, count: int) -> Predictions:
@@ -225,7 +173,7 @@ def _results(result: Result) -> dict[str, Any]:
 
 
 def _robust_after(
-    result: Result, broken_in: np.ndarray, stages: list[str]
+    result: Result, broken_in: np.ndarray, stages: Sequence[str]
 ) -> dict[str, np.ndarray]:
     """Whether each example is robust at the end, and after each stage `[S, N]`."""
     names = list(dict.fromkeys(stages))
@@ -238,42 +186,6 @@ def _robust_after(
         "stages": np.array(names),
         "robust_after": broken > np.arange(len(names))[:, None],
     }
-
-
-class _Report:
-    """Keeps each record in the journal, and prints from time to time how far it is.
-
-    Attributes:
-      broken_in: `[N]`, the number of the pass that broke each example; -1: none so far.
-    """
-
-    def __init__(
-        self,
-        journal: Journal,
-        count: int,
-        stages: list[str],
-        compiling: CompileTime,
-        console: Console,
-    ) -> None:
-        self.broken_in = np.full(count, -1)
-        self._journal, self._printer = journal, ProgressPrinter(console)
-        self._remaining, self._compiling = RemainingTime(stages), compiling
-        for record in journal.records:
-            self._note(record, 0.0)
-
-    def __call__(self, record: Record, progress: Progress) -> None:
-        self._journal.add(record)
-        self._note(record, self._compiling.within(record.seconds))
-        self._printer.line(
-            f"pass {progress.number + 1}/{progress.passes}  robust so far "
-            f"{100 * progress.robust_accuracy:.2f}%",
-            self._remaining.seconds(progress.robust),
-            at_most=True,
-        )
-
-    def _note(self, record: Record, compiling: float) -> None:
-        self._remaining.add(record, compiling)
-        self.broken_in[record.rows[record.broken]] = record.number
 
 
 KIND = Kind(("norm", "epsilon", "version", "seed"), judge)

@@ -6,14 +6,15 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Sharding
 from rich.console import Console
 
 import ikl_jax
 from ikl_jax.attacks.common import geometry
 from ikl_jax.attacks.ensemble.result import Result
-from ikl_jax.types import LogitsFn
 from train.base.progress import ProgressPrinter
+from train.devices import processes
+from train.evaluation import shares
+from train.evaluation.autoattack.attacked import Attacked
 from train.evaluation.autoattack.remaining import CompileTime
 
 TARGETS = 3  # classes that the search is made towards
@@ -21,23 +22,37 @@ CURVE_REACH, CURVE_POINTS = 2.0, 21  # of the curve in a record; reach in epsilo
 IMAGES = 8  # that broke, in the per-example file
 
 
+def nearest(attacked: Attacked, console: Console) -> np.ndarray:
+    """`[N]` float32: the distances that FAB finds; each process searches a share."""
+    count = len(attacked.labels)
+    several = jax.process_count()
+    rows_of = [shares.dealt(np.arange(count), each, several) for each in range(several)]
+    part = attacked.part(rows_of[jax.process_index()])
+    distance = np.zeros(0, np.float32)
+    if len(part.labels):
+        with CompileTime() as compiling:
+            distance = ikl_jax.attacks.distances(
+                part.logits_fn, part.x, part.labels, norm=part.norm, targets=TARGETS,
+                batch_size=part.batch_size, sharding=part.sharding,
+                report=_report(compiling, console),
+            )  # fmt: skip
+    processes.wait("distances")
+    whole = np.zeros(count, np.float32)
+    for rows, of_process in zip(rows_of, processes.gathered(distance), strict=True):
+        whole[rows] = of_process
+    return whole
+
+
 def found(
-    logits_fn: LogitsFn, x: np.ndarray, labels: np.ndarray, result: Result,
-    console: Console, *, batch_size: int, sharding: Sharding,
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:  # fmt: skip
-    """Searches for the distances with FAB.
+    attacked: Attacked, nearest: np.ndarray, result: Result
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What the distances show.
 
     Returns:
       For the record: a curve of robust accuracy against epsilon. For the per-example
       file: the distances, and the first images that the attack broke.
     """
-    with CompileTime() as compiling:
-        nearest = ikl_jax.attacks.distances(
-            logits_fn, x, labels, norm=result.norm, targets=TARGETS,
-            batch_size=batch_size, sharding=sharding,
-            report=_report(compiling, console),
-        )  # fmt: skip
-    distance = _at_most_as_attacked(nearest, x, result)
+    distance = _at_most_as_attacked(nearest, attacked.x, result)
     epsilons = np.linspace(0.0, CURVE_REACH * result.epsilon, CURVE_POINTS)
     curve = {
         "epsilon": [round(float(epsilon), 6) for epsilon in epsilons],
@@ -45,7 +60,7 @@ def found(
     }
     rows = np.flatnonzero((distance > 0) & ~result.robust)[:IMAGES]
     return {"curve": curve}, {
-        "distance": distance, **_images(logits_fn, x, result, rows)
+        "distance": distance, **_images(attacked, result, rows)
     }  # fmt: skip
 
 
@@ -72,12 +87,13 @@ def _at_most_as_attacked(
 
 
 def _images(
-    logits_fn: LogitsFn, x: np.ndarray, result: Result, rows: np.ndarray
+    attacked: Attacked, result: Result, rows: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The images at `rows` as they are and attacked, with their predictions."""
     if not len(rows):
         return {}
-    predict = jax.jit(lambda x: logits_fn(x).argmax(axis=-1))
+    x = attacked.x
+    predict = jax.jit(lambda x: attacked.logits_fn(x).argmax(axis=-1))
     return {
         "image_index": rows,
         "image": x[rows],
