@@ -75,6 +75,14 @@ def x64():
 
 
 @pytest.fixture
+def accelerators_form(monkeypatch):
+    """Programs of one test have the form of those for accelerators, and run on CPU."""
+    monkeypatch.setattr(
+        jax.lax, "platform_dependent", lambda *args, default, **_: default(*args)
+    )
+
+
+@pytest.fixture
 def optimised():
     """Programs of one test, which computes more than it compiles, are optimised."""
     before = jax.config.read("jax_disable_most_optimizations")

@@ -60,6 +60,11 @@ def create_mesh(
     )
 
 
+def platform(mesh: Mesh) -> str:
+    """The platform of a mesh's devices: "cpu", "gpu" or "tpu"."""
+    return mesh.devices.flat[0].platform
+
+
 def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 

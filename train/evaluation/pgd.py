@@ -104,6 +104,7 @@ class Evaluator:
           between: is called before every attack on a batch; it may raise to interrupt.
         """
         self._model, self._settings, self._between = model, attack, between
+        self._on_cpu = sharding.platform(mesh) == "cpu"
         self._outputs = OutputsPass(
             model, split, mesh, num_classes=num_classes, batch_size=batch_size
         )
@@ -173,7 +174,7 @@ class Evaluator:
         """Adversarial examples; those of an image do not depend on its batch."""
         x_adv = self._start(batch.x, batch.indices, restart)
         left = self._settings.steps
-        chunk = CPU_CHUNK if jax.default_backend() == "cpu" else left
+        chunk = CPU_CHUNK if self._on_cpu else left
         while left > 0:
             steps = min(chunk, left)
             x_adv = self._advance(weights, batch.x, x_adv, batch.labels, steps=steps)

@@ -7,6 +7,7 @@ which is normalised by its own examples.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -116,22 +117,16 @@ class Accumulation:
         if self.count == 1:  # a single part needs no scan
             carry, out = fn(start, jax.tree.map(lambda rows: rows[0], parts))
             return carry, jax.tree.map(lambda entry: entry[None], out)
-        unroll = unrolled(self.count)
-        if unroll == 1:
-            return jax.lax.scan(fn, start, parts)
+        fn = jax.jit(fn)  # traced once for both forms
 
         def in_turn(carry: Any, part: Any) -> tuple[Any, Any]:
             # Without a loop, only this barrier makes a part wait for the one before it.
             # Otherwise the activations of several parts would be in memory at once.
             return fn(*jax.lax.optimization_barrier((carry, part)))
 
-        return jax.lax.scan(in_turn, start, parts, unroll=unroll)
-
-
-def unrolled(count: int) -> int:
-    """How many of `count` parts one iteration of the compiled loop computes.
-
-    All of them on CPU, where XLA computes gradients of convolutions up to 28 times more
-    slowly inside a loop. One elsewhere, so that the program does not grow with `count`.
-    """
-    return count if jax.default_backend() == "cpu" else 1
+        # No loop in what is compiled for CPU, where XLA computes gradients of
+        # convolutions up to 28 times more slowly inside a loop. A loop elsewhere, so
+        # that the program does not grow with the number of parts.
+        unrolled = functools.partial(jax.lax.scan, in_turn, unroll=self.count)
+        loop = functools.partial(jax.lax.scan, fn)
+        return jax.lax.platform_dependent(start, parts, cpu=unrolled, default=loop)

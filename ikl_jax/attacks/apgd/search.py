@@ -149,8 +149,8 @@ class Apgd:
     @functools.cached_property
     def _chunk(self) -> int:
         phases = self._rules.phases(self.epsilon, self.steps)
-        most = max(loops.gradient_steps() // self.eot_samples, 1)
-        return _chunk_size([phase.steps for phase in phases], most)
+        most = loops.gradient_steps(self.classifier.arrays) // self.eot_samples
+        return _chunk_size([phase.steps for phase in phases], max(most, 1))
 
     @functools.cached_property
     def _start(self) -> Callable[[Batch, float], Array]:

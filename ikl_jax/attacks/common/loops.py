@@ -1,9 +1,15 @@
-"""Loops whose compiled form depends on the backend, and whose results do not."""
+"""Loops whose compiled form depends on the platform, and whose results do not.
 
-from collections.abc import Callable
+The platform is that which a program is compiled for, so what is compiled or exported on
+a CPU for an accelerator has the accelerator's form.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import jax
+import jax.core
 import jax.numpy as jnp
 
 from ikl_jax.types import Array
@@ -30,15 +36,19 @@ def repeat(
         loop. None: no loop on CPU, where XLA runs the gradient of a convolution inside
         a loop up to 28 times slower, and a loop of single steps elsewhere.
     """
-    if unroll is None:
-        unroll = steps if jax.default_backend() == "cpu" else 1
-    unroll = max(unroll, 1)
-    # For scan, 0 means no loop; with 1, a single step would still be a loop.
-    unroll = unroll if unroll < steps else 0
+    # Both forms scan the same function, so JAX traces it once.
+    one = lambda state, i: (step(state, i), None)
+
+    def form(unroll: int) -> Callable[[State, Array], State]:
+        # For scan, 0 means no loop; with 1, a single step would still be a loop.
+        unroll = unroll if unroll < steps else 0
+        scan = functools.partial(jax.lax.scan, one, unroll=unroll)
+        return lambda state, numbers: scan(state, numbers)[0]
+
     numbers = first + jnp.arange(steps)
-    return jax.lax.scan(
-        lambda state, i: (step(state, i), None), state, numbers, unroll=unroll
-    )[0]
+    if unroll is not None or steps < 2:
+        return form(max(unroll or 1, 1))(state, numbers)
+    return jax.lax.platform_dependent(state, numbers, cpu=form(steps), default=form(1))
 
 
 def total(term: Callable[[Array], State], count: int) -> State:
@@ -55,31 +65,48 @@ def combined(
 
     On CPU all terms are computed side by side, which takes the memory of all: a loop is
     slow there, and without a loop the program would be `count` times as large. They are
-    combined in a loop on all backends, so that the program does not grow with `count`.
+    combined in a loop on all platforms, so that the program does not grow with `count`.
 
     Args:
       term: a number to a pytree of arrays.
       combine: two terms to one.
       count: the number of terms, >= 1.
     """
-    if jax.default_backend() == "cpu" and count > 1:
-        terms = jax.vmap(term)(jnp.arange(count))
+    if count == 1:
+        return term(jnp.asarray(0))
+    term = jax.jit(term)  # traced once for both forms
+
+    def side_by_side(numbers: Array) -> State:
+        terms = jax.vmap(term)(numbers)
         number = lambda i: jax.tree.map(lambda leaf: leaf[i], terms)
         return jax.lax.fori_loop(
             1, count, lambda i, state: combine(state, number(i)), number(0)
         )
-    return repeat(
-        lambda state, i: combine(state, term(i)),
-        term(jnp.asarray(0)),
-        count - 1,
-        first=1,
+
+    def in_turn(numbers: Array) -> State:
+        following = lambda state, i: (combine(state, term(i)), None)
+        return jax.lax.scan(following, term(numbers[0]), numbers[1:])[0]
+
+    return jax.lax.platform_dependent(
+        jnp.arange(count), cpu=side_by_side, default=in_turn
     )
 
 
-def gradient_steps() -> int:
+def gradient_steps(arrays: Sequence[Array] = ()) -> int:
     """The number of steps with a gradient that are compiled as one program.
 
     Long attacks call that program again and again. So they can end early, and the
     program, which has no loop on CPU, stays small.
+
+    Args:
+      arrays: what the network computes with, on the devices that run the program. Where
+        none is known yet, JAX's default devices decide.
     """
-    return 5 if jax.default_backend() == "cpu" else 20
+    return 5 if _platform(arrays) == "cpu" else 20
+
+
+def _platform(arrays: Sequence[Array]) -> str:
+    for array in arrays:
+        if isinstance(array, jax.Array) and not isinstance(array, jax.core.Tracer):
+            return next(iter(array.devices())).platform
+    return jax.default_backend()

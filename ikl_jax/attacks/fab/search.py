@@ -149,7 +149,7 @@ class Fab:
 
     @property
     def _chunk(self) -> int:
-        return max(min(loops.gradient_steps(), self.steps), 1)
+        return max(min(loops.gradient_steps(self.classifier.arrays), self.steps), 1)
 
     @functools.cached_property
     def _advance(self):

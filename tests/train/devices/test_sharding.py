@@ -32,7 +32,9 @@ LOSSES = {
     ("shape", "expected"), [((-1, 1), (8, 1)), ((2, -1), (2, 4)), ((4, 2), (4, 2))]
 )
 def test_meshes(shape, expected):
-    assert tuple(sharding.create_mesh(shape).shape.values()) == expected
+    mesh = sharding.create_mesh(shape)
+    assert tuple(mesh.shape.values()) == expected
+    assert sharding.platform(mesh) == "cpu"
 
 
 @pytest.mark.parametrize("shape", [(3, 2), (-1, 3), (-1, -1), (8,), (0, 8)])

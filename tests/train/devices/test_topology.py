@@ -102,6 +102,7 @@ def test_a_mesh_of_each_kind(name, count):
     mesh = sharding.create_mesh((-1, 1), devices)
     assert dict(mesh.shape) == {"data": count, "model": 1}
     assert set(mesh.devices.flat) == set(devices)
+    assert sharding.platform(mesh) == "tpu"
 
 
 @pytest.mark.tpu

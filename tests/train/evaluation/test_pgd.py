@@ -73,6 +73,23 @@ def test_a_long_attack_goes_on_from_where_its_last_part_ended(classifier, monkey
     np.testing.assert_allclose(in_parts, at_once, atol=1e-6)
 
 
+@pytest.mark.parametrize(("platform", "parts"), [("cpu", [5, 2]), ("tpu", [7])])
+def test_the_devices_of_the_mesh_decide_into_which_parts(
+    platform, parts, classifier, monkeypatch
+):
+    monkeypatch.setattr(sharding, "platform", lambda mesh: platform)
+    monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
+    steps, advance = [], Evaluator._steps
+
+    def counted(*args, **given):
+        steps.append(given["steps"])
+        return advance(*args, **given)
+
+    monkeypatch.setattr(Evaluator, "_steps", counted)
+    attacked(classifier, 0, steps=7)
+    assert steps == parts
+
+
 def test_in_a_ball_of_no_size_nothing_changes(classifier):
     found = predictions(classifier, epsilon=0.0)
     np.testing.assert_array_equal(found.resisted[0], found.correct)

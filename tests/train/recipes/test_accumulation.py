@@ -11,7 +11,6 @@ import ikl_jax
 from tests.conftest import case_rows
 from tests.support.recipes import batch, make
 from train.devices import sharding
-from train.recipes import accumulation
 from train.recipes.accumulation import Accumulation, Outcome
 from train.recipes.losses import DIVERGENCES, Coefficients, Target
 
@@ -149,9 +148,8 @@ def test_devices_take_their_share_of_a_part_from_their_own_rows():
         assert len(np.unique(np.asarray(shard.data) // 8)) == 1
 
 
-def test_memory_is_that_of_a_part(monkeypatch):
+def test_memory_is_that_of_a_part(accelerators_form):
     """In the loop that accelerators run; without one, CPU's schedule decides."""
-    monkeypatch.setattr(accumulation, "unrolled", lambda count: 1)
     sizes = {}
     for parts in (1, 4):
         recipe_, _ = make(name="supervised", accumulate=parts)

@@ -61,7 +61,7 @@ def test_a_batch_its_order_and_the_chunk_do_not_matter(norm, monkeypatch):
     rows = jnp.arange(5)
     whole = search(rows)
     assert 0 < whole.broken.sum() < 5
-    monkeypatch.setattr(loops, "gradient_steps", lambda: 3)
+    monkeypatch.setattr(loops, "gradient_steps", lambda *_: 3)
     for rows in (jnp.arange(5), jnp.array([4, 0, 3])):
         part = search(rows)
         np.testing.assert_array_equal(part.broken, whole.broken[rows])
@@ -71,9 +71,9 @@ def test_a_batch_its_order_and_the_chunk_do_not_matter(norm, monkeypatch):
 def test_a_chunk_that_does_not_divide_the_steps_changes_nothing(monkeypatch):
     logits_fn, x, labels = cnn_case(batch=3)
     attack = lambda: Apgd(Classifier.of(logits_fn, x), 0.02, "linf", CROSS_ENTROPY, 7)
-    monkeypatch.setattr(loops, "gradient_steps", lambda: 7)
+    monkeypatch.setattr(loops, "gradient_steps", lambda *_: 7)
     whole = attack().search(x, labels, labels, keys_of(3))
-    monkeypatch.setattr(loops, "gradient_steps", lambda: 5)
+    monkeypatch.setattr(loops, "gradient_steps", lambda *_: 5)
     padded = attack()
     object.__setattr__(padded, "_chunk", 5)
     state = padded.search(x, labels, labels, keys_of(3))

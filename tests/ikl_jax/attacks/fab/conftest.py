@@ -8,4 +8,4 @@ from ikl_jax.attacks.common import loops
 @pytest.fixture(autouse=True)
 def short_chunks(monkeypatch):
     """One step a program, so that a test compiles little."""
-    monkeypatch.setattr(loops, "gradient_steps", lambda: 1)
+    monkeypatch.setattr(loops, "gradient_steps", lambda *_: 1)

@@ -22,11 +22,11 @@ from tests.ikl_jax.attacks.sizes import size as sizes
 
 
 @pytest.mark.parametrize("norm", cases(NORMS, quick=["l2"]))
-def test_where_loops_are_quick_classes_are_looped_over(norm, monkeypatch):
+def test_where_loops_are_quick_classes_are_looped_over(norm, request):
     labels = predictions(mlp, X)
     find = lambda: attacks.fab(mlp, X, labels, norm=norm, steps=3)
     side_by_side = find()
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    request.getfixturevalue("accelerators_form")
     np.testing.assert_allclose(find().distance, side_by_side.distance, rtol=1e-4)
 
 

@@ -45,7 +45,7 @@ def test_ends_when_all_are_broken(monkeypatch):
 
 
 def test_is_compiled_once_though_the_last_chunk_is_partial(monkeypatch):
-    monkeypatch.setattr(loops, "gradient_steps", lambda: 2)
+    monkeypatch.setattr(loops, "gradient_steps", lambda *_: 2)
     labels = predictions(linear, X)
     targets = other_classes(labels)
     traced, step = [], Fab._step
@@ -63,7 +63,7 @@ def test_a_partial_chunk_makes_no_more_steps(monkeypatch):
     monkeypatch.setattr(nearest, "LOOKS", 0)
     run = lambda steps: attacks.fab(mlp, X, labels, targets, steps=steps)
     alone, more = run(3), run(4)
-    monkeypatch.setattr(loops, "gradient_steps", lambda: 2)
+    monkeypatch.setattr(loops, "gradient_steps", lambda *_: 2)
     np.testing.assert_allclose(run(3).distance, alone.distance, rtol=1e-5)
     assert (np.asarray(more.distance) < np.asarray(alone.distance)).any()
 
@@ -84,23 +84,32 @@ def cnn(x):
     return x.mean((1, 2))
 
 
+def inner_programs(equation):
+    """The programs within an operation, all branches of a conditional among them."""
+    values = [
+        part
+        for value in equation.params.values()
+        for part in (value if isinstance(value, tuple) else (value,))
+    ]
+    return [
+        value.jaxpr if hasattr(value, "jaxpr") else value
+        for value in values
+        if hasattr(value, "jaxpr") or hasattr(value, "eqns")
+    ]
+
+
 def loop_bodies(jaxpr):
     """The programs inside of loops that are loops whatever `loops.repeat` does."""
     for equation in jaxpr.eqns:
-        inner = [
-            value.jaxpr if hasattr(value, "jaxpr") else value
-            for value in equation.params.values()
-            if hasattr(value, "jaxpr") or hasattr(value, "eqns")
-        ]
         if equation.primitive.name == "while":
-            yield from inner
-        for program in inner:
+            yield from inner_programs(equation)
+        for program in inner_programs(equation):
             yield from loop_bodies(program)
 
 
 def test_no_convolution_is_in_a_loop_on_cpu(monkeypatch):
     """Their gradients are slow there; the loops of projections are of a few numbers."""
-    monkeypatch.setattr(loops, "gradient_steps", lambda: 3)
+    monkeypatch.setattr(loops, "gradient_steps", lambda *_: 3)
     images = jnp.asarray(RNG.random((2, 8, 8, 1)), jnp.float32)
     attack = attack_of(cnn, images, epsilon=0.1, steps=6)
     zeros = jnp.zeros(2, int)
@@ -131,12 +140,7 @@ def test_the_weights_are_arguments_of_the_program():
 
 def lines(jaxpr):
     """The number of operations of a program, with those of its inner programs."""
-    inner = [
-        value.jaxpr if hasattr(value, "jaxpr") else value
-        for equation in jaxpr.eqns
-        for value in equation.params.values()
-        if hasattr(value, "jaxpr") or hasattr(value, "eqns")
-    ]
+    inner = [program for equation in jaxpr.eqns for program in inner_programs(equation)]
     return len(jaxpr.eqns) + sum(map(lines, inner))
 
 
