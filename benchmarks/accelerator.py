@@ -64,8 +64,9 @@ def create_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = create_parser()
     arguments = parser.parse_args(argv)
-    chosen = [stage for stage in STAGES if stage.letter in arguments.stages.split(",")]
-    unknown = set(arguments.stages.split(",")) - {stage.letter for stage in STAGES}
+    letters = arguments.stages.split(",")
+    chosen = [stage for stage in STAGES if stage.letter in letters]
+    unknown = set(letters) - {stage.letter for stage in STAGES}
     if unknown:
         known = ", ".join(stage.letter for stage in STAGES)
         parser.error(f"--stages must be of {known}, got {arguments.stages!r}")
@@ -108,7 +109,10 @@ def run_all(
     """Runs the stages one after the other, and saves after every row."""
     for number, stage in enumerate(chosen):
         left = end - time.monotonic()
-        seconds = budget(stage, chosen[number + 1 :], left, arguments.rehearse)
+        later = chosen[number + 1 :]
+        if not arguments.rehearse and not arguments.data:
+            later = [other for other in later if other.seconds is not None]
+        seconds = budget(stage, later, left, arguments.rehearse)
         entry = results.begin(stage.letter, stage.title, seconds)
         if seconds < LEAST:
             entry["status"] = "not begun: no time was left"
@@ -164,14 +168,17 @@ def budget(
     """The seconds of a stage, which leave the later ones theirs.
 
     If the budgets are more than what is left, all are cut by the same share. A stage
-    without a budget of its own takes what the others leave.
+    without a budget of its own takes what the others leave. Where there is none, the
+    budgets grow to fill what is left.
     """
     own = lambda stage: stage.rehearsal if rehearse else stage.seconds
     after = sum(own(other) or 0.0 for other in later)
-    seconds = own(stage)
+    seconds, left = own(stage), max(left, 0.0)
     if seconds is None:
         return max(left - after, 0.0)
-    return min(seconds, max(left, 0.0) * seconds / (seconds + after))
+    share = left / (seconds + after)
+    rest = any(own(other) is None for other in later)
+    return seconds * (min(share, 1.0) if rest else share)
 
 
 def create_environment(

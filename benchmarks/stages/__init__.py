@@ -28,7 +28,7 @@ class Stage(NamedTuple):
 
 STAGES: tuple[Stage, ...] = (
     Stage("a", "limits", "The card and its limits", 30, 200),
-    Stage("b", "losses", "Losses: value and both gradients", 75, 300),
+    Stage("b", "losses", "Losses: value and both gradients", 85, 300),
     Stage("c", "steps", "The training step", 230, 500),
     Stage("d", "attacks", "AutoAttack", 150, 500),
     Stage("e", "checks", "Tests on the device", 70, 400),

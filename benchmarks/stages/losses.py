@@ -30,17 +30,18 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 def run(order: Order, report: Report) -> None:
-    for size in SIZES:
-        batch, classes = TINY[size] if order.rehearse else size
-        for dtype in ("float32", "bfloat16"):
-            cells = {"batch": batch, "classes": classes, "precision": dtype}
-            with report.attempt("losses", **cells):
-                count = batches(batch, classes, dtype, order.rehearse)
-                arrays = inputs(count, batch, classes, dtype)
-                seconds = 0.2 if order.rehearse else 1.5
-                times = measure(arrays, seconds, report)
-                row = cells | columns(times, arrays[0].nbytes / count, count)
-                report.row("losses", **row, goal=size == GOAL)
+    """JAX's rows first, so that torch, beside JAX in one process, cannot lose them."""
+    for table, measure in (("losses", of_jax), ("losses_and_torch", beside_torch)):
+        for size in SIZES:
+            batch, classes = TINY[size] if order.rehearse else size
+            for dtype in ("float32", "bfloat16"):
+                cells = {"batch": batch, "classes": classes, "precision": dtype}
+                with report.attempt(table, **cells):
+                    count = batches(batch, classes, dtype, order.rehearse)
+                    arrays = inputs(count, batch, classes, dtype)
+                    seconds = 0.2 if order.rehearse else 1.0
+                    columns = measure(arrays, seconds)
+                    report.row(table, **cells, **columns, goal=size == GOAL)
 
 
 def batches(batch: int, classes: int, dtype: str, rehearse: bool) -> int:
@@ -58,16 +59,42 @@ def inputs(count: int, batch: int, classes: int, dtype: str) -> loss.Inputs:
     return logits, target_logits, jax.nn.softmax(others)
 
 
-def measure(arrays: loss.Inputs, seconds: float, report: Report) -> dict[str, float]:
-    """Median seconds of each function over all batches; they take turns."""
-    calls = {
-        name: started(jax.jit(over_batches(function)), arrays)
-        for name, function in FUNCTIONS.items()
+def of_jax(arrays: loss.Inputs, seconds: float) -> dict[str, Any]:
+    """Microseconds a batch of each function, and ratios."""
+    calls = {name: started(function, arrays) for name, function in FUNCTIONS.items()}
+    each = microseconds(calls, seconds, len(arrays[0]))
+    num_bytes = arrays[0].nbytes / len(arrays[0])
+    return {
+        **{f"{name}_us": value for name, value in each.items()},
+        "ikl/stream": each["ikl"] / each["stream"],
+        "ikl_own_weights/stream": each["ikl_own_weights"] / each["stream"],
+        "ikl/optax_kl": each["ikl"] / each["optax_kl"],
+        "stream_GB/s": 5 * num_bytes / each["stream"] / 1e3,
     }
-    with report.attempt("losses", precision="torch"):
-        if found := cards.torch_device():
-            calls["torch_kl"] = torch_kl(*found, arrays)
-    return clock.medians(calls, seconds=seconds)
+
+
+def beside_torch(arrays: loss.Inputs, seconds: float) -> dict[str, Any]:
+    """Microseconds a batch of IKL and of torch's KL, which take turns."""
+    found = cards.torch_device()
+    if found is None:
+        return {"torch_kl_us": "torch not installed"}
+    calls = {
+        "ikl": started(FUNCTIONS["ikl"], arrays),
+        "torch_kl": torch_kl(*found, arrays),
+    }
+    each = microseconds(calls, seconds, len(arrays[0]))
+    return {
+        **{f"{name}_us": value for name, value in each.items()},
+        "ikl/torch_kl": each["ikl"] / each["torch_kl"],
+    }
+
+
+def microseconds(
+    calls: dict[str, Callable[[], Any]], seconds: float, count: int
+) -> dict[str, float]:
+    """Medians a batch, of calls that go through `count` of them."""
+    times = clock.medians(calls, seconds=seconds)
+    return {name: 1e6 * value / count for name, value in times.items()}
 
 
 def over_batches(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -75,7 +102,8 @@ def over_batches(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *arrays: jax.lax.map(lambda batch: function(*batch), arrays)
 
 
-def started(compiled: Callable[..., Any], arrays: loss.Inputs) -> Callable[[], Any]:
+def started(function: Callable[..., Any], arrays: loss.Inputs) -> Callable[[], object]:
+    compiled = jax.jit(over_batches(function))
     return lambda: jax.block_until_ready(compiled(*arrays))
 
 
@@ -100,18 +128,3 @@ def torch_kl(torch: Any, device: Any, arrays: loss.Inputs) -> Callable[[], None]
         cards.synchronize(torch, device)
 
     return call
-
-
-def columns(times: dict[str, float], num_bytes: float, count: int) -> dict[str, Any]:
-    """Microseconds a batch, and ratios; `num_bytes` is of one array of a batch."""
-    each = {name: 1e6 * seconds / count for name, seconds in times.items()}
-    theirs = each.get("torch_kl")
-    return {
-        **{f"{name}_us": value for name, value in each.items()},
-        "torch_kl_us": "torch not installed" if theirs is None else theirs,
-        "ikl/stream": each["ikl"] / each["stream"],
-        "ikl_own_weights/stream": each["ikl_own_weights"] / each["stream"],
-        "ikl/optax_kl": each["ikl"] / each["optax_kl"],
-        "ikl/torch_kl": each["ikl"] / theirs if theirs else None,
-        "stream_GB/s": 5 * num_bytes / each["stream"] / 1e3,
-    }

@@ -109,6 +109,8 @@ def race(
             loss = next(contender.losses)
             first[contender.by] = (time.perf_counter() - begin, loss)
             contenders.append(contender)
+            if len(contenders) == 1:  # a row, whatever the next one does to the process
+                report_alone(report, case, contender)
     seconds = 0.5 if order.rehearse else SECONDS
     with report.attempt("steps", **case.cells("all")):
         times = clock.medians(
@@ -119,6 +121,14 @@ def race(
             report_step(report, case, contender, times, operations, first)
     contenders.clear()
     gc.collect()
+
+
+def report_alone(report: Report, case: Case, contender: Contender) -> None:
+    """A row from three steps, before another framework joins the process."""
+    call = lambda: next(contender.losses)
+    times = clock.medians({contender.by: call}, seconds=0.0)
+    rate = case.batch_size / times[contender.by]
+    report.row("steps_alone", **case.cells(contender.by), **{"images/s": rate})
 
 
 def report_step(

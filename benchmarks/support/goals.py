@@ -67,8 +67,9 @@ def attack_ratios(rows: Rows) -> Iterator[Found]:
 
 
 def same_verdicts(rows: Rows) -> Iterator[Found]:
-    for network, _, ours in _pairs(rows):
-        yield network, ours["same"]
+    for row in rows:
+        if row["precision"].startswith("bfloat16"):
+            yield row["network"], row["same"]
 
 
 def _pairs(rows: Rows) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
@@ -101,6 +102,6 @@ GOALS = (
     ),
     Goal(
         f"AutoAttack in bfloat16 has the same verdict on at least {SAME:.0%} of images",
-        "autoattack", same_verdicts, lambda share: share >= SAME,
+        "verdicts", same_verdicts, lambda share: share >= SAME,
     ),
 )  # fmt: skip
