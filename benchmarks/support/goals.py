@@ -27,7 +27,13 @@ def judge(tables: dict[str, Rows], rehearsed: bool) -> Rows:
     """
     rows = []
     for goal in GOALS:
-        found = list(goal.find(tables.get(goal.table, [])))
+        try:
+            found = list(goal.find(tables.get(goal.table, [])))
+        except (KeyError, TypeError, ZeroDivisionError) as error:
+            # Rows that lack a number must not end a run whose stages are not over.
+            nothing = {"of": f"not judged: {error!r}", "measured": None, "met": None}
+            rows.append({"goal": goal.text, **nothing})
+            continue
         for where, value in found:
             met = None if rehearsed else goal.holds(value)
             rows.append({"goal": goal.text, "of": where, "measured": value, "met": met})

@@ -215,6 +215,13 @@ def test_goals_are_judged_by_the_better_precision():
     ] * 4
 
 
+def test_rows_that_lack_a_number_do_not_end_the_run():
+    tables = {**TABLES, "losses": [{"goal": True}]}
+    judged = goals.judge(tables, rehearsed=False)
+    assert judged[0]["of"] == "not judged: KeyError('batch')"
+    assert any(row["met"] for row in judged)
+
+
 def test_tables_have_all_columns_and_short_numbers():
     text = results_file.table([{"a": 0.123456, "b": 20000.4}, {"a": None, "c": "x|y"}])
     assert text.splitlines() == [
