@@ -143,6 +143,14 @@ def test_any_examples_are_attacked_as_among_all(classifier):
     np.testing.assert_array_equal(found.predicted, whole.predicted[some])
     np.testing.assert_array_equal(found.resisted, whole.resisted[:, some])
     np.testing.assert_array_equal(found.logits, whole.logits[some])
+    every, second = (
+        np.asarray(evaluator._attack(weights, next(batches), 0))
+        for batches in (
+            evaluator._outputs.batches(),
+            evaluator._outputs.batches_of(some),
+        )
+    )
+    np.testing.assert_array_equal(second[:8], every[1::2])
 
 
 def test_few_images_are_shown_as_many_as_there_are(classifier):
