@@ -37,7 +37,7 @@ class Target:
       data: whose test part is evaluated on.
       model: takes images in [0, 1].
       weights: of the model.
-      mesh: of the devices.
+      mesh: of this process's devices.
       workdir: where results are written.
       name: of the weights, for people.
       identity: which weights these are: fields of every record.

@@ -40,7 +40,7 @@ class Attacked:
       version: of AutoAttack, or the names of attacks.
       seed: of its random numbers.
       batch_size: examples in one call.
-      sharding: of a batch over devices.
+      sharding: of a batch over this process's devices.
     """
 
     logits_fn: LogitsFn
