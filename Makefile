@@ -38,7 +38,8 @@ test-slow: $(VENV)/.installed
 # everything else need JAX_PLATFORMS=cpu to stay quiet, so it comes last in CI.
 test-tpu: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet -e '.[plan-tpu]'
-	JAX_PLATFORMS=cpu JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(BIN)/python -m pytest -q -m tpu -n auto --dist worksteal --durations=0 --durations-min=1 -rs
+	JAX_PLATFORMS=cpu JAX_ENABLE_COMPILATION_CACHE=0 JAX_DISABLE_MOST_OPTIMIZATIONS=0 \
+		$(BIN)/python -m pytest -q -m tpu -n auto --dist worksteal --durations=0 --durations-min=1 -rs
 
 planted: $(VENV)/.installed
 	$(BIN)/python tests/planted.py --long
