@@ -2,10 +2,13 @@
 
     python benchmarks/compiled_step.py --devices 8 --model_axis 1
 
+    python benchmarks/compiled_step.py --topology v5e:2x2 --batch_size 128
+
 The adversarial recipe's whole step with the published settings for CIFAR-100, compiled
-ahead of time for virtual CPU devices, with the shardings and the donated state of
-`train/`; no array of it is ever made. One line of JSON, a `Cost`. A process has one
-number of devices, so `scaling.py` starts one for each row of its table.
+ahead of time for virtual CPU devices or for a TPU that is not there, with the shardings
+and the donated state of `train/`; no array of it is ever made. One line of JSON, a
+`Cost`. A process has one number of devices, so `scaling.py` starts one for each row of
+its table.
 """
 
 import argparse
@@ -13,6 +16,7 @@ import dataclasses
 import json
 import pathlib
 import sys
+import time
 from typing import Any
 
 import flax.linen as nn
@@ -25,7 +29,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from configs import base
 from train.base.config import Config
 from train.base.errors import UserError
-from train.devices import sharding
+from train.devices import sharding, topology
 from train.networks import classes, model
 from train.planning import hlo
 from train.recipes import RECIPES, BuiltRecipe, Task
@@ -58,13 +62,14 @@ class Setting:
     """What the step is compiled for.
 
     Attributes:
-      devices: their number.
+      devices: their number; of a topology as many as it has.
       model_axis: how many of them lie along the mesh's axis `model`.
       fsdp: whether the state is divided over `data`.
       model: name of the architecture.
       classes: C; padded to a multiple of `model_axis`.
       batch_size: of the whole batch.
       attack_steps: of PGD.
+      topology: the name of a TPU's topology; empty: virtual CPU devices.
 
     Raises:
       UserError: a number is below 1.
@@ -77,6 +82,7 @@ class Setting:
     classes: int = 100
     batch_size: int = 128
     attack_steps: int = 5
+    topology: str = ""
 
     def __post_init__(self) -> None:
         for name, value in dataclasses.asdict(self).items():
@@ -120,10 +126,13 @@ class Cost:
       setting: what it is the cost of.
       parameters: of the model.
       forward_flops: of one image's forward pass.
-      flops: what the compiler counts, multiplication and addition one each.
+      flops: what the compiler counts, multiplication and addition one each. It counts
+        a loop once, as there is in programs for TPUs.
       argument_bytes: state and batch; the new state takes the old one's place.
       temporary_bytes: what the compiler plans besides.
+      program_bytes: of the code, where it is in the device's memory.
       collective_bytes: kind of collective to the bytes of the arrays it works on.
+      seconds: that it took to compile.
     """
 
     setting: Setting
@@ -132,7 +141,9 @@ class Cost:
     flops: float
     argument_bytes: int
     temporary_bytes: int
+    program_bytes: int
     collective_bytes: dict[str, int]
+    seconds: float
 
     @property
     def forward_passes(self) -> float:
@@ -155,7 +166,9 @@ def create_mesh(setting: Setting) -> Mesh:
     Raises:
       UserError: it does not fit the devices, or does not divide the batch.
     """
-    mesh = sharding.create_mesh((-1, setting.model_axis))
+    name = setting.topology
+    devices = topology.devices(name) if name else None
+    mesh = sharding.create_mesh((-1, setting.model_axis), devices)
     sharding.check_batch("batch_size", setting.batch_size, mesh)
     return mesh
 
@@ -178,7 +191,9 @@ def compile_step(setting: Setting, mesh: Mesh) -> jax.stages.Compiled:
 
 def measure(setting: Setting) -> Cost:
     """Compiles the step and reads what it costs."""
-    compiled = compile_step(setting, create_mesh(setting))
+    mesh, start = create_mesh(setting), time.monotonic()
+    compiled = compile_step(setting, mesh)
+    seconds = time.monotonic() - start
     memory: Any = compiled.memory_analysis()
     parameters, forward_flops = forward_pass(setting)
     return Cost(
@@ -188,7 +203,9 @@ def measure(setting: Setting) -> Cost:
         flops=flops_of(compiled),
         argument_bytes=memory.argument_size_in_bytes,
         temporary_bytes=memory.temp_size_in_bytes,
+        program_bytes=memory.generated_code_size_in_bytes,
         collective_bytes=hlo.bytes_by_kind(hlo.collectives(text_of(compiled))),
+        seconds=seconds,
     )
 
 
@@ -245,7 +262,9 @@ def main() -> None:
     try:
         setting = Setting(**vars(parser.parse_args()))
         jax.config.update("jax_platforms", "cpu")
-        jax.config.update("jax_num_cpu_devices", setting.devices)
+        jax.config.update("jax_enable_compilation_cache", not setting.topology)
+        if not setting.topology:
+            jax.config.update("jax_num_cpu_devices", setting.devices)
         print(measure(setting).to_json())
     except UserError as error:
         parser.exit(1, f"{error}\n")

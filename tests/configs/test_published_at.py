@@ -249,7 +249,7 @@ def test_the_plan_of_a_whole_recipe(row, places):
         config.update_from_flattened_dict({field: value})
     # The generated data has one batch alone.
     config.batch_size = 40
-    planned = plan.plan(config, tflops=100.0)
+    planned = plan.plan(config, plan.Target(tflops=100.0))
     billions = {"basic": 6.66, "synthetic_20m": 5.24}[row]
     steps = config.attack.steps
     # Natural logits, the attack, perturbed weights or not, and two passes with

@@ -151,6 +151,27 @@ DEFECTS = [
         ("tests/train/planning/test_plan.py",),
     ),
     Defect(
+        "a collective within a loop counts once",
+        "train/planning/hlo.py",
+        "_of_known(operator.mul, times, rounds)",
+        "times",
+        ("tests/train/planning/test_hlo.py",),
+    ),
+    Defect(
+        "a step that takes more than the memory fits",
+        "train/planning/plan.py",
+        "self.step.memory.total <= self.available",
+        "self.state <= self.available",
+        ("tests/train/planning/test_table.py",),
+    ),
+    Defect(
+        "fields that do not help are tried with others",
+        "train/planning/search.py",
+        "need < self._unchanged",
+        "need > 0",
+        ("tests/train/planning/test_search.py",),
+    ),
+    Defect(
         "a failure of the user's ends with the exit code of success",
         "train/cli",
         "FAILED = 1",

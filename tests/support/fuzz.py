@@ -82,7 +82,10 @@ def training(draw: random.Random, folder: pathlib.Path) -> list[str]:
     for _ in range(draw.choice((0, 1, 1, 1, 2, 3))):
         flags.append(f"--config.{draw.choice(names)}={draw.choice(VALUES)}")
     if draw.random() < 0.1:
-        other = ("plan", "platform", "memory", "tflops", "process_id", "coordinator")
+        other = (
+            "plan", "platform", "topology", "fit", "memory", "tflops", "peak_share",
+            "process_id", "coordinator",
+        )  # fmt: skip
         flags.append(f"--{draw.choice(other)}={draw.choice(VALUES)}")
     return _mistyped(draw, flags)
 

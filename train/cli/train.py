@@ -9,6 +9,10 @@ any config to seconds, and `--plan` in place of the workdir says what a run cost
 --config.optimizer.learning_rate=0.05`
 
 `python -m train --config=configs/cifar100_at.py:basic --plan`
+
+`--topology` plans for a TPU that is not there, and `--fit` finds what makes it fit:
+
+`python -m train --config=configs/cifar100_at.py:basic --plan --topology=v5e:2x2 --fit`
 """
 
 from collections.abc import Sequence
@@ -20,7 +24,7 @@ from train.base.errors import UserError
 from train.cli import command, process_flags
 from train.cli.config_flag import define_config
 
-PLAN_FLAGS = ("platform", "tflops", "memory")
+PLAN_FLAGS = ("platform", "topology", "fit", "tflops", "peak_share", "memory")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,12 +57,15 @@ def _call(values: flags.FlagValues) -> None:
 
 
 def _plan(values: flags.FlagValues) -> None:
-    from train.planning import plan
+    from train.planning import command as planning
+    from train.planning.plan import Target
 
-    plan.main(
-        values.config, platform=values.platform, tflops=values.tflops,
-        memory=values.memory,
-    )  # fmt: skip
+    planning.main(
+        values.config,
+        Target(values.topology, values.tflops, values.peak_share, values.memory),
+        platform=values.platform,
+        fit=values.fit,
+    )
 
 
 def _train(values: flags.FlagValues) -> None:
@@ -99,8 +106,21 @@ def _define_plan(values: flags.FlagValues) -> None:
         "platform", None, "Platform to compile the plan for: cpu, gpu or tpu. Default: "
         "the one that JAX uses here.", flag_values=values,
     )  # fmt: skip
+    flags.DEFINE_string(
+        "topology", None, "For --plan: a TPU that is not there, such as v5e:2x2 or "
+        "v5e:16x16, to compile for; needs libtpu.", flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_bool(
+        "fit", False, "For --plan: if the step does not fit, compile with one change "
+        "after another until it does.", flag_values=values,
+    )  # fmt: skip
     for name, text in (
         ("tflops", "For --plan: 10^12 operations a second of a device, sustained."),
+        (
+            "peak_share",
+            "For --topology: the share of a chip's peak that it sustains, "
+            "in place of --tflops. Default: 0.3.",
+        ),
         ("memory", "For --plan: GiB of a device. Default: what the device says."),
     ):
         flags.DEFINE_float(name, None, text, flag_values=values)

@@ -216,12 +216,27 @@ def put(batch: Batch, mesh: Mesh) -> dict[str, jax.Array]:
     Columns may differ in size, as those of labelled and unlabelled examples do. Each
     holds the rows that `local_rows` names for its global size.
     """
-    shares, divided = len(_local_shares(mesh)), over_batch(mesh)
-
-    def globally(local: np.ndarray) -> jax.Array:
-        size = len(local) * mesh.shape["data"] // shares
-        return jax.make_array_from_process_local_data(
-            divided, local, (size, *local.shape[1:])
+    divided = over_batch(mesh)
+    return {
+        name: jax.make_array_from_process_local_data(
+            divided, local, _global_shape(local, mesh)
         )
+        for name, local in batch.items()
+    }
 
-    return {name: globally(local) for name, local in batch.items()}
+
+def abstract(batch: Batch, mesh: Mesh) -> dict[str, jax.ShapeDtypeStruct]:
+    """What `put` makes of a batch, without arrays; the devices need not be there."""
+    divided = over_batch(mesh)
+    return {
+        name: jax.ShapeDtypeStruct(
+            _global_shape(local, mesh), local.dtype, sharding=divided
+        )
+        for name, local in batch.items()
+    }
+
+
+def _global_shape(local: np.ndarray, mesh: Mesh) -> tuple[int, ...]:
+    """The shape of a column of which this process has the rows `local`."""
+    size = len(local) * mesh.shape["data"] // len(_local_shares(mesh))
+    return (size, *local.shape[1:])

@@ -8,16 +8,19 @@ used as any other, except that arrays cannot be put on it and programs cannot be
     jax.jit(step).trace(state, batch).lower(lowering_platforms=("tpu",)).compile()
 """
 
+import contextlib
 import fnmatch
 import functools
 import importlib.metadata
 import importlib.util
 import os
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 from jax.experimental import topologies
+from jax.experimental.compilation_cache import compilation_cache
 
 from train.base.errors import UserError
 
@@ -61,6 +64,24 @@ def devices(name: str) -> list[Any]:
         return _described(name)
     except jax.errors.JaxRuntimeError as error:
         raise UserError(_explanation(name, str(error))) from error
+
+
+@contextlib.contextmanager
+def uncached() -> Iterator[None]:
+    """Compiles without JAX's folder of compiled programs.
+
+    It takes programs for a topology, and warns when it cannot read them again, since
+    there is no device to load them on.
+    """
+    settings: Any = jax.config
+    before = settings.jax_enable_compilation_cache
+    settings.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()  # it looks at the setting once
+    try:
+        yield
+    finally:
+        settings.update("jax_enable_compilation_cache", before)
+        compilation_cache.reset_cache()
 
 
 @functools.cache

@@ -92,14 +92,18 @@ class Run:
         )  # fmt: skip
 
 
-def build(config: Config) -> Run:
+def build(config: Config, devices: Sequence[Any] | None = None) -> Run:
     """Checks the whole config and builds what it names.
+
+    Args:
+      config: of the run.
+      devices: the `jax.Device`s to run on or to compile for; None: all of them.
 
     Raises:
       UserError: something in it is unknown, impossible or missing.
     """
     validation.validate(config)
-    run = _without_streams(config, sharding.create_mesh(config.mesh))
+    run = _without_streams(config, sharding.create_mesh(config.mesh, devices))
     streams = RECIPES[config.recipe].streams(run.data, config)
     for name, stream in streams.items():
         data_checks.check_images(stream.data_config, run.data.image_shape)

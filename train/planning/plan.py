@@ -1,37 +1,68 @@
 """What a run costs, before it starts: `python -m train --config=... --plan`.
 
-The step is compiled, for the devices and the mesh that the run would have, and never
-run. Floating-point operations are counted from the recipe itself; memory is what the
-compiler of these devices reserves, so plan on the kind of machine that will train.
+The step is compiled and never run, for the devices and the mesh that the run would
+have, or for those of a TPU that is not there (`--topology`). Floating-point operations
+are counted from the recipe itself; memory and collectives are what the compiler of
+these devices says, so plan for the kind of machine that will train.
 """
 
 import dataclasses
 import math
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
-from rich.console import Console
-from rich.table import Table
 
 from ikl_jax.types import PyTree
-from train.base import terminal
 from train.base.config import Config
 from train.base.errors import UserError
-from train.devices import processes, sharding
+from train.devices import sharding, topology
 from train.experiment.run import Run, build
-from train.planning import flops
+from train.planning import chips, compiled, flops
+from train.planning.compiled import Compiled, Refused
 from train.teachers.teacher import Teacher
-from train.training import program
 
-GIB = 2**30
+GIB = chips.GIB
 # 10^12 operations a second of a device, where none are given: a round number, not
 # measured.
 DEFAULT_TFLOPS = 100.0
-SMALLER = (
-    "more devices, accumulate (with model.bn_groups), model.remat, "
-    "model.dtype=bfloat16 or fsdp take less memory (docs/pods.md)"
-)
+# Of the peak of a TPU's chip, where no other is given: as round, measured as little.
+DEFAULT_SHARE = 0.3
+
+
+class Target(NamedTuple):
+    """What a run is planned for.
+
+    Attributes:
+      topology: the name of a TPU's topology; None: the devices that there are.
+      tflops: 10^12 operations that a device does in a second, sustained, > 0; None: a
+        share of the peak of its kind, or `DEFAULT_TFLOPS`.
+      peak_share: that share, in (0, 1], of a topology's chips; None: `DEFAULT_SHARE`.
+      memory: GiB that a device has, > 0; None: as the device says.
+    """
+
+    topology: str | None = None
+    tflops: float | None = None
+    peak_share: float | None = None
+    memory: float | None = None
+
+    def check(self) -> None:
+        """Raises `UserError` for a number that is not possible or has no effect."""
+        for name, value in (("tflops", self.tflops), ("memory", self.memory)):
+            if value is not None and not 0 < value < math.inf:
+                raise UserError(f"{name} must be > 0 and finite, got {value:g}")
+        if self.peak_share is None:
+            return
+        if not 0 < self.peak_share <= 1:
+            raise UserError(f"peak_share must be in (0, 1], got {self.peak_share:g}")
+        if self.tflops is not None or self.topology is None:
+            raise UserError(
+                "peak_share is for a topology without tflops, got "
+                f"tflops={self.tflops}, topology={self.topology}"
+            )
+
+
+HERE = Target()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,9 +78,10 @@ class Plan:
       steps: of the whole run.
       flops: operations of a step on a whole batch, on all devices together.
       state: bytes of the train state on each device.
-      peak: bytes that a step needs on each device, with the state.
-      available: bytes of memory of each device; None where the device does not say.
+      step: the compiled step.
+      available: bytes of memory of each device; None where nobody says.
       tflops: 10^12 operations that a device is assumed to do in a second.
+      assumed: where that number comes from.
     """
 
     device: str
@@ -60,19 +92,33 @@ class Plan:
     steps: int
     flops: int
     state: int
-    peak: int
+    step: Compiled | Refused
     available: int | None
     tflops: float
+    assumed: str
 
     @property
     def hours(self) -> float:
         """Hours of training, at the throughput that is assumed."""
-        count = self.devices[0] * self.devices[1]
-        return self.steps * self.flops / (count * self.tflops * 1e12) / 3600
+        return self.steps * self.flops / (self.count * self.tflops * 1e12) / 3600
+
+    @property
+    def count(self) -> int:
+        """The number of devices."""
+        return self.devices[0] * self.devices[1]
+
+    @property
+    def peak(self) -> int | None:
+        """Bytes that a step needs on each device, with the state; None: not known."""
+        if isinstance(self.step, Refused):
+            return self.step.needed
+        return self.step.memory.total
 
     @property
     def fits(self) -> bool:
-        return self.available is None or self.peak <= self.available
+        if isinstance(self.step, Refused):
+            return False
+        return self.available is None or self.step.memory.total <= self.available
 
 
 def require(platform: str) -> None:
@@ -94,98 +140,49 @@ def require(platform: str) -> None:
         ) from error
 
 
-def plan(
-    config: Config, *, tflops: float | None = None, memory: float | None = None
-) -> Plan:
-    """The plan of a config, on the devices that there are.
+def plan(config: Config, target: Target = HERE) -> Plan:
+    """The plan of a config.
+
+    Nothing is compiled where the train state alone exceeds the memory of a device.
 
     Args:
       config: of the run. Its data must be there: their number decides the steps.
-      tflops: 10^12 operations that a device does in a second, sustained, > 0.
-      memory: GiB that a device has, > 0; None: as the device says.
+      target: what to plan for.
 
     Raises:
-      UserError: the config cannot be run, or a number is not positive and finite.
+      UserError: the config cannot be run there, or the target is not possible.
     """
-    for name, value in (("tflops", tflops), ("memory", memory)):
-        if value is not None and not 0 < value < math.inf:
-            raise UserError(f"{name} must be > 0 and finite, got {value:g}")
-    run = build(config)
-    state = run.abstract_state
-    batch = _a_batch(run)
-    operations = flops.count(run.recipe.step, state, batch)
-    teacher = None if config.teacher.cache else Teacher.of(run)
-    if teacher is not None:
-        operations += flops.count(teacher.logits, batch["image"])
-    compiled = program.jitted_step(run).lower(state, batch).compile()
-    memory_used = compiled.memory_analysis()
-    device = jax.local_devices()[0]
+    target.check()
+    name = target.topology
+    run = build(config, None if name is None else topology.devices(name))
+    state, batch, device = run.abstract_state, _a_batch(run), run.mesh.devices.flat[0]
+    size, memory = bytes_on_a_device(state), _memory_of(device, target)
+    if memory is not None and size > memory:
+        step = Refused("not compiled", size, memory, 0.0)
+    else:
+        step = compiled.step(run, batch, there=name is None)
+    if isinstance(step, Refused) and target.memory is None:
+        memory = step.available or memory
+    tflops, assumed = _speed(device, target)
     shape = run.mesh.shape
     return Plan(
-        device=f"{device.platform} ({device.device_kind})",
+        device=_told(device, name),
         devices=(shape["data"], shape["model"]),
         parameters=sum(leaf.size for leaf in jax.tree.leaves(state.params)),
         batch_size=config.batch_size,
         steps_per_epoch=run.steps_per_epoch,
         steps=run.total_steps,
-        flops=operations,
-        state=_bytes_on_a_device(state),
-        peak=_peak(memory_used),
-        available=round(memory * GIB) if memory else _memory_of(device),
-        tflops=tflops or DEFAULT_TFLOPS,
+        flops=flops.count(run.recipe.step, state, batch) + _of_the_teacher(run, batch),
+        state=size,
+        step=step,
+        available=memory,
+        tflops=tflops,
+        assumed=assumed,
     )
 
 
-def show(planned: Plan, console: Console) -> None:
-    """The plan as a table, and a warning if a step does not fit."""
-    data, model = planned.devices
-    table = Table(show_header=False)
-    each = planned.flops / planned.batch_size
-    whole = "?" if planned.available is None else _size(planned.available)
-    for name, text in (
-        ("devices", f"{data * model} x {planned.device}; data {data}, model {model}"),
-        ("parameters", f"{planned.parameters:,}"),
-        ("steps", f"{planned.steps:,}, {planned.steps_per_epoch:,} an epoch, of "
-         f"{planned.batch_size} examples"),
-        ("operations a step", f"{_operations(planned.flops)}; {_operations(each)} an "
-         "example"),
-        ("memory a device", f"{_size(planned.peak)} of {whole}; the train state "
-         f"{_size(planned.state)}"),
-        ("hours of training", f"{planned.hours:.3g} at {planned.tflops:g} TFLOP/s a "
-         "device, sustained (--tflops)"),
-    ):  # fmt: skip
-        table.add_row(name, text)
-    console.print(table)
-    if not planned.fits:
-        console.print(
-            f"warning: a step needs {_size(planned.peak)} on each device, which has "
-            f"{whole}: it will not fit; {SMALLER}",
-            highlight=False,
-        )
-
-
-def main(
-    config: Config, *, platform: str | None, tflops: float | None, memory: float | None
-) -> None:
-    """What `--plan` does."""
-    if platform is not None:
-        require(platform)
-    console = terminal.console(quiet=not processes.is_main())
-    show(plan(config, tflops=tflops, memory=memory), console)
-
-
-def _a_batch(run: Run) -> dict[str, jax.Array | jax.ShapeDtypeStruct]:
-    """The run's first batch on the devices; the teacher's logits are abstract."""
-    batch = sharding.put(next(run.training_batches()), run.mesh)
-    if run.config.teacher.path:
-        place = sharding.over_batch(run.mesh)
-        shape = (len(batch["label"]), run.num_logits)
-        logits = jax.ShapeDtypeStruct(shape, "float32", sharding=place)
-        return {**batch, "teacher_logits": logits}
-    return {**batch}
-
-
-def _bytes_on_a_device(state: PyTree) -> int:
+def bytes_on_a_device(state: PyTree) -> int:
+    """Bytes of a tree, of which leaves are divided as their shardings say."""
     leaves = jax.tree.leaves(state)
     shapes = [leaf.sharding.shard_shape(leaf.shape) for leaf in leaves]
     return sum(
@@ -194,28 +191,49 @@ def _bytes_on_a_device(state: PyTree) -> int:
     )
 
 
-def _peak(used: Any) -> int:
-    """Bytes that a program needs; it puts the new state where the old one was."""
-    outputs = used.output_size_in_bytes - used.alias_size_in_bytes
-    return used.argument_size_in_bytes + outputs + used.temp_size_in_bytes
+def _a_batch(run: Run) -> dict[str, jax.ShapeDtypeStruct]:
+    """The shapes of the run's first batch on its devices, with a teacher's logits."""
+    batch = sharding.abstract(next(run.training_batches()), run.mesh)
+    if run.config.teacher.path:
+        place = sharding.over_batch(run.mesh)
+        shape = (batch["label"].shape[0], run.num_logits)
+        batch["teacher_logits"] = jax.ShapeDtypeStruct(shape, "float32", sharding=place)
+    return batch
 
 
-def _memory_of(device: Any) -> int | None:
+def _of_the_teacher(run: Run, batch: Any) -> int:
+    """Operations of a teacher that is asked in each step, on whatever device."""
+    if run.config.teacher.cache or not run.config.teacher.path:
+        return 0
+    here = sharding.create_mesh((1, 1), jax.local_devices()[:1])
+    teacher = Teacher.of(dataclasses.replace(run, mesh=here))
+    assert teacher is not None
+    images = batch["image"]
+    return flops.count(teacher.logits, jax.ShapeDtypeStruct(images.shape, images.dtype))
+
+
+def _told(device: Any, name: str | None) -> str:
+    if name is None:
+        return f"{device.platform} ({device.device_kind})"
+    return f"{device.device_kind} ({name})"
+
+
+def _speed(device: Any, target: Target) -> tuple[float, str]:
+    """10^12 operations of a device in a second, and where the number is from."""
+    chip = chips.of(device) if target.topology else None
+    if target.tflops or chip is None:
+        return target.tflops or DEFAULT_TFLOPS, "--tflops"
+    share = target.peak_share or DEFAULT_SHARE
+    return share * chip.tflops, f"{100 * share:.3g} % of the peak; --peak_share"
+
+
+def _memory_of(device: Any, target: Target) -> int | None:
+    if target.memory:
+        return round(target.memory * GIB)
+    if target.topology:
+        chip = chips.of(device)
+        return None if chip is None else round(chip.memory * GIB)
     if device.platform == "cpu":
         whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         return whole // jax.local_device_count()
     return (device.memory_stats() or {}).get("bytes_limit")
-
-
-def _operations(count: float) -> str:
-    return _scaled(count, 1000, ["", "k", "M", "G", "T", "P"]) + "FLOP"
-
-
-def _size(count: float) -> str:
-    return _scaled(count, 1024, ["", "Ki", "Mi", "Gi", "Ti"]) + "B"
-
-
-def _scaled(count: float, base: int, prefixes: list[str]) -> str:
-    power = max(math.floor(math.log(max(count, 1), base)), 0)
-    power = min(power, len(prefixes) - 1)
-    return f"{count / base**power:.4g} {prefixes[power]}"

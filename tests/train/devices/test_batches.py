@@ -42,6 +42,16 @@ def test_columns_of_different_sizes(shape):
     assert sizes == {"label": 24, "unlabelled": 168}
 
 
+def test_a_batch_without_arrays_has_the_same_shapes():
+    mesh = sharding.create_mesh((4, 2))
+    batch = {"image": np.zeros((16, 5, 3), np.uint8), "label": np.zeros(8, np.int32)}
+    arrays = sharding.put(batch, mesh)
+    described = lambda leaf: (leaf.shape, leaf.dtype, leaf.sharding)
+    assert jax.tree.map(described, sharding.abstract(batch, mesh)) == jax.tree.map(
+        described, arrays
+    )
+
+
 def test_devices_in_any_order():
     order = np.random.default_rng(0).permutation(8).reshape(4, 2)
     devices = np.array(jax.devices())[order]

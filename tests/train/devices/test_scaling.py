@@ -98,13 +98,20 @@ def test_awp_gathers_no_divided_leaf(spec):
 def test_the_table():
     cost = Cost(
         SMALL, parameters=1, forward_flops=2e9, flops=60e9, argument_bytes=1_500_000,
-        temporary_bytes=2_000_000, collective_bytes={"all-reduce": 0, "all-gather": 3_140_000},
+        temporary_bytes=2_000_000, program_bytes=4_500_000,
+        collective_bytes={"all-reduce": 0, "all-gather": 3_140_000}, seconds=61.7,
     )  # fmt: skip
     assert Cost.from_json(cost.to_json()) == cost
     assert scaling.table([cost]).splitlines() == [
         "| devices | batch | GFLOPs | given (MB) | temporary (MB) | all-gather (MB) |",
         "|---|---|---|---|---|---|",
         "| 8 | 16 | 60 (15.0) | 1.5 | 2.0 | 3.1 |",
+    ]
+    there = dataclasses.replace(SMALL, topology="v5e:2x4", model_axis=2)
+    assert scaling.table([dataclasses.replace(cost, setting=there)]).splitlines() == [
+        "| chips | batch | given (MB) | temporary (MB) | program (MB) | all-gather (MB) | compiled in (s) |",
+        "|---|---|---|---|---|---|---|",
+        "| v5e:2x4 (4 × 2) | 16 | 1.5 | 2.0 | 4.5 | 3.1 | 62 |",
     ]
 
 
@@ -115,6 +122,19 @@ def test_a_batch_that_is_too_small_is_rounded_up():
     arguments += ["--rows_per_device", "3", "--model_axis", "4"]
     found = scaling.settings(scaling.create_parser().parse_args(arguments))
     assert [setting.batch_size for setting in found] == [6, 192]
+
+
+@pytest.mark.tpu
+def test_a_topology_is_compiled_for():
+    arguments = ["--topology", "v5e:2x2", "--model", "cnn", "--attack_steps", "1"]
+    (setting,) = scaling.settings(scaling.create_parser().parse_args(arguments))
+    assert (setting.devices, setting.batch_size) == (4, 128)
+    cost = scaling.measured(setting, timeout=600)
+    assert cost.setting == setting
+    assert cost.collective_bytes["all-reduce"] > 2 * 4 * cost.parameters
+    assert cost.program_bytes > 0
+    with pytest.raises(UserError, match="v9:2x2: topology must be one that libtpu"):
+        scaling.measured(dataclasses.replace(setting, topology="v9:2x2"), timeout=60)
 
 
 def test_what_cannot_be_measured_is_said():

@@ -7,6 +7,7 @@ import os
 import jax
 import pytest
 from jax.experimental import topologies
+from jax.experimental.compilation_cache import compilation_cache
 
 from train.base.errors import UserError
 from train.devices import sharding, topology
@@ -110,3 +111,20 @@ def test_a_mesh_of_each_kind(name, count):
 def test_names_that_libtpu_refuses(name):
     with pytest.raises(UserError, match="topology must be one that libtpu knows"):
         topology.devices(name)
+
+
+def test_programs_that_cannot_be_read_again_are_not_kept(tmp_path):
+    before = jax.config.jax_compilation_cache_dir
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+    least = jax.config.jax_persistent_cache_min_compile_time_secs
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    try:
+        with topology.uncached():
+            jax.jit(lambda x: x * 3.25).lower(1.0).compile()
+        assert not list(tmp_path.iterdir())
+        jax.jit(lambda x: x * 4.25).lower(1.0).compile()
+        assert list(tmp_path.iterdir())
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
+        compilation_cache.reset_cache()

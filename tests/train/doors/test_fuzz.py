@@ -16,7 +16,7 @@ from tests.support import fuzz
 from tests.support.recipes import other_weights
 from train import cli, compare, convert, convert_synthetic, evaluate, export
 from train.base.errors import UserError
-from train.planning import plan
+from train.planning import command as planning
 from train.training import loop
 
 COMMANDS, FILES = 1000, 300
@@ -39,7 +39,7 @@ def stop(*_, **__):
 def no_work(monkeypatch):
     """Commands end where the work would begin."""
     monkeypatch.setattr(loop, "_train", stop)
-    monkeypatch.setattr(plan, "main", stop)
+    monkeypatch.setattr(planning, "main", stop)
     monkeypatch.setattr(jax.distributed, "initialize", stop)
     for name, kind in evaluate.KINDS.items():
         monkeypatch.setitem(evaluate.KINDS, name, kind._replace(judge=stop))

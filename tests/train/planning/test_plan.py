@@ -1,5 +1,7 @@
 """What a run costs before it starts: operations, memory, steps, hours."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -11,6 +13,8 @@ from train import cli
 from train.base.errors import UserError
 from train.networks import converted
 from train.planning import flops, plan
+from train.planning.compiled import Refused
+from train.planning.plan import Target
 
 
 def operations_of(name, image=(32, 32, 3)):
@@ -60,7 +64,7 @@ def test_operations_of_loops_branches_and_groups():
 def test_a_plan_of_the_digits():
     config = digits_ikl_at.get_config()
     config.epochs = 3
-    planned = plan.plan(config, tflops=0.5, memory=2.0)
+    planned = plan.plan(config, Target(tflops=0.5, memory=2.0))
     assert planned.parameters == 22_406
     assert (planned.steps_per_epoch, planned.steps) == (22, 66)
     assert planned.devices == (8, 1)
@@ -73,7 +77,11 @@ def test_a_plan_of_the_digits():
     assert planned.state == pytest.approx(3 * 4 * 22_406, rel=0.02)
     assert planned.state < planned.peak < 50e6
     assert planned.fits
-    assert not plan.plan(config, memory=1e-4).fits
+    assert not dataclasses.replace(planned, available=planned.peak - 1).fits
+    # A state that is too large alone is not compiled.
+    alone = plan.plan(config, Target(memory=1e-4))
+    assert alone.step == Refused("not compiled", alone.state, round(1e-4 * 2**30), 0.0)
+    assert not alone.fits
 
 
 def test_a_teachers_forward_pass_is_among_the_operations(tmp_path):
@@ -100,7 +108,7 @@ def test_the_command_line_tells_it_and_warns(tmp_path):
     assert "22,406" in done.stdout
     assert "44, 22 an epoch, of 64 examples" in done.stdout
     assert "at 2 TFLOP/s a device" in done.stdout
-    assert "it will not fit; more devices, accumulate" in " ".join(done.stdout.split())
+    assert "it will not fit; --fit finds, by compiling" in " ".join(done.stdout.split())
 
 
 BAD = {
@@ -110,6 +118,11 @@ BAD = {
     "endless memory": ("--memory=inf", "memory must be > 0 and finite, got inf"),
     "processes": ("--distributed", "--distributed is for a run: --plan is for"),
     "mesh": ("--config.mesh=(3,1)", "mesh must be (data, model), with product 8"),
+    "share": ("--peak_share=1.5", "peak_share must be in (0, 1], got 1.5"),
+    "share of nothing": (
+        "--peak_share=0.5",
+        "peak_share is for a topology without tflops",
+    ),
 }
 
 
