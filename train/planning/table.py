@@ -46,8 +46,8 @@ def _rows(planned: Plan) -> list[tuple[str, str]]:
         ("operations a step", f"{_operations(planned.flops)}; {_operations(each)} an "
          "example"),
         *_of_the_program(planned),
-        ("hours of training", f"{planned.hours:.3g} at {planned.tflops:.4g} TFLOP/s a "
-         f"device, sustained ({planned.assumed})"),
+        ("hours of training", f"{_hours(planned.hours)} at {planned.tflops:.4g} "
+         f"TFLOP/s a device, sustained ({planned.assumed})"),
     ]  # fmt: skip
 
 
@@ -90,6 +90,17 @@ def size(count: float) -> str:
 
 def _operations(count: float) -> str:
     return _scaled(count, 1000, ["", "k", "M", "G", "T", "P"]) + "FLOP"
+
+
+def _hours(count: float) -> str:
+    """Hours, of which the last digits would say nothing.
+
+    >>> _hours(1297.1), _hours(3.602), _hours(2e-07)
+    ('1,297', '3.6', 'less than 0.01')
+    """
+    if count >= 100:
+        return f"{count:,.0f}"
+    return f"{count:.3g}" if count >= 0.01 else "less than 0.01"
 
 
 def _scaled(count: float, base: int, prefixes: list[str]) -> str:
