@@ -42,10 +42,7 @@ WRONG = {
     "attack in training mode": (dict(batch_norm__attack="batch"), "moved in step 0"),
     "fewer attack steps": (dict(attack__steps=4), "moved in step 0"),
     "another attack loss": (dict(attack__beta=4.0), "moved in step 0"),
-    "ramp over other epochs": (
-        dict(attack__epsilon_ramp=2 / 3),
-        "epsilon in step 0",
-    ),
+    "ramp over other epochs": (dict(attack__epsilon_ramp=2 / 3), "epsilon in step 0"),
     "alpha and beta swapped": (
         dict(loss__alpha=4.0, loss__beta=20.0),
         "loss in step 0",
@@ -123,13 +120,10 @@ def published(attack, **changed):
     config.epochs = EPOCHS
     config.optimizer.update(
         dict(
-            learning_rate=0.05,
-            momentum=0.9,
-            weight_decay=5e-4,
-            decay_vectors=True,
+            learning_rate=0.05, momentum=0.9, weight_decay=5e-4, decay_vectors=True,
             schedule="cosine_per_epoch",
         )
-    )
+    )  # fmt: skip
     config.loss.update(dict(name="ikl", alpha=20.0, beta=4.0, weight_temperature=4.0))
     config.attack.update(
         dict(
@@ -152,7 +146,7 @@ def published(attack, **changed):
 
 
 def start_of(recipe_, model, golden, dtype):
-    """The recipe's own state with the stored weights, in float64 or float32."""
+    """The recipe's own state with the stored weights."""
     weights = {
         name.removeprefix("start/"): value
         for name, value in golden.items()
