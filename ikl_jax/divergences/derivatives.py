@@ -6,7 +6,6 @@ JAX's own rules multiply the cotangent by a derivative that is NaN, which gives 
 """
 
 import functools
-import math
 import numbers
 from collections.abc import Callable, Sequence
 
@@ -15,6 +14,9 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
 from ikl_jax.types import Array, Scalar
+
+# Numbers between them have squares that float32 neither rounds to zero nor overflows.
+SMALL, LARGE = 1e-18, 1e18
 
 # For each argument, a function that computes the derivative with respect to it; None
 # for an argument that is stopped.
@@ -57,11 +59,11 @@ def scaled(coefficient: Array, loss: Array, given: Scalar) -> Array:
     Args:
       coefficient: may be zero, infinite or NaN, unless that is known to be otherwise.
       loss: what it multiplies.
-      given: what the caller passed as, or for, the coefficient. If it is a finite
-        number other than zero, so is the coefficient, and an ordinary product will do,
-        which is cheaper.
+      given: the number that the caller passed, which is the coefficient or its root.
+        If it is known to be of an ordinary size, the coefficient is neither zero nor
+        infinite, and an ordinary product will do, which is cheaper.
     """
-    if isinstance(given, numbers.Real) and given and math.isfinite(given):
+    if isinstance(given, numbers.Real) and SMALL < abs(given) < LARGE:
         return coefficient * loss
     return _scaled(coefficient, loss)
 

@@ -111,6 +111,13 @@ def test_a_learned_temperature_gets_the_whole_gradient():
     np.testing.assert_allclose(*slopes(3.0), rtol=1e-5)
 
 
+@pytest.mark.parametrize("alpha", [0.0, 1e-50])
+def test_a_coefficient_that_is_zero_in_float32_leaves_an_infinite_loss_out(alpha):
+    infinite = N.at[:, 0].set(-jnp.inf)
+    ikl = jax.jit(lambda n: ikl_jax.ikl_loss(n, M, alpha=alpha, beta=alpha))
+    np.testing.assert_array_equal(ikl(infinite), 0.0)
+
+
 def test_gkl_ignores_a_nan_row_and_takes_a_normalizer():
     broken = M.at[5].set(jnp.nan)
     five = jnp.arange(6) < 5
