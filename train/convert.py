@@ -11,9 +11,13 @@ A network that was trained on normalised images needs the same normalisation her
 the file does not hold it, `--mean=0.5071,0.4867,0.4408 --std=0.2675,0.2565,0.2761` (of
 mdistiller for CIFAR-100) does. `--class_names=FILE`, with one name a line, records the
 order of the classes; training a student on data with another order is then refused.
+
+A vision transformer has positions for images of one size. `--image_size=32` fits those
+of the file to images of 32 x 32 pixels.
 """
 
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -52,6 +56,11 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
             name, None, f"The {meaning} of each channel of images in [0, 1].",
             flag_values=values,
         )  # fmt: skip
+    flags.DEFINE_integer(
+        "image_size", None, "The side of the images, for a vision transformer: fits "
+        "its positions to it. Default: the size that the weights are for.",
+        lower_bound=1, flag_values=values,
+    )  # fmt: skip
     flags.DEFINE_string(
         "class_names", None, "A file with one name a line, in the order of logits.",
         flag_values=values,
@@ -78,24 +87,34 @@ def _convert(values: flags.FlagValues) -> None:
     fitted = fitting.fit(
         values.model, found.state_dict, prefix=values.prefix, normalized=bool(normalize)
     )
-    with explained():
-        variables = models.from_torch(values.model, fitted.state_dict)
+    with explained(), warnings.catch_warnings(record=True) as changed:
+        warnings.simplefilter("always")
+        variables = models.from_torch(
+            values.model, fitted.state_dict, image_size=values.image_size
+        )
     num_classes = len(variables["params"]["classifier"]["bias"])
     names = _class_names(values.class_names, num_classes) or found.class_names
     result = converted.Converted(values.model, num_classes, normalize, variables, names)
     if normalize is None:
         result = result.normalized(fitted.normalize)
     with explained():  # raises if the normalisation has another number of channels
-        images = jax.ShapeDtypeStruct((1, 32, 32, result.channels), jnp.float32)
+        side = result.image_side
+        images = jax.ShapeDtypeStruct((1, side, side, result.channels), jnp.float32)
         jax.eval_shape(result.create().apply, variables, images)
     converted.write(output, result)
-    for line in _report(values.model, result.normalize, found, fitted):
+    report = _report(values.model, result.normalize, found, fitted)
+    for line in (*report, *_said(changed)):
         print(f"{terminal.shown(values.weights)}: {terminal.shown(line)}")
     count = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
     print(
         f"{terminal.shown(output)}: {values.model} with {num_classes} classes and "
         f"{count:,} parameters"
     )
+
+
+def _said(changed: Sequence[warnings.WarningMessage]) -> list[str]:
+    """What the conversion says of positions that it changed."""
+    return [str(each.message) for each in changed if each.category is UserWarning]
 
 
 def _report(model: str, normalize: Any, found: Any, fitted: Any) -> Iterator[str]:

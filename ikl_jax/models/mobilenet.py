@@ -10,7 +10,7 @@ from typing import ClassVar
 import flax.linen as nn
 
 from ikl_jax.models.family import imagenet, one
-from ikl_jax.models.layers import Architecture, ConvModule
+from ikl_jax.models.layers import ConvArchitecture, ConvModule
 from ikl_jax.types import Array
 
 # (features, stride) of each block, and (features, blocks, stride) of each group.
@@ -37,7 +37,7 @@ class SeparableBlock(ConvModule, kw_only=True):
         return nn.relu(self.norm(x, train, name="pointwise_norm"))
 
 
-class MobileNetV1(Architecture, kw_only=True):
+class MobileNetV1(ConvArchitecture, kw_only=True):
     """A stem and thirteen separable blocks; the resolution is divided by 32."""
 
     torch_names: ClassVar[tuple[tuple[str, str], ...]] = (
@@ -81,7 +81,7 @@ class InvertedBlock(ConvModule, kw_only=True):
         return out + x if out.shape == x.shape else out
 
 
-class CifarMobileNetV2(Architecture, kw_only=True):
+class CifarMobileNetV2(ConvArchitecture, kw_only=True):
     """A stem, seven groups of inverted blocks, and a wide last convolution.
 
     The resolution is divided by 16.

@@ -14,9 +14,11 @@ from ikl_jax import checks
 from ikl_jax.models.cnn import CNNS
 from ikl_jax.models.family import Family
 from ikl_jax.models.mobilenet import MOBILENETS
+from ikl_jax.models.preact_resnet import PREACT_RESNETS
 from ikl_jax.models.resnet import RESNETS
 from ikl_jax.models.shufflenet import SHUFFLENETS
 from ikl_jax.models.vgg import VGGS
+from ikl_jax.models.vision_transformer import VISION_TRANSFORMERS
 from ikl_jax.models.wide_resnet import WIDE_RESNETS
 
 # Every family that is imported above.

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import flax.linen as nn
 
 from ikl_jax.models.family import Family, imagenet, one
-from ikl_jax.models.layers import POOL_PADDING, Architecture, ConvModule
+from ikl_jax.models.layers import POOL_PADDING, ConvArchitecture, ConvModule
 from ikl_jax.types import Array
 
 
@@ -73,7 +73,7 @@ class ResNeXtBottleneck(Bottleneck, kw_only=True):
     groups: ClassVar[int] = 32
 
 
-class ResNet(Architecture, kw_only=True):
+class ResNet(ConvArchitecture, kw_only=True):
     """A stem and groups of blocks. Every group but the first halves the resolution.
 
     Attributes:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from ikl_jax.models.family import one
 from ikl_jax.models.layers import (
     POOL_PADDING,
-    Architecture,
+    ConvArchitecture,
     ConvModule,
     channel_shuffle,
 )
@@ -59,7 +59,7 @@ class GroupedBlock(ConvModule, kw_only=True):
         return nn.relu(jnp.concatenate([out, x], axis=-1))
 
 
-class CifarShuffleNetV1(Architecture, kw_only=True):
+class CifarShuffleNetV1(ConvArchitecture, kw_only=True):
     """A 1x1 stem and three groups of blocks; convolutions have three channel groups."""
 
     torch_names: ClassVar[tuple[tuple[str, str], ...]] = _TORCH_NAMES
@@ -117,7 +117,7 @@ class DownBlock(ConvModule, kw_only=True):
         return channel_shuffle(jnp.concatenate([left, right], axis=-1), 2)
 
 
-class CifarShuffleNetV2(Architecture, kw_only=True):
+class CifarShuffleNetV2(ConvArchitecture, kw_only=True):
     """A 1x1 stem, three groups of blocks, and a wide last convolution."""
 
     torch_names: ClassVar[tuple[tuple[str, str], ...]] = _TORCH_NAMES

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import traverse_util
 
 from ikl_jax.models import registry
-from ikl_jax.models.layers import Architecture
+from ikl_jax.models.architecture import Architecture
 from ikl_jax.types import Array
 
 # (collection, Flax's name): torch's name.
@@ -18,18 +18,25 @@ _LEAVES = {
     ("params", "kernel"): "weight",
     ("params", "scale"): "weight",
     ("params", "bias"): "bias",
+    ("params", "cls_token"): "cls_token",
+    ("params", "pos_embed"): "pos_embed",
     ("batch_stats", "mean"): "running_mean",
     ("batch_stats", "var"): "running_var",
 }
 # For each rank, the transposition from torch's layout to Flax's, and back.
-_TO_FLAX = {1: (0,), 2: (1, 0), 4: (2, 3, 1, 0)}
-_TO_TORCH = {1: (0,), 2: (1, 0), 4: (3, 2, 0, 1)}
+_TO_FLAX = {1: (0,), 2: (1, 0), 3: (0, 1, 2), 4: (2, 3, 1, 0)}
+_TO_TORCH = {1: (0,), 2: (1, 0), 3: (0, 1, 2), 4: (3, 2, 0, 1)}
 _IGNORED = "num_batches_tracked"
 
 ParameterPath = tuple[str, ...]
 
 
-def from_torch(model: str | nn.Module, state_dict: Mapping[str, Any]) -> dict[str, Any]:
+def from_torch(
+    model: str | nn.Module,
+    state_dict: Mapping[str, Any],
+    *,
+    image_size: int | None = None,
+) -> dict[str, Any]:
     """Converts a torch state dict to Flax variables.
 
     Args:
@@ -37,19 +44,26 @@ def from_torch(model: str | nn.Module, state_dict: Mapping[str, Any]) -> dict[st
         read from `state_dict`; so is the number of classes if `model` is a name.
       state_dict: {torch's name: floating-point array}, with arrays that NumPy can
         convert. Entries called "num_batches_tracked" are ignored.
+      image_size: side of the images, in pixels, for a vision transformer: if it has
+        positions for images of another size, they are interpolated, with a warning.
+        None: they stay as they are.
 
     Returns:
-      {"params": ..., "batch_stats": ...}, with float32 arrays.
+      {"params": ..., "batch_stats": ...}, with float32 arrays; without "batch_stats"
+      for an architecture without BatchNorm.
 
     Raises:
       ValueError: parameters are missing, unexpected, wrongly shaped or not of a
-        floating-point type (the error names all of them), or the model is unknown.
+        floating-point type (the error names all of them), the model is unknown, or
+        `image_size` is not one that it can have.
     """
     given = {name: a for name, a in state_dict.items() if not name.endswith(_IGNORED)}
     network, label = _architecture(model, given)
     expected = _expected(network, given)
     if found := _faults(expected, given):
         raise ValueError(f"state_dict does not fit {label}; {'; '.join(found)}")
+    if image_size is not None:
+        given = dict(network.with_image_size(given, image_size))
     flat = {}
     for name, (path, _) in expected.items():
         array = jnp.asarray(given[name], jnp.float32)
@@ -76,8 +90,9 @@ def to_torch(model: str | nn.Module, variables: Mapping[str, Any]) -> dict[str, 
     for path, leaf in _flat(variables).items():
         if (path[0], path[-1]) not in _LEAVES:
             raise ValueError(
-                "variables must hold params (kernel, scale, bias) and batch_stats "
-                f"(mean, var) only, got {'/'.join(path)}"
+                "variables must hold params (kernel, scale, bias, cls_token, "
+                "pos_embed) and batch_stats (mean, var) only, got "
+                f"{'/'.join(path)}"
             )
         array = jax.device_get(leaf)
         arrays[_torch_name(network, path)] = array.transpose(_TO_TORCH[array.ndim])
@@ -92,6 +107,16 @@ def torch_names(model: str | nn.Module) -> set[str]:
     """
     network, _ = _architecture(model, {})
     return set(_expected(network, {}))
+
+
+def torch_names_of_others(model: str | nn.Module) -> tuple[str, ...]:
+    """torch's modules that only other networks with the same layers have.
+
+    Raises:
+      ValueError: the model is unknown or has no published torch weights.
+    """
+    network, _ = _architecture(model, {})
+    return network.torch_names_of_others
 
 
 def faults(model: str | nn.Module, state_dict: Mapping[str, Any]) -> list[str]:
@@ -132,7 +157,8 @@ def _expected(network: Architecture, given: Mapping[str, Any]) -> dict[str, _Par
     channels = 3
     if kernel is not None and len(kernel.shape) == 4:
         channels = max(1, kernel.shape[1])
-    images = jax.ShapeDtypeStruct((1, 32, 32, channels), jnp.float32)
+    side = network.image_side(given)
+    images = jax.ShapeDtypeStruct((1, side, side, channels), jnp.float32)
     # Normalisation has no parameters, and may be made for another number of channels.
     plain = network.clone(normalize=None)
     shapes = jax.eval_shape(plain.init, jax.random.key(0), images)

@@ -10,7 +10,7 @@ from typing import ClassVar
 import flax.linen as nn
 
 from ikl_jax.models.family import one
-from ikl_jax.models.layers import Architecture, ConvModule
+from ikl_jax.models.layers import ConvArchitecture, ConvModule
 from ikl_jax.types import Array
 
 FEATURES = (64, 128, 256, 512, 512)
@@ -30,7 +30,7 @@ class ConvBlock(ConvModule, kw_only=True):
         return x
 
 
-class VGG(Architecture, kw_only=True):
+class VGG(ConvArchitecture, kw_only=True):
     """Five blocks of convolutions.
 
     The resolution is halved after each of the first three blocks. For images of 64 x 64

@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 
 import flax.linen as nn
 
+from ikl_jax.models.architecture import Normalize
 from ikl_jax.models.family import Family
-from ikl_jax.models.layers import Architecture, ConvModule, Normalize
+from ikl_jax.models.layers import ConvArchitecture, ConvModule
 from ikl_jax.types import Array
 
 CIFAR10_NORMALIZE = ((0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616))
@@ -45,7 +46,7 @@ class PreActivationBlock(ConvModule, kw_only=True):
         return out + x
 
 
-class WideResNet(Architecture, kw_only=True):
+class WideResNet(ConvArchitecture, kw_only=True):
     """Three groups of blocks, at full, half and quarter resolution.
 
     Attributes:

@@ -30,8 +30,8 @@ DEFECTS = [
     Defect(
         "weight decay leaves matrices out instead of vectors",
         RECIPES,
-        "jax.tree.map(lambda leaf: leaf.ndim > 1, params)",
-        "jax.tree.map(lambda leaf: leaf.ndim <= 1, params)",
+        "return leaf.ndim > 1 and name not in _EMBEDDINGS",
+        "return leaf.ndim <= 1 and name not in _EMBEDDINGS",
         OPTIM,
     ),
     Defect(
@@ -114,8 +114,8 @@ DEFECTS = [
     Defect(
         "the attack uses the batch's statistics where running ones are asked for",
         RECIPES,
-        '"running": recipe.evaluate_logits,',
-        '"running": lambda m, weights, x: recipe.train_logits(m, weights, x)[0],',
+        '"running": _as_evaluated,',
+        '"running": _as_trained,',
         ATTACK,
     ),
     Defect(

@@ -100,6 +100,7 @@ class ModelConfig(Protocol):
     bn_groups: int
     bn_momentum: float
     classes_multiple_of: int
+    drop_path: float
     dtype: str
     name: str
     normalize: Sequence[Sequence[float]]

@@ -6,6 +6,7 @@ probability is zero, they add nothing to any loss, and their weights get no grad
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -45,8 +46,8 @@ class PaddedClasses(nn.Module):
     def setup(self) -> None:
         nn.share_scope(self, self.model)
 
-    def __call__(self, x: Array, *, train: bool = False) -> Array:
-        logits = self.model(x, train=train)
+    def __call__(self, x: Array, *, train: bool = False, **options: Any) -> Array:
+        logits = self.model(x, train=train, **options)
         return jnp.where(
             is_class(logits.shape, self.num_classes), logits, PADDING_LOGIT
         )

@@ -13,6 +13,7 @@ from flax import errors as flax_errors
 from flax import traverse_util
 
 from ikl_jax import models
+from ikl_jax.models.architecture import Architecture
 from train.base import files
 from train.base.errors import UserError, explained
 
@@ -47,6 +48,14 @@ class Converted:
         for name in getattr(self.create(), "input_layer", ()):
             layer = layer[name]
         return layer["kernel"].shape[-2]
+
+    @property
+    def image_side(self) -> int:
+        """The side of images that the weights fit, in pixels."""
+        network = self.create()
+        if isinstance(network, Architecture):
+            return network.image_side(self.variables["params"])
+        return 32
 
     def normalized(self, normalize: Normalize | None) -> "Converted":
         """With another normalisation; a single number is for every channel."""

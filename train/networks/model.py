@@ -19,6 +19,7 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 OPTIONS = {
     "bn_groups": (1, "BatchNorm"),
     "bn_momentum": (0.1, "BatchNorm"),
+    "drop_path": (-1.0, "stochastic depth"),
     "normalize": ((), "normalisation"),
     "remat": (False, "blocks to recompute"),
 }
@@ -29,6 +30,11 @@ def check_config(model: ModelConfig) -> None:
     fields.one_of("model", model, dtype=DTYPES)
     fields.positive("model", model, "bn_groups", "classes_multiple_of")
     fields.shares("model", model, "bn_momentum")
+    if model.drop_path != OPTIONS["drop_path"][0] and not 0 <= model.drop_path < 1:
+        raise UserError(
+            "model.drop_path must lie in [0, 1), or be -1 for the architecture's own, "
+            f"got {model.drop_path:g}"
+        )
     if model.normalize:
         _check_normalize(model.normalize)
 
@@ -81,6 +87,11 @@ def create(config: Config, num_classes: int) -> nn.Module:
 def bn_groups(model: Any) -> int | None:
     """The groups of BatchNorm of a model or of what it wraps; None: it has none."""
     return getattr(_unwrapped(model), "bn_groups", None)
+
+
+def draws_in_training(model: Any) -> bool:
+    """Whether a model, or what it wraps, needs `keys` of the examples in training."""
+    return bool(getattr(_unwrapped(model), "drop_path", 0.0))
 
 
 def classifier_layer(model: Any) -> tuple[str, ...]:

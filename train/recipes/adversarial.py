@@ -15,7 +15,7 @@ import optax
 
 import ikl_jax
 from ikl_jax import ClassMeans, checks
-from ikl_jax.attacks.common.keys import example_keys
+from ikl_jax.attacks.common.keys import example_keys, fold_each
 from ikl_jax.types import Array, PyTree
 from train.base import fields
 from train.base.config import Config
@@ -23,6 +23,7 @@ from train.base.errors import UserError, explained
 from train.recipes import attack, losses, recipe
 from train.recipes.accumulation import Accumulation, Outcome
 from train.recipes.losses import DIVERGENCES, Coefficients, Target
+from train.recipes.optim import leaves
 from train.recipes.state import TrainState, Weights
 
 PASSES = ("adversarial", "natural")  # forward passes of a step
@@ -98,7 +99,9 @@ def build(task: recipe.Task) -> recipe.BuiltRecipe:
             )
             grads, _ = accumulation.gradient(awp_loss, state.params, parts)
             gamma = jnp.where(epoch >= config.awp.start_epoch, config.awp.gamma, 0.0)
-            params = ikl_jax.awp.perturb(state.params, grads, gamma)
+            params = ikl_jax.awp.perturb(
+                state.params, grads, gamma, mask=leaves.matrices
+            )
         grads, outcome = accumulation.gradient(loss, params, parts, means)
 
         decayed = params if config.awp.decay_perturbed else state.params
@@ -218,8 +221,10 @@ def _passes(task: recipe.Task) -> Callable[..., tuple[Array, Array, PyTree]]:
         inputs: dict[str, Any] = {"adversarial": part.x_adv, "natural": part.x}
         logits: dict[str, Array] = {}
         for name in (*others, *updates):
+            # Other draws in each pass, and others than those of the attack.
+            keys = fold_each(part.key, 1 + PASSES.index(name))
             logits[name], updated = recipe.train_logits(
-                task.model, weights, inputs[name]
+                task.model, weights, inputs[name], keys
             )
             if name in updates:
                 weights = Weights(weights.params, updated)

@@ -9,7 +9,7 @@ import optax
 
 import ikl_jax
 from ikl_jax.attacks.common import geometry
-from ikl_jax.attacks.common.keys import example_keys
+from ikl_jax.attacks.common.keys import example_keys, fold_each
 from ikl_jax.types import Array
 from train.base import fields
 from train.base.config import AttackConfig, BatchNormConfig
@@ -40,8 +40,10 @@ def create(task: recipe.Task) -> Craft:
         epsilon: Array,
         epoch: Array,
     ) -> Array:
+        drawn = fold_each(keys, 0)  # the same in all steps of the attack
+
         def logits_fn(x: Array) -> Array:
-            return logits_of(task.model, weights, x)
+            return logits_of(task.model, weights, x, drawn)
 
         target = target_of(jax.lax.stop_gradient(logits_fn(x)))
         x_init, key = STARTS[attack.start](attack, x, keys)
@@ -117,6 +119,14 @@ def _gaussian_start(attack: AttackConfig, x: Array, key: Array) -> Start:
     return x + attack.start_scale * noise, None
 
 
+def _as_evaluated(model: recipe.Model, weights: Weights, x: Array, _: Array) -> Array:
+    return recipe.evaluate_logits(model, weights, x)
+
+
+def _as_trained(model: recipe.Model, weights: Weights, x: Array, keys: Array) -> Array:
+    return recipe.train_logits(model, weights, x, keys)[0]
+
+
 # What an attack can increase: the cross-entropy of the labels, or a divergence from the
 # natural prediction.
 OBJECTIVES = {
@@ -125,8 +135,8 @@ OBJECTIVES = {
 }
 # BatchNorm in the attack: running statistics, or the batch's without keeping them.
 LOGITS = {
-    "running": recipe.evaluate_logits,
-    "batch": lambda model, weights, x: recipe.train_logits(model, weights, x)[0],
+    "running": _as_evaluated,
+    "batch": _as_trained,
 }
 STARTS: dict[str, Callable[[AttackConfig, Array, Array], Start]] = {
     "gaussian": _gaussian_start,

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from ikl_jax import ClassMeans
+from ikl_jax.attacks.common.keys import example_keys
 from ikl_jax.types import Array, PyTree
 from train.base.config import LossConfig
 from train.recipes import recipe
@@ -28,12 +29,14 @@ class TaughtExamples(NamedTuple):
       label: `[B]`.
       teacher_logits: `[B, C]`.
       weights: `[B, C]`, of the squared error; None: the divergence takes none.
+      key: `[B]`, a random key for each example; None: the model draws nothing.
     """
 
     image: Array
     label: Array
     teacher_logits: Array
     weights: Array | None
+    key: Array | None = None
 
 
 def build(task: recipe.Task) -> recipe.BuiltRecipe:
@@ -48,9 +51,10 @@ def build(task: recipe.Task) -> recipe.BuiltRecipe:
         weights = target_weights(loss, state.class_means, batch)
         split = accumulation.count > 1
         scale = divergence.scale(weights, loss.gamma) if split else None
+        keys = example_keys(state.step_key(), len(batch["label"]))
         parts = accumulation.split(
             TaughtExamples(
-                batch["image"], batch["label"], batch["teacher_logits"], weights
+                batch["image"], batch["label"], batch["teacher_logits"], weights, keys
             )
         )
 
@@ -107,7 +111,7 @@ def _loss(task: recipe.Task) -> Callable[..., tuple[Array, Outcome]]:
     ) -> tuple[Array, Outcome]:
         weights = Weights(params, state.batch_stats)
         x = recipe.to_pixels(part.image)
-        logits, batch_stats = recipe.train_logits(task.model, weights, x)
+        logits, batch_stats = recipe.train_logits(task.model, weights, x, part.key)
         cross_entropy = recipe.cross_entropy(
             logits, part.label, task.num_classes, loss.label_smoothing
         )

@@ -15,6 +15,7 @@ from train.base.config import Config
 from train.data.pipeline import Stream
 from train.data.splits import DataSet
 from train.networks import classes
+from train.networks import model as network
 from train.recipes import averaging, optim
 from train.recipes.losses import Divergence
 from train.recipes.optim import layers
@@ -178,10 +179,23 @@ def evaluate_logits(model: Model, weights: Weights, x: Array) -> Array:
     return cast(Array, model.apply(weights.variables, x, train=False))
 
 
-def train_logits(model: Model, weights: Weights, x: Array) -> tuple[Array, PyTree]:
-    """Logits with BatchNorm's statistics of this batch, and the new running ones."""
+def train_logits(
+    model: Model, weights: Weights, x: Array, keys: Array | None = None
+) -> tuple[Array, PyTree]:
+    """Logits as in training, and BatchNorm's new running statistics.
+
+    BatchNorm has the statistics of this batch.
+
+    Args:
+      model: of the task.
+      weights: of the model.
+      x: `[B, H, W, K]` in [0, 1].
+      keys: `[B]`, a random key for each example, for models with stochastic depth;
+        others do not read them.
+    """
+    drawing = {"keys": keys} if network.draws_in_training(model) else {}
     logits, updated = model.apply(
-        weights.variables, x, train=True, mutable=["batch_stats"]
+        weights.variables, x, train=True, mutable=["batch_stats"], **drawing
     )
     return logits, updated.get("batch_stats", {})
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ikl_jax import ClassMeans
+from ikl_jax.attacks.common.keys import example_keys
 from ikl_jax.types import Array, PyTree
 from train.recipes import recipe
 from train.recipes.accumulation import Accumulation, Outcome
@@ -19,13 +20,17 @@ def build(task: recipe.Task) -> recipe.BuiltRecipe:
         ) -> tuple[Array, Outcome]:
             x, labels = recipe.to_pixels(part["image"]), part["label"]
             weights = Weights(params, state.batch_stats)
-            logits, batch_stats = recipe.train_logits(task.model, weights, x)
+            logits, batch_stats = recipe.train_logits(
+                task.model, weights, x, part["key"]
+            )
             loss = recipe.cross_entropy(logits, labels, task.num_classes, smoothing)
             accuracy = recipe.accuracy(logits, labels)
             metrics = {"loss": loss, "natural_accuracy": accuracy}
             return loss, Outcome(metrics, batch_stats, means)
 
-        parts = accumulation.split({name: batch[name] for name in ("image", "label")})
+        examples = {name: batch[name] for name in ("image", "label")}
+        examples["key"] = example_keys(state.step_key(), len(batch["label"]))
+        parts = accumulation.split(examples)
         grads, outcome = accumulation.gradient(loss_fn, state.params, parts)
         state = state.apply_gradients(grads=grads, batch_stats=outcome.batch_stats)
         return state, outcome.metrics

@@ -13,7 +13,7 @@ from tests.ikl_jax.models.shapes import forward, residual_bytes
 KINDS = [
     "wide_resnet_10_1", "wide_resnet_swish_10_1", "cifar_resnet8",
     "imagenet_resnet18", "cifar_vgg8", "cifar_mobilenetv2", "cifar_shufflev1",
-    "cifar_shufflev2", "imagenet_mobilenetv1",
+    "cifar_shufflev2", "imagenet_mobilenetv1", "preact_resnet18", "vit_patch4_2_64",
 ]  # fmt: skip
 
 
@@ -77,6 +77,7 @@ def test_logits_are_not_rounded_to_bfloat16(name):
     [
         "cifar_resnet8",
         "cifar_vgg8",
+        "vit_patch4_2_64",
         pytest.param("cifar_mobilenetv2", marks=pytest.mark.long),
         pytest.param("cifar_shufflev2", marks=pytest.mark.long),
     ],

@@ -10,7 +10,7 @@ from tests.ikl_jax.models.shapes import forward
 
 def test_every_listed_name_can_be_made():
     names = [name for family in FAMILIES for name in family.examples]
-    assert len(names) == len(set(names)) == 37
+    assert len(names) == len(set(names)) == 47
     for name in names:
         assert models.create(name, 3).num_classes == 3
 

@@ -10,9 +10,12 @@ from ikl_jax import models
 from tests.conftest import GOLDEN
 from tests.support.references.torch_reference import (
     MODELS,
+    OTHERS,
+    RECIPES,
     drawn,
     generator,
     images,
+    logits,
     state_dict,
 )
 
@@ -26,7 +29,8 @@ OPTIONS = {
 QUICK = {
     "wide_resnet_10_2", "wide_resnet_swish_10_2", "cifar_resnet8",
     "cifar_wrn_16_1", "cifar_vgg8", "cifar_shufflev2", "cifar_resnet18",
-    "imagenet_resnet50", "imagenet_mobilenetv1",
+    "imagenet_resnet50", "imagenet_mobilenetv1", "vit_patch4_2_128",
+    "preact_resnet18_bn",
 }  # fmt: skip
 SLOW = pytest.mark.slow
 
@@ -39,17 +43,18 @@ def test_logits_equal_the_published_networks(name):
     variables = models.from_torch(name, arrays)
     num_classes = len(variables["params"]["classifier"]["bias"])
     model = models.create(name, num_classes, **OPTIONS.get(name, {}))
-    golden = np.load(GOLDEN / "models.npz")
+    golden = logits()
     modes = [mode for mode in ("eval", "train") if f"{name}/{mode}" in golden]
-    assert modes == ["eval"] if name.startswith("imagenet") else ["eval", "train"]
+    in_evaluation = name.startswith(("imagenet", "vit"))
+    assert modes == ["eval"] if in_evaluation else ["eval", "train"]
     for mode in modes:
         train = mode == "train"
-        logits, _ = jax.jit(
+        ours, _ = jax.jit(
             lambda v, x: model.apply(v, x, train=train, mutable=["batch_stats"])
         )(variables, images(name))
         expected = golden[f"{name}/{mode}"]
         np.testing.assert_allclose(
-            logits, expected, rtol=0, atol=1e-3 * np.abs(expected).max()
+            ours, expected, rtol=0, atol=1e-3 * np.abs(expected).max()
         )
 
 
@@ -61,7 +66,14 @@ def zeros(name):
     }
 
 
-@pytest.mark.parametrize("name", MODELS)
+# The networks whose names are read in quick tests; the other large ones are long.
+EACH = [
+    pytest.param(n, marks=() if n in RECIPES or n in QUICK else pytest.mark.long)
+    for n in MODELS
+]
+
+
+@pytest.mark.parametrize("name", EACH)
 def test_names_and_counts_are_the_published_ones(name):
     variables = models.from_torch(name, zeros(name))
     count = sum(leaf.size for leaf in jax.tree.leaves(variables))
@@ -98,10 +110,10 @@ def test_resnext_has_torchs_logits():
 
 
 def test_all_published_networks_are_there():
-    assert len(MODELS) == 32
+    assert (len(RECIPES), len(OTHERS)) == (32, 9)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", EACH)
 def test_there_and_back_keeps_every_entry_in_its_place(name):
     arrays = {
         parameter: np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
@@ -185,6 +197,9 @@ def test_all_that_does_not_fit_is_named():
         (lambda: models.from_torch("cifar_resnet9", {}), "did you mean 'cifar_resnet"),
         (lambda: models.from_torch("cnn", {}), "must have published torch weights, got 'cnn'"),
         (lambda: models.from_torch(models.create("cifar_resnet8", 7), zeros("cifar_resnet8")), r"ResNet; wrongly shaped: .*fc.bias \(100,\) instead of \(7,\)"),
+        (lambda: models.from_torch("preact_resnet18", zeros("preact_resnet18_bn")), "preact_resnet18; unexpected: bn.bias, bn.running_mean, bn.running_var, bn.weight"),
+        (lambda: models.from_torch("preact_resnet18_bn", zeros("preact_resnet18")), "preact_resnet18_bn; missing: bn.bias"),
+        (lambda: models.from_torch("cifar_resnet8", zeros("cifar_resnet8"), image_size=32), "image_size must be None for ResNet, whose weights fit images of any size, got 32"),
         (lambda: models.to_torch("cifar_resnet8", {"params": {"stem": {"gain": np.zeros(3)}}}), "got params/stem/gain"),
     ],
 )  # fmt: skip

@@ -1,18 +1,30 @@
 """The golden data's weights: drawn by torch name, as torch shapes them."""
 
 import json
+import pathlib
 import zlib
 
 import numpy as np
 
-from tests.conftest import GOLDEN
-
-RECORD = json.loads((GOLDEN / "models.json").read_text())
-MODELS = RECORD["models"]
+GOLDEN = pathlib.Path(__file__).parents[2] / "golden"
+# The networks of the published recipes, and those that `networks_reference.py` records.
+RECIPES, OTHERS = (
+    json.loads((GOLDEN / f"{name}.json").read_text())["models"]
+    for name in ("models", "networks")
+)
+MODELS = RECIPES | OTHERS
+# Drawn positions, and the numbers of patches on a side that timm fits them to.
+POSITIONS, SIDES = ("pos_embed", (1, 1 + 14 * 14, 8)), (2, 7, 14, 24)
 
 
 def generator(name):
-    return np.random.default_rng(zlib.crc32((RECORD["salt"] + name).encode()))
+    return np.random.default_rng(zlib.crc32(name.encode()))
+
+
+def logits():
+    """The golden logits of all networks, {"NAME/eval" or "NAME/train": array}."""
+    files = (np.load(GOLDEN / f"{name}.npz") for name in ("models", "networks"))
+    return {name: file[name] for file in files for name in file.files}
 
 
 def drawn(name, shape):

@@ -11,11 +11,11 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import jax
 import optax
 
 from ikl_jax.types import PyTree
 from train.base.config import OptimizerConfig
+from train.recipes.optim import leaves
 
 UNSET = -1.0  # of b1, b2 and eps: Optax's default for the optimiser
 
@@ -124,11 +124,7 @@ def _decay(optimizer: OptimizerConfig) -> optax.GradientTransformation:
 
 def _decayed(optimizer: OptimizerConfig) -> Callable[[PyTree], PyTree] | None:
     """The mask of the leaves that decay; None: all."""
-    return None if optimizer.decay_vectors else _matrices
-
-
-def _matrices(params: PyTree) -> PyTree:
-    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+    return None if optimizer.decay_vectors else leaves.matrices
 
 
 _MOMENTUM = frozenset({"momentum", "nesterov"})
