@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from ikl_jax.types import Array
 
-SMALL = nn.initializers.normal(0.02)
+_xavier = nn.initializers.xavier_uniform()  # as in the published code for JAX
 _EPSILON = 1e-6  # added to the variance, in every normalisation
 
 
@@ -23,7 +23,7 @@ class TransformerModule(nn.Module, kw_only=True):
 
     @nn.nowrap
     def dense(self, x: Array, features: int, *, name: str) -> Array:
-        layer = nn.Dense(features, dtype=self.dtype, kernel_init=SMALL, name=name)
+        layer = nn.Dense(features, dtype=self.dtype, kernel_init=_xavier, name=name)
         return layer(x)
 
     @nn.nowrap

@@ -22,7 +22,7 @@ from ikl_jax import checks
 from ikl_jax.models import positions
 from ikl_jax.models.architecture import Architecture
 from ikl_jax.models.family import CIFAR, Family, imagenet, one
-from ikl_jax.models.transformer import SMALL, TransformerBlock, TransformerModule
+from ikl_jax.models.transformer import TransformerBlock, TransformerModule
 from ikl_jax.types import Array
 
 
@@ -117,7 +117,7 @@ class VisionTransformer(Architecture, TransformerModule, kw_only=True):
         x = self._tokens(x)
         factors = None
         if train and self.drop_path and not self.is_initializing():
-            factors = self._factors(len(x), keys)
+            factors = self._factors(x.shape[0], keys)
         block_type = nn.remat(TransformerBlock) if self.remat else TransformerBlock
         for index in range(self.depth):
             block = block_type(heads=self.heads, dtype=self.dtype, name=f"block{index}")
@@ -138,13 +138,15 @@ class VisionTransformer(Architecture, TransformerModule, kw_only=True):
             self.features, (size, size), strides=size, padding="VALID",
             dtype=self.dtype, name="patch_embed",
         )(self.prepared(x))  # fmt: skip
-        x = x.reshape(len(x), -1, self.features)
+        x = x.reshape(x.shape[0], -1, self.features)
         token = self.param(
             "cls_token", nn.initializers.normal(1e-6), (1, 1, self.features)
         )
-        token = jnp.broadcast_to(token.astype(self.dtype), (len(x), 1, self.features))
+        token = jnp.broadcast_to(
+            token.astype(self.dtype), (x.shape[0], 1, self.features)
+        )
         x = jnp.concatenate([token, x], axis=1)
-        added = self.param("pos_embed", SMALL, (1, *x.shape[1:]))
+        added = self.param("pos_embed", nn.initializers.normal(0.02), (1, *x.shape[1:]))
         return x + added.astype(self.dtype)
 
     @nn.nowrap

@@ -167,6 +167,16 @@ def test_bfloat16_is_close_and_its_logits_are_not_rounded():
     assert np.any(rounded != rounded.astype(jnp.bfloat16).astype(jnp.float32))
 
 
+def test_it_is_exported_for_any_batch_size():
+    model = models.create(TINY, 5)
+    x = jax.ShapeDtypeStruct((1, 12, 12, 3), jnp.float32)
+    variables = jax.eval_shape(model.init, jax.random.key(0), x)
+    (batch,) = jax.export.symbolic_shape("batch")
+    x = jax.ShapeDtypeStruct((batch, 12, 12, 3), jnp.float32)
+    exported = jax.export.export(jax.jit(model.apply))(variables, x)
+    assert exported.out_avals[0].shape == (batch, 5)
+
+
 def called(x_shape=(3, 12, 12, 3), keys=None):
     model, variables, _ = small(drop_path=0.5)
     return model.apply(variables, jnp.zeros(x_shape), train=True, keys=keys)

@@ -65,6 +65,7 @@ def test_our_names(network, tmp_path):
         ("cifar_resnet8", {}, []),
         ("cifar_resnet8", {"normalize": NORMALIZE}, ["mu", "sigma"]),
         ("wide_resnet_swish_10_2", {}, ["mean", "std"]),
+        ("vit_patch4_2_128", {}, []),
     ],
 )
 def test_torchs_names(tmp_path, name, options, buffers):
