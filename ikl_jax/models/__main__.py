@@ -29,7 +29,8 @@ def main() -> None:
     print(
         "the form 6 n + 4 and any width W. Other image sizes, numbers of channels and"
     )
-    print("numbers of classes are possible.")
+    print("numbers of classes are possible. vit_patchP_DEPTH_WIDTH takes any patch of")
+    print("P x P pixels, depth and width.")
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def create(name: str, num_classes: int = 10, **options: Any) -> nn.Module:
         width); `python -m ikl_jax.models` lists the names.
       num_classes: C >= 1.
       **options: fields of the module, such as `dtype` (of the computation),
-        `bn_groups`, `bn_momentum`, `normalize` and `remat`.
+        `bn_groups`, `bn_momentum`, `drop_path`, `normalize` and `remat`.
 
     Returns:
       A Linen module. It maps images `[B, H, W, K]` in [0, 1] to logits `[B, C]`.

@@ -4,6 +4,7 @@ from tests.defects.defect import Defect
 
 MODELS = "ikl_jax/models"
 OF_MODELS = ("tests/ikl_jax/models",)
+VISION = ("tests/ikl_jax/models/test_vision_transformer.py",)
 
 DEFECTS = [
     Defect(
@@ -65,8 +66,8 @@ DEFECTS = [
     Defect(
         "torch's kernels come with rows and columns swapped",
         MODELS,
-        "_TO_FLAX = {1: (0,), 2: (1, 0), 4: (2, 3, 1, 0)}",
-        "_TO_FLAX = {1: (0,), 2: (1, 0), 4: (3, 2, 1, 0)}",
+        "_TO_FLAX = {1: (0,), 2: (1, 0), 3: (0, 1, 2), 4: (2, 3, 1, 0)}",
+        "_TO_FLAX = {1: (0,), 2: (1, 0), 3: (0, 1, 2), 4: (3, 2, 1, 0)}",
         OF_MODELS,
     ),
     Defect(
@@ -78,9 +79,72 @@ DEFECTS = [
     ),
     Defect(
         "the classifier of a bfloat16 network computes in bfloat16",
-        MODELS,
+        f"{MODELS}/layers.py",
         "dtype = jnp.promote_types(self.dtype, jnp.float32)",
         "dtype = self.dtype",
         OF_MODELS,
+    ),
+    Defect(
+        "pre-activation shortcuts start from the input before its activation",
+        f"{MODELS}/preact_resnet.py",
+        "return self.conv(activated, features, 1,",
+        "return self.conv(x, features, 1,",
+        OF_MODELS,
+    ),
+    Defect(
+        "weights with BatchNorm at the end are taken for those without it",
+        f"{MODELS}/preact_resnet.py",
+        'torch_names_of_others: ClassVar[tuple[str, ...]] = ("bn",)',
+        "torch_names_of_others: ClassVar[tuple[str, ...]] = ()",
+        ("tests/train/doors/test_convert_other_sizes.py",),
+    ),
+    Defect(
+        "positions are interpolated without antialiasing",
+        MODELS,
+        '(side, side, features), "cubic"',
+        '(side, side, features), "cubic", False',
+        VISION,
+    ),
+    Defect(
+        "a transformer's GELU is the approximate one",
+        MODELS,
+        "nn.gelu(hidden, approximate=False)",
+        "nn.gelu(hidden, approximate=True)",
+        OF_MODELS,
+    ),
+    Defect(
+        "query, key and value of all heads are taken head by head",
+        MODELS,
+        "joint = joint.reshape(batch, tokens, 3, self.heads, features // self.heads)",
+        "joint = joint.reshape(batch, tokens, self.heads, 3, -1).swapaxes(2, 3)",
+        OF_MODELS,
+    ),
+    Defect(
+        "stochastic depth does not scale what stays",
+        MODELS,
+        "return jnp.where(draws < stay, 1 / stay, 0.0)",
+        "return jnp.where(draws < stay, 1.0, 0.0)",
+        VISION,
+    ),
+    Defect(
+        "stochastic depth draws in evaluation, too",
+        MODELS,
+        "if train and self.drop_path and not self.is_initializing():",
+        "if keys is not None or self.drop_path and not self.is_initializing():",
+        VISION,
+    ),
+    Defect(
+        "stochastic depth is the same in all blocks",
+        MODELS,
+        "jnp.linspace(0.0, self.drop_path, self.depth)",
+        "jnp.full(self.depth, self.drop_path)",
+        VISION,
+    ),
+    Defect(
+        "all examples draw what the first one draws",
+        MODELS,
+        "jax.random.uniform(key, shape))(keys)",
+        "jax.random.uniform(key, shape))(keys[:1])",
+        VISION,
     ),
 ]

@@ -11,6 +11,7 @@ DISTILLATION = ("tests/train/recipes/test_distillation.py",)
 LOSSES = ("tests/train/recipes/test_losses.py", "tests/train/recipes/test_recipes.py")
 OPTIM = ("tests/train/recipes/test_optim.py", "tests/train/recipes/test_optimizers.py")
 SECOND_VIEW = ("tests/train/recipes/test_second_view.py",)
+STOCHASTIC_DEPTH = ("tests/train/recipes/test_stochastic_depth.py",)
 
 DEFECTS = [
     Defect(
@@ -117,6 +118,30 @@ DEFECTS = [
         '"running": _as_evaluated,',
         '"running": _as_trained,',
         ATTACK,
+    ),
+    Defect(
+        "weight decay takes class tokens and positions, too",
+        RECIPES,
+        "return leaf.ndim > 1 and name not in _EMBEDDINGS",
+        "return leaf.ndim > 1",
+        ("tests/train/recipes/test_layer_decay.py",),
+    ),
+    Defect(
+        "both passes of adversarial training draw the same stochastic depth",
+        RECIPES,
+        "part.key, 1 + PASSES.index(name))",
+        "part.key, 1)",
+        STOCHASTIC_DEPTH,
+    ),
+    Defect(
+        "stochastic depth draws by the place within a part of the batch",
+        RECIPES,
+        "logits, batch_stats = recipe.train_logits(\n"
+        '                task.model, weights, x, part["key"]\n',
+        "logits, batch_stats = recipe.train_logits(\n"
+        "                task.model, weights, x,\n"
+        "                recipe.keys_of(task.model, state.step_key(), len(x))\n",
+        STOCHASTIC_DEPTH,
     ),
     Defect(
         "epsilon is ramped up one epoch late",

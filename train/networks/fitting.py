@@ -68,16 +68,16 @@ def fit(
             begin = ", ".join(sorted({name.split(".")[0] for name in named}))
             raise UserError(f"--prefix={prefix}: the names begin with {begin}")
     inner = _without(prefix, named)
-    others = _of_others(model)
+    foreign = _of_others(model)
     taken = {
         n: a
         for n, a in inner.items()
-        if _belongs(n, expected) or n.split(".")[0] in others
+        if _belongs(n, expected) or n.split(".")[0] in foreign
     }
-    rest = {n: a for n, a in named.items() if n.removeprefix(prefix) not in taken}
-    rest |= {n: a for n, a in named.items() if not n.startswith(prefix)}
-    normalize, names = stored_normalization.find({} if normalized else rest)
-    left_out = [name for name in rest if name not in names]
+    others = {n: a for n, a in named.items() if n.removeprefix(prefix) not in taken}
+    others |= {n: a for n, a in named.items() if not n.startswith(prefix)}
+    normalize, names = stored_normalization.find({} if normalized else others)
+    left_out = [name for name in others if name not in names]
     return Fitted(taken, prefix, normalize, " and ".join(names[:2]), left_out)
 
 

@@ -15,7 +15,7 @@ import optax
 
 import ikl_jax
 from ikl_jax import ClassMeans, checks
-from ikl_jax.attacks.common.keys import example_keys, fold_each
+from ikl_jax.attacks.common.keys import example_keys
 from ikl_jax.types import Array, PyTree
 from train.base import fields
 from train.base.config import Config
@@ -221,8 +221,8 @@ def _passes(task: recipe.Task) -> Callable[..., tuple[Array, Array, PyTree]]:
         inputs: dict[str, Any] = {"adversarial": part.x_adv, "natural": part.x}
         logits: dict[str, Array] = {}
         for name in (*others, *updates):
-            # Other draws in each pass, and others than those of the attack.
-            keys = fold_each(part.key, 1 + PASSES.index(name))
+            # The attack's draws have the number 0.
+            keys = recipe.keys_of_pass(task.model, part.key, 1 + PASSES.index(name))
             logits[name], updated = recipe.train_logits(
                 task.model, weights, inputs[name], keys
             )

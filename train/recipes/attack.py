@@ -9,7 +9,7 @@ import optax
 
 import ikl_jax
 from ikl_jax.attacks.common import geometry
-from ikl_jax.attacks.common.keys import example_keys, fold_each
+from ikl_jax.attacks.common.keys import example_keys
 from ikl_jax.types import Array
 from train.base import fields
 from train.base.config import AttackConfig, BatchNormConfig
@@ -40,7 +40,7 @@ def create(task: recipe.Task) -> Craft:
         epsilon: Array,
         epoch: Array,
     ) -> Array:
-        drawn = fold_each(keys, 0)  # the same in all steps of the attack
+        drawn = recipe.keys_of_pass(task.model, keys, 0)  # the same in all its steps
 
         def logits_fn(x: Array) -> Array:
             return logits_of(task.model, weights, x, drawn)
@@ -119,11 +119,15 @@ def _gaussian_start(attack: AttackConfig, x: Array, key: Array) -> Start:
     return x + attack.start_scale * noise, None
 
 
-def _as_evaluated(model: recipe.Model, weights: Weights, x: Array, _: Array) -> Array:
+def _as_evaluated(
+    model: recipe.Model, weights: Weights, x: Array, _: Array | None
+) -> Array:
     return recipe.evaluate_logits(model, weights, x)
 
 
-def _as_trained(model: recipe.Model, weights: Weights, x: Array, keys: Array) -> Array:
+def _as_trained(
+    model: recipe.Model, weights: Weights, x: Array, keys: Array | None
+) -> Array:
     return recipe.train_logits(model, weights, x, keys)[0]
 
 

@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 
 from ikl_jax import ClassMeans
-from ikl_jax.attacks.common.keys import example_keys
 from ikl_jax.types import Array, PyTree
 from train.base.config import LossConfig
 from train.recipes import recipe
@@ -51,7 +50,7 @@ def build(task: recipe.Task) -> recipe.BuiltRecipe:
         weights = target_weights(loss, state.class_means, batch)
         split = accumulation.count > 1
         scale = divergence.scale(weights, loss.gamma) if split else None
-        keys = example_keys(state.step_key(), len(batch["label"]))
+        keys = recipe.keys_of(task.model, state.step_key(), len(batch["label"]))
         parts = accumulation.split(
             TaughtExamples(
                 batch["image"], batch["label"], batch["teacher_logits"], weights, keys

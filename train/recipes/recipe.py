@@ -10,6 +10,7 @@ import optax
 from jax.sharding import Mesh
 
 from ikl_jax import ClassMeans
+from ikl_jax.attacks.common import keys
 from ikl_jax.types import Array, PyTree
 from train.base.config import Config
 from train.data.pipeline import Stream
@@ -179,8 +180,33 @@ def evaluate_logits(model: Model, weights: Weights, x: Array) -> Array:
     return cast(Array, model.apply(weights.variables, x, train=False))
 
 
+def keys_of(model: Model, key: Array, count: int) -> Array | None:
+    """`[count]`, a random key for each example; None for a model that draws nothing.
+
+    What an example draws then depends neither on the part of the batch that it is in
+    nor on the devices.
+    """
+    draws = network.draws_in_training(model)
+    return keys.example_keys(key, count) if draws else None
+
+
+def keys_of_pass(model: Model, examples: Array, number: int) -> Array | None:
+    """Keys for one of several passes over examples, which draw independently.
+
+    Args:
+      model: of the task.
+      examples: `[B]`, a key for each.
+      number: of the pass.
+
+    Returns:
+      `[B]`; None for a model that draws nothing.
+    """
+    draws = network.draws_in_training(model)
+    return keys.fold_each(examples, number) if draws else None
+
+
 def train_logits(
-    model: Model, weights: Weights, x: Array, keys: Array | None = None
+    model: Model, weights: Weights, x: Array, example_keys: Array | None = None
 ) -> tuple[Array, PyTree]:
     """Logits as in training, and BatchNorm's new running statistics.
 
@@ -190,10 +216,9 @@ def train_logits(
       model: of the task.
       weights: of the model.
       x: `[B, H, W, K]` in [0, 1].
-      keys: `[B]`, a random key for each example, for models with stochastic depth;
-        others do not read them.
+      example_keys: `[B]`, for a model with stochastic depth: of `keys_of`.
     """
-    drawing = {"keys": keys} if network.draws_in_training(model) else {}
+    drawing = {} if example_keys is None else {"keys": example_keys}
     logits, updated = model.apply(
         weights.variables, x, train=True, mutable=["batch_stats"], **drawing
     )

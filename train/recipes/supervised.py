@@ -3,7 +3,6 @@
 from typing import Any
 
 from ikl_jax import ClassMeans
-from ikl_jax.attacks.common.keys import example_keys
 from ikl_jax.types import Array, PyTree
 from train.recipes import recipe
 from train.recipes.accumulation import Accumulation, Outcome
@@ -29,7 +28,9 @@ def build(task: recipe.Task) -> recipe.BuiltRecipe:
             return loss, Outcome(metrics, batch_stats, means)
 
         examples = {name: batch[name] for name in ("image", "label")}
-        examples["key"] = example_keys(state.step_key(), len(batch["label"]))
+        examples["key"] = recipe.keys_of(
+            task.model, state.step_key(), len(batch["label"])
+        )
         parts = accumulation.split(examples)
         grads, outcome = accumulation.gradient(loss_fn, state.params, parts)
         state = state.apply_gradients(grads=grads, batch_stats=outcome.batch_stats)
