@@ -41,6 +41,7 @@ from train.devices import topology
 ROOT = pathlib.Path(__file__).parent.parent
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 collect_ignore = [
+    "support/references/networks_reference.py",
     "support/references/trajectory_network.py",
     "support/references/torch_files_reference.py",
     "support/references/trajectory_reference.py",
