@@ -16,7 +16,8 @@ Variant = Callable[[Config, str], None]
 def get_config(argument: str = "") -> Config:
     config = section()
     config.name = "base"
-    config.recipe = "adversarial"  # adversarial | distillation | supervised
+    # adversarial | distillation | fixmatch | mean_teacher | supervised
+    config.recipe = "adversarial"
     config.seed = 0
     config.epochs = 30
     # 0: one pass over the training part. A longer epoch continues with the next pass.
@@ -59,6 +60,15 @@ def get_config(argument: str = "") -> Config:
     # Ratio of the most to the least frequent class of the training part; 1: unchanged.
     config.data.imbalance_ratio = 1.0
     config.data.evaluate_on = "test"  # test | validation
+    # Labelled training examples, as many of each class; the others are unlabelled, for
+    # the semi-supervised recipes. 0: all are labelled. docs/semi_supervised.md
+    config.data.num_labels = 0
+    config.data.label_seed = 0  # decides which ones; the run's seed does not
+    # A file that lists the labelled examples, as data.train_list does. Empty: none.
+    config.data.label_list = ""
+    # The unlabelled examples: all (the whole training part) | others (without the
+    # labelled ones)
+    config.data.unlabelled = "all"
     # How many classes there are, if not all of them have examples; 0: as many as the
     # labels, the class folders or the source's own description show.
     config.data.num_classes = 0
@@ -70,9 +80,10 @@ def get_config(argument: str = "") -> Config:
     config.data.exif_rotation = False  # turn images as their EXIF data asks for
     config.data.undecodable = "error"  # error | skip (use the next image)
     config.data.crop_padding = 0  # pixels of padding for random crops; 0: none
+    config.data.crop_fill = "black"  # black | reflect, of the padding
     config.data.flip = False  # mirror half of the images
     # A second view of each image, with its own crop and mirroring, for adversarial
-    # training: none | plain | auto_augment | rand_augment
+    # training: none | plain | auto_augment | rand_augment | uniform_rand_augment
     config.data.second_view = "none"
     config.data.second_view_cutout = 0  # side of a black square; 0: none
     config.data.drop_remainder = True  # leave out an epoch's last, smaller batch
@@ -139,6 +150,32 @@ def get_config(argument: str = "") -> Config:
     config.loss.class_means_momentum = 0.0  # share of the old means kept each epoch
     config.loss.label_smoothing = 0.0  # of the cross-entropy, over all classes
     config.loss.second_view_weight = 1.0  # weight of the second view; the first has 1
+
+    # fixmatch and mean_teacher: cross_entropy * cross-entropy(labelled) + strength *
+    # mean(mask * consistency(strong view, target)) over the unlabelled examples, where
+    # loss.name is also ce (hard pseudo-labels), soft_ce or mse, and loss.temperature is
+    # that of the strong view's prediction
+    config.unlabelled = section()
+    config.unlabelled.ratio = 7  # unlabelled examples for each labelled one
+    # plain | auto_augment | rand_augment (one magnitude) | uniform_rand_augment (each
+    # operation with a value of its own)
+    config.unlabelled.strong_view = "uniform_rand_augment"
+    config.unlabelled.operations = 2  # of both kinds of RandAugment
+    config.unlabelled.magnitude = 9  # of rand_augment, from 0 to 30
+    # Largest side of a grey square in the strong view, as a share of the width; the
+    # side is drawn for each image. 0: no square.
+    config.unlabelled.cutout = 0.5
+    # The consistency counts where the target's largest probability is at least this.
+    config.unlabelled.threshold = 0.95
+    config.unlabelled.target_temperature = 1.0  # of the target; below 1: sharpened
+    # Share of all steps in which the weight of the consistency grows from 0; 0: all of
+    # it from the start.
+    config.unlabelled.warmup = 0.0
+    # strong (the weak view is a target alone) | both (the target receives gradient too)
+    config.unlabelled.gradient = "strong"
+    # Passes in which BatchNorm sees labelled and unlabelled images: joint | two
+    config.unlabelled.passes = "joint"
+    config.unlabelled.teacher_batch_norm = "running"  # running | batch; mean_teacher
 
     config.teacher = section()  # of distillation
     config.teacher.path = ""  # the workdir of a finished run | a file of train.convert

@@ -34,7 +34,8 @@ DIVERGENCES = [
 ]
 ATTACKS = [{"ensemble"}, {"apgd", "fab", "pgd", "square"}, {"common"}]
 DATA = [
-    {"checks", "pipeline", "sources"},
+    {"checks", "sources"},
+    {"pipeline"},
     {"fingerprint", "mixture", "reader", "subsets"},
     {"augment"},
     {"formats"},
@@ -42,8 +43,15 @@ DATA = [
     {"noticed", "order"},
 ]
 RECIPES = [
-    {"adversarial", "distillation", "requirements", "supervised"},
-    {"accumulation", "attack"},
+    {
+        "adversarial",
+        "distillation",
+        "fixmatch",
+        "mean_teacher",
+        "requirements",
+        "supervised",
+    },
+    {"accumulation", "attack", "semi_supervised"},
     {"recipe"},
     {"averaging", "optim"},
     {"losses", "state"},

@@ -27,14 +27,14 @@ DEFECTS = [
     Defect(
         "the validation part is also trained on",
         DATA,
-        "held_out, rest = np.sort(order[:size]), np.sort(order[size:])",
-        "held_out, rest = np.sort(order[:size]), np.sort(order)",
+        "rest = np.setdiff1d(order, held_out)",
+        "rest = np.sort(order)",
         SOURCES,
     ),
     Defect(
         "no validation part is taken from the training part",
         DATA,
-        "    data = held_out.hold_out(data, data_config)\n",
+        "    data = held_out.hold_out(data, data_config, kept=listed)\n",
         "",
         SOURCES,
     ),

@@ -46,6 +46,7 @@ class BatchNormConfig(Protocol):
 
 
 class DataConfig(Protocol):
+    crop_fill: str
     crop_padding: int
     data_dir: str
     drop_remainder: bool
@@ -54,7 +55,10 @@ class DataConfig(Protocol):
     flip: bool
     image_size: int
     imbalance_ratio: float
+    label_list: str
+    label_seed: int
     num_classes: int
+    num_labels: int
     random_resized_crop: bool
     resize_shorter: int
     second_view: str
@@ -67,6 +71,7 @@ class DataConfig(Protocol):
     train_list: str
     train_split: str
     undecodable: str
+    unlabelled: str
     validation_size: int
 
 
@@ -132,6 +137,20 @@ class TeacherConfig(Protocol):
     path: str
 
 
+class UnlabelledConfig(Protocol):
+    cutout: float
+    gradient: str
+    magnitude: int
+    operations: int
+    passes: str
+    ratio: int
+    strong_view: str
+    target_temperature: float
+    teacher_batch_norm: str
+    threshold: float
+    warmup: float
+
+
 class Config(Protocol):
     """The whole config of a run."""
 
@@ -157,6 +176,7 @@ class Config(Protocol):
     seed: int
     steps_per_epoch: int
     teacher: TeacherConfig
+    unlabelled: UnlabelledConfig
 
     def to_json(self) -> str: ...
 

@@ -3,7 +3,9 @@
 from train.base import fields
 from train.base.config import DataConfig
 from train.base.errors import UserError
-from train.data.augment import views
+from train.data.augment import crops, views
+from train.data.pipeline import Stream
+from train.data.subsets import few_labels
 
 
 def check(data_config: DataConfig) -> None:
@@ -11,21 +13,24 @@ def check(data_config: DataConfig) -> None:
     fields.one_of(
         "data", data_config, evaluate_on=("test", "validation"),
         undecodable=("error", "skip"), second_view=views.VIEWS,
+        crop_fill=crops.FILLS, unlabelled=("all", "others"),
     )  # fmt: skip
     fields.positive("data", data_config, "threads", "resize_shorter")
     fields.non_negative(
         "data", data_config, "validation_size", "crop_padding", "image_size",
-        "second_view_cutout", "num_classes",
+        "second_view_cutout", "num_classes", "num_labels", "label_seed",
     )  # fmt: skip
     fields.shares("data", data_config, "synthetic_ratio")
     _check_views(data_config)
     _check_examples(data_config)
+    _check_labels(data_config)
     _check_sizes(data_config)
 
 
 def check_images(data_config: DataConfig, image_shape: tuple[int, int, int]) -> None:
     """Raises `UserError` for what cannot be made from images of this shape."""
-    views.check(data_config, image_shape)
+    if view := views.of(data_config):
+        views.check(view, image_shape, f"data.second_view={view.policy}", data_config)
     shorter = min(image_shape[:2])
     for name in ("crop_padding", "second_view_cutout"):
         if (given := getattr(data_config, name)) >= shorter:
@@ -33,6 +38,14 @@ def check_images(data_config: DataConfig, image_shape: tuple[int, int, int]) -> 
                 f"data.{name} must be below the shorter side of the images, {shorter} "
                 f"pixels, got {given}: nothing of an image may be left"
             )
+
+
+def check_stream(name: str, stream: Stream, image_shape: tuple[int, int, int]) -> None:
+    """Raises `UserError` for what cannot be made from a stream's images."""
+    check_images(stream.data_config, image_shape)
+    if stream.view is not None:
+        title = f"the view {stream.view.policy} of the {name} images"
+        views.check(stream.view, image_shape, title, stream.data_config)
 
 
 def _check_views(data_config: DataConfig) -> None:
@@ -58,6 +71,24 @@ def _check_examples(data_config: DataConfig) -> None:
         raise UserError(
             "data.train_list says what to train on: data.imbalance_ratio must be 1, "
             f"got {data_config.imbalance_ratio:g}"
+        )
+
+
+def _check_labels(data_config: DataConfig) -> None:
+    if data_config.label_list and data_config.num_labels:
+        raise UserError(
+            "data.label_list says which examples are labelled: data.num_labels must be "
+            f"0, got {data_config.num_labels}"
+        )
+    if data_config.label_list and data_config.imbalance_ratio != 1:
+        raise UserError(
+            "data.label_list lists examples that a long tail may leave out: "
+            f"data.imbalance_ratio must be 1, got {data_config.imbalance_ratio:g}"
+        )
+    if data_config.unlabelled != "all" and not few_labels.are_asked_for(data_config):
+        raise UserError(
+            "data.unlabelled must be all where neither data.num_labels nor "
+            f"data.label_list is given, got {data_config.unlabelled}"
         )
 
 

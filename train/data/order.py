@@ -22,6 +22,27 @@ def epochs(
     return indices.batch(batch_size, drop_remainder=drop_remainder).repeat()
 
 
+def continuing(
+    size: int, *, batch_size: int, order_seed: int, seed: int
+) -> grain.MapDataset[np.ndarray]:
+    """Batches that take one permutation after another, all of the same size.
+
+    A batch may end one permutation and begin the next, and may be larger than `size`.
+
+    Args:
+      size: the number of examples.
+      batch_size: indices in each batch.
+      order_seed: decides the permutations.
+      seed: decides what is drawn for a batch later, such as its augmentation.
+    """
+    permuted = permutations(size, order_seed)
+
+    def batch_at(position: int, _: np.random.Generator) -> np.ndarray:
+        return run_of(permuted, position, batch_size)
+
+    return without_end(batch_at, seed)
+
+
 def permutations(size: int, seed: int) -> Any:
     """Indices below `size`: all of them in some order, then all in another, and so on.
 

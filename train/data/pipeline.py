@@ -17,8 +17,12 @@ from train.base.config import DataConfig
 from train.base.errors import UserError
 from train.base.types import Batch
 from train.data import mixture, order
-from train.data.reader import Reader, Rows, all_rows
+from train.data.augment import views
+from train.data.reader import Reader, Rows, TrainingPart, all_rows
 from train.data.splits import Split, Synthetic
+from train.data.subsets import few_labels
+
+WITHHELD = "withheld_"  # the names of columns begin with it that no step is given
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +33,10 @@ class Stream:
       split: the examples, which are read in one permutation after another.
       data_config: says how their images are augmented; it can differ from the run's.
       batch_size: the number of them in each batch, which is always the same.
-      labelled: whether their labels are in the batch too.
+      labelled: whether their labels are in the batch too, as `NAME_label`.
+      withheld: whether their labels are in the batch as `withheld_NAME_label`, which
+        no recipe's step is given: they serve to judge what it predicted.
+      view: the second view of each image; None: what `data_config` says.
 
     Raises:
       UserError: there are no examples, or `batch_size` is below 1.
@@ -39,6 +46,8 @@ class Stream:
     data_config: DataConfig
     batch_size: int
     labelled: bool = True
+    withheld: bool = False
+    view: views.View | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -60,8 +69,8 @@ def training_batches(
 ) -> grain.DatasetIterator:
     """Batches without end; each epoch is a new permutation of the split.
 
-    With synthetic images no batch is incomplete, and permutations of the split follow
-    one another without regard to the epochs.
+    With synthetic images or few labels no batch is incomplete, and permutations of the
+    split follow one another without regard to the epochs.
 
     The order and the augmentation are those of whole batches, so neither they nor the
     iterator's state depend on the number of processes.
@@ -78,46 +87,64 @@ def training_batches(
         "unlabelled" are `unlabelled_image`, `unlabelled_label` and so on, and have
         the stream's own number of rows. What else is in a batch does not change.
     """
-    if synthetic is None:
-        part, indices = split, order.epochs(
-            len(split), batch_size=batch_size, seed=seed,
-            drop_remainder=data_config.drop_remainder,
-        )  # fmt: skip
-    else:
+    part: TrainingPart = split
+    if synthetic is not None:
         part = mixture.Mixture(split, synthetic)
         counts = mixture.Counts.of(batch_size, data_config.synthetic_ratio)
         indices = mixture.index_batches(part, counts, seed)
-    batches = indices.random_map(Reader(part, data_config, rows, columns or {}))
+    elif few_labels.are_asked_for(data_config):
+        indices = order.continuing(
+            len(split), batch_size=batch_size, order_seed=seed, seed=seed
+        )
+    else:
+        indices = order.epochs(
+            len(split), batch_size=batch_size, seed=seed,
+            drop_remainder=data_config.drop_remainder,
+        )  # fmt: skip
+    view = views.of(data_config)
+    batches = indices.random_map(Reader(part, data_config, rows, columns or {}, view))
     for name, stream in (streams or {}).items():
-        batches = _joined(batches, name, _read(name, stream, seed, rows))
+        batches = _joined(batches, _read(name, stream, seed, rows))
     options = grain.ReadOptions(num_threads=data_config.threads, prefetch_buffer_size=8)
     return iter(batches.to_iter_dataset(options))
+
+
+def separated(batch: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The columns of a batch that a step is given, and those that are withheld."""
+    withheld = {name for name in batch if name.startswith(WITHHELD)}
+    seen = {name: batch[name] for name in batch if name not in withheld}
+    return seen, {name: batch[name] for name in batch if name in withheld}
 
 
 def _read(name: str, stream: Stream, seed: int, rows: Rows) -> grain.MapDataset[Batch]:
     """A stream's batches. Its seed depends on its name, not on the other streams."""
     sequence = np.random.SeedSequence([seed, *name.encode()])
     order_seed, batch_seed = map(int, sequence.generate_state(2))
-    permuted = order.permutations(len(stream.split), order_seed)
+    indices = order.continuing(
+        len(stream.split), batch_size=stream.batch_size, order_seed=order_seed,
+        seed=batch_seed,
+    )  # fmt: skip
+    view = stream.view or views.of(stream.data_config)
+    reader = Reader(stream.split, stream.data_config, rows, view=view)
 
-    def batch_at(position: int, rng: np.random.Generator) -> np.ndarray:
-        return order.run_of(permuted, position, stream.batch_size)
+    def named(batch: Batch) -> Batch:
+        joined = {f"{name}_{column}": array for column, array in batch.items()}
+        labels = joined.pop(f"{name}_label")
+        if stream.labelled:
+            joined[f"{name}_label"] = labels
+        if stream.withheld:
+            joined[f"{WITHHELD}{name}_label"] = labels
+        return joined
 
-    indices = order.without_end(batch_at, batch_seed)
-    batches = indices.random_map(Reader(stream.split, stream.data_config, rows))
-    return batches if stream.labelled else batches.map(_without_label)
-
-
-def _without_label(batch: Batch) -> Batch:
-    return {name: column for name, column in batch.items() if name != "label"}
+    return indices.random_map(reader).map(named)
 
 
 def _joined(
-    batches: grain.MapDataset[Batch], name: str, others: grain.MapDataset[Batch]
+    batches: grain.MapDataset[Batch], others: grain.MapDataset[Batch]
 ) -> grain.MapDataset[Batch]:
     def join(position: int, batch: Batch) -> Batch:
         added: Any = others[position]
-        return batch | {f"{name}_{column}": array for column, array in added.items()}
+        return batch | added
 
     return batches.map_with_index(join)
 
@@ -125,7 +152,8 @@ def _joined(
 def batch_sizes(split: Split, data_config: DataConfig, batch_size: int) -> list[int]:
     """The sizes of the batches in one pass over the training part.
 
-    With synthetic images there are as many batches as without, all of them whole.
+    With synthetic images there are as many batches as without, all of them whole. With
+    few labels there is at least one, and all of them are whole.
 
     Args:
       split: the training part, of real examples.
@@ -133,8 +161,10 @@ def batch_sizes(split: Split, data_config: DataConfig, batch_size: int) -> list[
       batch_size: examples of a whole batch.
 
     Raises:
-      UserError: the split does not fill one batch.
+      UserError: the split does not fill one batch, and must.
     """
+    if few_labels.are_asked_for(data_config):
+        return [batch_size] * max(len(split) // batch_size, 1)
     if batch_size > len(split):
         raise UserError(
             f"batch_size must be at most the {len(split)} training examples, "

@@ -41,12 +41,14 @@ class Reader:
       rows: which rows of a batch this process reads.
       columns: arrays with a row for each example of the part; their rows are added to
         the batch under the same names.
+      view: the second view of each image; None: images have no second view.
     """
 
     part: TrainingPart
     data_config: DataConfig
     rows: Rows = all_rows
     columns: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    view: views.View | None = None
 
     def __call__(self, indices: np.ndarray, rng: np.random.Generator) -> Batch:
         """The rows of the batch of `indices`; `rng` is the batch's own generator."""
@@ -54,8 +56,9 @@ class Reader:
         batch = self._taken(indices, mine, rng)
         images = batch["image"]
         batch["image"] = self._moved(images, len(indices), mine, rng)
-        if self.data_config.second_view != views.NONE:
-            batch["second_view"] = self._second_view(images, indices, mine, rng)
+        if self.view is not None:
+            second = self._second_view(self.view, images, indices, mine, rng)
+            batch["second_view"] = second
         for name, array in self.columns.items():
             batch[name] = array[indices[mine]]
         return batch
@@ -74,13 +77,15 @@ class Reader:
         """Images of the rows `mine` of `count`, shifted and mirrored at random."""
         if padding := self.data_config.crop_padding:
             shifts = crops.random_shifts(count, padding, rng)[:, mine]
-            images = crops.pad_crop(images, padding, shifts)
+            fill = self.data_config.crop_fill
+            images = crops.pad_crop(images, padding, shifts, fill)
         if self.data_config.flip:
             images = crops.flip(images, crops.random_mirrors(count, rng)[mine])
         return images
 
     def _second_view(
         self,
+        view: views.View,
         images: np.ndarray,
         indices: np.ndarray,
         mine: np.ndarray,
@@ -90,5 +95,5 @@ class Reader:
         if self.data_config.random_resized_crop:  # which is a part of reading a file
             images = self._taken(indices, mine, rng)["image"]
         images = self._moved(images, len(indices), mine, rng)
-        drawn = views.draw(self.data_config, len(indices), rng).of_rows(mine)
-        return views.apply(self.data_config, images, drawn)
+        drawn = views.draw(view, len(indices), rng).of_rows(mine)
+        return views.apply(view, images, drawn)

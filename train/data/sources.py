@@ -19,8 +19,8 @@ from train.data.formats.idx import IDX_SOURCE
 from train.data.formats.in_memory import classes
 from train.data.formats.npz import NPZ_SOURCE
 from train.data.formats.tfds import TFDS_SOURCE
-from train.data.splits import DataSet, Source
-from train.data.subsets import held_out, long_tail, train_list
+from train.data.splits import DataSet, Source, originals
+from train.data.subsets import few_labels, held_out, long_tail, train_list
 
 # What `data.source` can begin with.
 SOURCES: dict[str, Source] = registry.by_name(globals(), Source)
@@ -30,8 +30,8 @@ def open_source(data_config: DataConfig) -> DataSet:
     """The data set that `data.source` names, reduced to the examples asked for.
 
     In this order: `data.train_list` keeps the training examples that it lists,
-    `data.validation_size` holds some out, and `data.imbalance_ratio` makes the rest
-    long-tailed.
+    `data.validation_size` holds some out, `data.imbalance_ratio` makes the rest
+    long-tailed, and `data.num_labels` or `data.label_list` leaves labels to a few.
 
     Raises:
       UserError: the source is unknown, missing, damaged or too small.
@@ -46,10 +46,14 @@ def open_source(data_config: DataConfig) -> DataSet:
     if path := data_config.train_list:
         train = train_list.select(data.train, path, data.class_names)
         data = dataclasses.replace(data, train=train)
-    data = held_out.hold_out(data, data_config)
+    listed = few_labels.listed(data, data_config)
+    labelled = originals(data.train)[listed]
+    data = held_out.hold_out(data, data_config, kept=listed)
     if (ratio := data_config.imbalance_ratio) != 1:
         train = long_tail.long_tailed(data.train, data.num_classes, ratio)
         data = dataclasses.replace(data, train=train)
+    if few_labels.are_asked_for(data_config):
+        data = few_labels.reduced(data, data_config, labelled)
     return data
 
 

@@ -113,12 +113,17 @@ def part_of(split: Split, indices: np.ndarray) -> View:
     return View(split, indices)
 
 
+def originals(split: Split) -> np.ndarray:
+    """The positions of a view's examples in the split that it shows, `[N]`."""
+    return split.indices if isinstance(split, View) else np.arange(len(split))
+
+
 @dataclasses.dataclass(frozen=True)
 class DataSet:
     """What a run trains on and what it is evaluated on.
 
     Attributes:
-      train: the training part.
+      train: the training part; where `unlabelled` is given, its labelled examples.
       test: the part to evaluate on.
       num_classes: C.
       image_shape: (H, W, K) of all images.
@@ -127,6 +132,8 @@ class DataSet:
       synthetic: the images that training batches mix in, or None.
       turned: of each part, the images met so far whose EXIF data asks for a rotation;
         empty if the source decodes none.
+      unlabelled: examples to train on whose labels no step sees, or None where all are
+        labelled.
     """
 
     train: Split
@@ -137,6 +144,7 @@ class DataSet:
     replaced: NoticedImages | None = None
     synthetic: Synthetic | None = None
     turned: tuple[NoticedImages, ...] = ()
+    unlabelled: Split | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,8 +20,8 @@ from train.devices import processes
 MAY_CHANGE = (
     "epochs", "mesh", "fsdp", "accumulate", "model.remat", "log_every",
     "checkpoint_every", "keep_checkpoints", "data.threads", "data.data_dir",
-    "data.source", "data.synthetic", "data.undecodable", "teacher.path",
-    "teacher.cache", "evaluation.",
+    "data.source", "data.synthetic", "data.undecodable", "data.label_list",
+    "teacher.path", "teacher.cache", "evaluation.",
 )  # fmt: skip
 # Fields whose values may be different when a run is evaluated.
 OF_EVALUATION = (
@@ -33,7 +33,8 @@ OF_EVALUATION = (
 # The entry of config.json with the directory that the config's relative paths are
 # relative to: the current one of the command that trained last.
 DIRECTORY = "relative_to"
-PATHS = ("data.data_dir", "data.train_list")  # besides data.source, in a run's config
+# Besides data.source, in a run's config.
+PATHS = ("data.data_dir", "data.train_list", "data.label_list")
 LOCK = ".train.lock"  # the file of a workdir's lock, while a process trains there
 
 # Fields that runs of earlier versions lack, with the value that does what those did.
@@ -42,6 +43,13 @@ ADDED = {
     "model.drop_path": -1.0,
     "optimizer.name": "sgd", "optimizer.b1": -1.0, "optimizer.b2": -1.0,
     "optimizer.eps": -1.0, "optimizer.clip_norm": 0.0, "optimizer.layer_decay": 1.0,
+    "data.num_labels": 0, "data.label_seed": 0, "data.label_list": "",
+    "data.unlabelled": "all", "data.crop_fill": "black", "unlabelled.ratio": 7,
+    "unlabelled.strong_view": "uniform_rand_augment", "unlabelled.operations": 2,
+    "unlabelled.magnitude": 9, "unlabelled.cutout": 0.5, "unlabelled.threshold": 0.95,
+    "unlabelled.target_temperature": 1.0, "unlabelled.warmup": 0.0,
+    "unlabelled.gradient": "strong", "unlabelled.passes": "joint",
+    "unlabelled.teacher_batch_norm": "running",
 }  # fmt: skip
 
 
@@ -103,7 +111,7 @@ def _read(workdir: Path) -> dict[str, Any]:
     config.pop(DIRECTORY, None)
     for field, value in ADDED.items():
         section, _, name = field.rpartition(".")
-        fields = config.get(section) if section else config
+        fields = config.setdefault(section, {}) if section else config
         if isinstance(fields, dict):
             fields.setdefault(name, value)
     return config

@@ -96,6 +96,31 @@ def test_pad_crop_shifts_and_fills_with_black():
     assert {image.tobytes() for image in cropped} == windows
 
 
+def test_pad_crop_reflects_what_is_beside_the_edge():
+    images = np.arange(1, 10, dtype=np.uint8).reshape(1, 3, 3, 1)
+    corner = crops.pad_crop(images, 2, np.zeros((2, 1), int), fill="reflect")
+    np.testing.assert_array_equal(corner[0, ..., 0], [[9, 8, 7], [6, 5, 4], [3, 2, 1]])
+    config = dict(crop_padding=2, crop_fill="reflect")
+    for batch in take(batches(**config), 3):  # an image of one level stays as it is
+        assert (batch["image"] == batch["label"][:, None, None, None]).all()
+
+
+def test_few_labels_fill_every_batch():
+    """Five labels in batches of eight, or ten: each as often as the others."""
+    labelled = InMemory(numbered().images[:5], np.arange(5, dtype=np.int32))
+    config = base.get_config().data
+    config.num_labels = 5
+    for size in (8, 10):
+        assert pipeline.batch_sizes(labelled, config, size) == [size]
+        read = pipeline.training_batches(labelled, config, batch_size=size, seed=0)
+        found = labels(take(read, 5))
+        assert {len(batch) for batch in found} == {size}
+        orders = np.concatenate(found).reshape(size, 5)
+        np.testing.assert_array_equal(np.sort(orders), np.tile(range(5), (size, 1)))
+        assert len({order.tobytes() for order in orders}) > 3
+    assert pipeline.batch_sizes(labelled, config, 2) == [2, 2]
+
+
 def test_flip_mirrors_half_of_the_images():
     images = np.arange(8, dtype=np.uint8).reshape(1, 2, 4, 1).repeat(1000, 0)
     mirrored = crops.random_mirrors(1000, np.random.default_rng(0))

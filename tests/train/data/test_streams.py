@@ -7,6 +7,7 @@ from configs import base
 from tests.support.batches import check_same, check_two_processes, take
 from train.base.errors import UserError
 from train.data import pipeline
+from train.data.augment import views
 from train.data.splits import InMemory
 
 LABELLED, OTHERS = 20, 45
@@ -97,6 +98,26 @@ def test_going_on_from_a_saved_position(threads, position):
     second = two_streams(drop_remainder=False, threads=3)
     second.set_state(first.get_state())
     check_same(take(second, 6), whole[position:])
+
+
+def test_withheld_labels_are_under_a_name_of_their_own():
+    config = data_config()
+    view = views.View("plain", largest_square=0.9)
+    withheld = pipeline.Stream(
+        numbered(OTHERS), config, MANY, labelled=False, withheld=True, view=view
+    )
+    batch, plain = (
+        next(batches(dict(others=withheld))),
+        next(batches(dict(others=stream()))),
+    )
+    seen, kept = pipeline.separated(batch)
+    assert {*seen} == {"image", "label", "others_image", "others_second_view"}
+    assert {*kept} == {"withheld_others_label"}
+    np.testing.assert_array_equal(kept["withheld_others_label"], plain["others_label"])
+    np.testing.assert_array_equal(seen["others_image"], plain["others_image"])
+    grey = (seen["others_second_view"] == views.GREY).all(-1).sum((1, 2))
+    assert (grey > 0).sum() > MANY / 2
+    assert len(set(grey)) > 3
 
 
 def test_the_seed_decides():

@@ -4,9 +4,17 @@ Functions that draw random numbers are apart from those that use them: every pro
 draws for the whole batch and uses the numbers of its own rows.
 """
 
+from typing import Literal
+
 import numpy as np
 
 from train.data.formats.encoded import forms
+
+# Names of `data.crop_fill` to NumPy's modes of padding.
+FILLS: dict[str, Literal["constant", "reflect"]] = {
+    "black": "constant",
+    "reflect": "reflect",
+}
 
 
 def random_crops(count: int, rng: np.random.Generator) -> np.ndarray:
@@ -19,17 +27,21 @@ def random_shifts(count: int, padding: int, rng: np.random.Generator) -> np.ndar
     return rng.integers(0, 2 * padding + 1, (2, count))
 
 
-def pad_crop(images: np.ndarray, padding: int, shifts: np.ndarray) -> np.ndarray:
-    """Shifts each image by up to `padding` pixels, and fills the gap with black.
+def pad_crop(
+    images: np.ndarray, padding: int, shifts: np.ndarray, fill: str = "black"
+) -> np.ndarray:
+    """Shifts each image by up to `padding` pixels.
 
     Args:
       images: `[B, H, W, K]`.
       padding: pixels that are added on each side before the crop.
       shifts: `[2, B]`, as `random_shifts` draws them.
+      fill: what the gap is filled with, a name in `FILLS`. `reflect` mirrors the image
+        at its outermost pixels, which are not repeated.
     """
     count, height, width, _ = images.shape
     frame = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
-    padded = np.pad(images, frame)
+    padded = np.pad(images, frame, mode=FILLS[fill])
     tops, lefts = shifts
     rows = tops[:, None, None] + np.arange(height)[:, None]
     columns = lefts[:, None, None] + np.arange(width)

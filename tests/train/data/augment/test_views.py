@@ -5,8 +5,8 @@ import pytest
 
 from configs import base
 from train.base.errors import UserError
-from train.data import pipeline
-from train.data.augment import views
+from train.data import checks, pipeline
+from train.data.augment import policy, views
 from train.data.splits import InMemory
 
 COUNT, SIZE = 24, 8
@@ -76,9 +76,44 @@ def test_processes_see_their_rows_of_the_whole_batchs_views(name):
 def test_a_policy_wants_grey_or_colour_images():
     config = base.get_config().data
     config.second_view = "auto_augment"
-    views.check(config, (8, 8, 3))
+    checks.check_images(config, (8, 8, 3))
     message = r"data\.second_view=auto_augment .* images of digits: .* \[1, 8, 8, 2\]"
     with pytest.raises(UserError, match=message):
-        views.check(config, (8, 8, 2))
+        checks.check_images(config, (8, 8, 2))
     config.second_view = "plain"
-    views.check(config, (8, 8, 2))
+    checks.check_images(config, (8, 8, 2))
+
+
+def transformed(view, images, seed=0):
+    drawn = views.draw(view, len(images), np.random.default_rng(seed))
+    return views.apply(view, images, drawn), drawn
+
+
+def test_a_grey_square_has_a_side_of_its_own_up_to_the_largest():
+    images = np.zeros((400, 16, 16, 3), np.uint8)
+    changed, drawn = transformed(views.View("plain", largest_square=0.5), images)
+    assert 0 < drawn.sides.min() < 0.05
+    assert 0.45 < drawn.sides.max() < 0.5
+    areas = (changed == views.GREY).all(-1).sum((1, 2))
+    assert set(np.unique(changed)) == {0, views.GREY}
+    assert (areas <= np.floor(16 * drawn.sides) ** 2).all()
+    inside = areas == np.floor(16 * drawn.sides) ** 2
+    assert 0.3 < inside.mean() < 0.9  # the others lie partly outside of the image
+
+
+@pytest.mark.parametrize("policy_", ["rand_augment", "uniform_rand_augment"])
+def test_both_kinds_of_randaugment_take_the_number_of_operations(policy_):
+    images = noise().images
+    for count in (1, 3):
+        _, drawn = transformed(views.View(policy_, operations=count), images)
+        assert drawn.steps.shape == (COUNT, count)
+
+
+def test_the_magnitude_is_that_of_the_view():
+    """A rotation by 0 or 30 degrees, in bins 0 and 30."""
+    for magnitude, degrees in ((0, 0), (15, 15), (30, 30)):
+        view = views.View("rand_augment", operations=8, magnitude=magnitude)
+        _, drawn = transformed(view, noise().images)
+        rotations = drawn.steps["operation"] == policy.NAMES.index("Rotate")
+        assert rotations.any()
+        assert set(np.abs(drawn.steps["value"][rotations])) == {degrees}
