@@ -9,6 +9,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from configs import unlabelled
+
 Config = Any  # a ConfigDict, whose fields no checker knows
 Variant = Callable[[Config, str], None]
 
@@ -151,31 +153,7 @@ def get_config(argument: str = "") -> Config:
     config.loss.label_smoothing = 0.0  # of the cross-entropy, over all classes
     config.loss.second_view_weight = 1.0  # weight of the second view; the first has 1
 
-    # fixmatch and mean_teacher: cross_entropy * cross-entropy(labelled) + strength *
-    # mean(mask * consistency(strong view, target)) over the unlabelled examples, where
-    # loss.name is also ce (hard pseudo-labels), soft_ce or mse, and loss.temperature is
-    # that of the strong view's prediction
-    config.unlabelled = section()
-    config.unlabelled.ratio = 7  # unlabelled examples for each labelled one
-    # plain | auto_augment | rand_augment (one magnitude) | uniform_rand_augment (each
-    # operation with a value of its own)
-    config.unlabelled.strong_view = "uniform_rand_augment"
-    config.unlabelled.operations = 2  # of both kinds of RandAugment
-    config.unlabelled.magnitude = 9  # of rand_augment, from 0 to 30
-    # Largest side of a grey square in the strong view, as a share of the width; the
-    # side is drawn for each image. 0: no square.
-    config.unlabelled.cutout = 0.5
-    # The consistency counts where the target's largest probability is at least this.
-    config.unlabelled.threshold = 0.95
-    config.unlabelled.target_temperature = 1.0  # of the target; below 1: sharpened
-    # Share of all steps in which the weight of the consistency grows from 0; 0: all of
-    # it from the start.
-    config.unlabelled.warmup = 0.0
-    # strong (the weak view is a target alone) | both (the target receives gradient too)
-    config.unlabelled.gradient = "strong"
-    # Passes in which BatchNorm sees labelled and unlabelled images: joint | two
-    config.unlabelled.passes = "joint"
-    config.unlabelled.teacher_batch_norm = "running"  # running | batch; mean_teacher
+    config.unlabelled = unlabelled.section()  # of fixmatch and mean_teacher
 
     config.teacher = section()  # of distillation
     config.teacher.path = ""  # the workdir of a finished run | a file of train.convert

@@ -11,6 +11,7 @@ from tests.defects import (
     models,
     recipes,
     runs,
+    semi_supervised,
     weights,
 )
 from tests.defects.defect import Defect
@@ -23,6 +24,7 @@ ROOMS: dict[str, list[Defect]] = {
     "data": data.DEFECTS,
     "augment": augment.DEFECTS,
     "recipes": recipes.DEFECTS,
+    "semi_supervised": semi_supervised.DEFECTS,
     "runs": runs.DEFECTS,
     "files": files.DEFECTS,
     "evaluation": evaluation.DEFECTS,

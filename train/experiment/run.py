@@ -106,7 +106,7 @@ def build(config: Config, devices: Sequence[Any] | None = None) -> Run:
     run = _without_streams(config, sharding.create_mesh(config.mesh, devices))
     streams = RECIPES[config.recipe].streams(run.data, config)
     for name, stream in streams.items():
-        data_checks.check_images(stream.data_config, run.data.image_shape)
+        data_checks.check_stream(name, stream, run.data.image_shape)
         title = f"batch_size of the stream {name!r}"
         _check_batches(config, [stream.batch_size], run.mesh, title)
         if stream.batch_size % config.model.bn_groups:

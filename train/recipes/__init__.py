@@ -8,6 +8,8 @@ imports it.
 from train.base import registry
 from train.recipes.adversarial import ADVERSARIAL
 from train.recipes.distillation import DISTILLATION
+from train.recipes.fixmatch import FIXMATCH
+from train.recipes.mean_teacher import MEAN_TEACHER
 from train.recipes.recipe import BuiltRecipe, Recipe, Task
 from train.recipes.supervised import SUPERVISED
 

@@ -22,7 +22,7 @@ from train.recipes.losses import Divergence
 from train.recipes.optim import layers
 from train.recipes.state import TrainState, Weights
 
-Metrics = dict[str, Array]
+Metrics = dict[str, Any]  # arrays, or `Share`s of them
 Step = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
 
 
@@ -34,18 +34,33 @@ class Model(Protocol):
     def apply(self, variables: Any, /, *args: Any, **kwargs: Any) -> Any: ...
 
 
+class Share(NamedTuple):
+    """A metric whose mean over steps is the sum of parts by the sum of wholes."""
+
+    part: Array
+    whole: Array
+
+
+def _as_they_are(metrics: Metrics, withheld: Mapping[str, Array]) -> Metrics:
+    """The judgement of a recipe from whose step nothing is withheld."""
+    return metrics
+
+
 class BuiltRecipe(NamedTuple):
-    """Three pure functions, to be compiled by the loop.
+    """Pure functions, to be compiled by the loop.
 
     Attributes:
       init: a key to the initial state.
-      step: `(state, batch)` to the next state and scalar metrics.
+      step: `(state, batch)` to the next state and metrics.
       end_epoch: applied to the state after the last step of each epoch.
+      judge: the step's metrics and the columns that were withheld from it, to the
+        metrics that are logged: scalars, or each a `Share`.
     """
 
     init: Callable[[Array], TrainState]
     step: Step
     end_epoch: Callable[[TrainState], TrainState]
+    judge: Callable[[Metrics, Mapping[str, Array]], Metrics] = _as_they_are
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Metrics of steps as numbers, and the stop of a run that is not finite any more."""
 
 import math
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
@@ -11,18 +11,24 @@ from train.experiment.checkpoint import Checkpoints
 from train.recipes.recipe import Metrics
 
 
-def fetched(pending: list[Metrics]) -> list[dict[str, float]]:
+def fetched(pending: list[Metrics]) -> list[dict[str, Any]]:
     """The metrics of several steps, copied from the devices."""
     return jax.tree.map(float, jax.device_get(pending))
 
 
 def means(pending: list[Metrics]) -> dict[str, float]:
-    """The mean of each metric over one step or more."""
-    values = fetched(pending)
-    return {
-        name: float(np.mean([metrics[name] for metrics in values]))
-        for name in values[0]
-    }
+    """The mean of each metric over one step or more; a share of nothing is left out."""
+    steps = fetched(pending)
+    found = {name: _mean([metrics[name] for metrics in steps]) for name in steps[0]}
+    return {name: mean for name, mean in found.items() if mean is not None}
+
+
+def _mean(values: list[Any]) -> float | None:
+    """Of numbers, or of `Share`s, which are lists once a checkpoint has kept them."""
+    if not isinstance(values[0], (tuple, list)):
+        return float(np.mean(values))
+    part, whole = np.sum(values, axis=0)
+    return float(part / whole) if whole else None
 
 
 def check_finite(

@@ -175,7 +175,8 @@ def _save_and_stop(record: RunRecord, tools: Session) -> NoReturn:
     """Saves between two steps, unless the state is of no use to go on from."""
     record.pending = health.fetched(record.pending)
     for metrics in record.pending:
-        health.check_finite(metrics, record.step, tools.checkpoints)
+        means = health.means([metrics])
+        health.check_finite(means, record.step, tools.checkpoints)
     if not tools.evaluator.is_finite(record.state.weights):
         health.stop("the logits are", {}, record.step, tools.checkpoints)
     _before_saving(tools)

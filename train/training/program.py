@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 
+from train.data import pipeline
 from train.devices import sharding
 from train.experiment.run import Run
 from train.recipes.recipe import Metrics, Step
@@ -11,9 +12,18 @@ from train.recipes.state import TrainState
 
 
 def jitted_step(run: Run) -> Any:
-    """The step as JAX compiles it: the new state takes the place of the old one."""
+    """The step as JAX compiles it: the new state takes the place of the old one.
+
+    What a batch withholds is kept from the recipe's step, and serves to judge it.
+    """
+
+    def step(state: TrainState, batch: Any) -> tuple[TrainState, Metrics]:
+        seen, withheld = pipeline.separated(batch)
+        state, metrics = run.recipe.step(state, seen)
+        return state, run.recipe.judge(metrics, withheld)
+
     return jax.jit(
-        run.recipe.step,
+        step,
         out_shardings=(run.state_shardings, sharding.replicated(run.mesh)),
         donate_argnums=0,
     )

@@ -12,7 +12,11 @@ from train.experiment.scores import Score
 from train.recipes.state import TrainState
 
 # What must be the same when a run goes on, as messages call it.
-PROVENANCE = {"data": "data set", "teacher": "teacher"}
+PROVENANCE = {
+    "labels": "set of labelled examples (data.num_labels, data.label_list)",
+    "data": "data set",
+    "teacher": "teacher",
+}
 
 
 @dataclasses.dataclass

@@ -88,7 +88,7 @@ def start(
     teacher_logits = cached_logits.of(run, console, between=watch.check)
     checkpoints = Checkpoints(workdir / CHECKPOINTS, keep=config.keep_checkpoints)
     stack.callback(checkpoints.close)
-    provenance = {"data": data, **teacher_logits.provenance}
+    provenance = _labels(run) | {"data": data, **teacher_logits.provenance}
     record = _record(run, workdir, checkpoints, teacher_logits, provenance, console)
     processes.on_main(lambda: settings.record(workdir, config))
     seconds = _stopwatch(workdir, record.step)
@@ -120,6 +120,13 @@ def _data_fingerprint(run: Run) -> str:
         for name, stream in sorted(run.streams.items())
     )
     return ", ".join([fingerprint.fingerprint(run.data), *streams])
+
+
+def _labels(run: Run) -> dict[str, str]:
+    """The fingerprint of the labelled examples, where only a few are labelled."""
+    if run.data.unlabelled is None:
+        return {}
+    return {"labels": fingerprint.of_split(run.data.train)}
 
 
 def _print_devices(run: Run, console: Console) -> None:

@@ -33,6 +33,7 @@ class Coefficients(NamedTuple):
     beta: float
     gamma: float
     temperature: float = 1.0
+    target_temperature: float | None = None  # None: the same as `temperature`
 
     @classmethod
     def of(
@@ -55,6 +56,10 @@ class Divergence:
       batch_scale: `(weights, gamma)` of a whole batch to the number by which the
         weights of its parts are divided; None: an example's loss does not depend on
         the other examples of its batch.
+      moves_target: whether the target's logits receive gradient, unless they are
+        stopped beforehand.
+      takes_target_temperature: whether it applies `target_temperature` where it
+        belongs. The logits of others' targets are scaled beforehand.
     """
 
     name: str
@@ -62,6 +67,8 @@ class Divergence:
     weights: Literal["none", "chosen", "class_means"] = "none"
     raises_weights: bool = False
     batch_scale: Callable[[Array, float], Array] | None = None
+    moves_target: bool = True
+    takes_target_temperature: bool = False
 
     def uses_class_means(self, loss: LossConfig) -> bool:
         """Whether its weights come from the class means, given `loss.weights`."""

@@ -11,6 +11,7 @@ def _ikl(logits: Array, target: Target, coefficients: Coefficients) -> Array:
     return ikl_jax.ikl_loss(
         logits, target.logits, target.weights, alpha=coefficients.alpha,
         beta=coefficients.beta, temperature=coefficients.temperature,
+        target_temperature=coefficients.target_temperature,
     )  # fmt: skip
 
 
@@ -27,6 +28,7 @@ def _gkl(logits: Array, target: Target, coefficients: Coefficients) -> Array:
         logits, target.logits, target.weights, alpha=coefficients.alpha,
         beta=coefficients.beta, gamma=coefficients.gamma,
         temperature=coefficients.temperature,
+        target_temperature=coefficients.target_temperature,
     )  # fmt: skip
 
 
@@ -40,11 +42,12 @@ def _root_mean_square_total(weights: Array, gamma: float) -> Array:
     return largest * jnp.where(size > 0, size, 1.0)
 
 
-IKL = Divergence("ikl", _ikl, weights="chosen")
+IKL = Divergence("ikl", _ikl, weights="chosen", takes_target_temperature=True)
 GKL = Divergence(
     "gkl",
     _gkl,
     weights="chosen",
     raises_weights=True,
     batch_scale=_root_mean_square_total,
+    takes_target_temperature=True,
 )

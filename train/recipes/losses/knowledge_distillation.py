@@ -17,5 +17,5 @@ def _dkd(logits: Array, target: Target, coefficients: Coefficients) -> Array:
     )  # fmt: skip
 
 
-KD = Divergence("kd", _kd)
-DKD = Divergence("dkd", _dkd)
+KD = Divergence("kd", _kd, moves_target=False)
+DKD = Divergence("dkd", _dkd, moves_target=False)
