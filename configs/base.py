@@ -68,9 +68,7 @@ def get_config(argument: str = "") -> Config:
     config.data.label_seed = 0  # decides which ones; the run's seed does not
     # A file that lists the labelled examples, as data.train_list does. Empty: none.
     config.data.label_list = ""
-    # The unlabelled examples: all (the whole training part) | others (without the
-    # labelled ones)
-    config.data.unlabelled = "all"
+    config.data.unlabelled = "all"  # all training examples | others (not labelled)
     # How many classes there are, if not all of them have examples; 0: as many as the
     # labels, the class folders or the source's own description show.
     config.data.num_classes = 0
@@ -212,9 +210,7 @@ def get_config(argument: str = "") -> Config:
     # with more than the second many-shot. On a long-tailed training part, each kind has
     # an accuracy of its own.
     config.evaluation.shots = (20, 100)
-    config.evaluation.during_training = (
-        1000  # examples of each evaluation before the end
-    )
+    config.evaluation.during_training = 1000  # examples, before the end
     reject(argument)
     return config
 
