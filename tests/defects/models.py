@@ -4,6 +4,7 @@ from tests.defects.defect import Defect
 
 MODELS = "ikl_jax/models"
 OF_MODELS = ("tests/ikl_jax/models",)
+PUBLISHED = ("tests/ikl_jax/models/test_torch_weights.py",)
 VISION = ("tests/ikl_jax/models/test_vision_transformer.py",)
 
 DEFECTS = [
@@ -89,7 +90,7 @@ DEFECTS = [
         f"{MODELS}/preact_resnet.py",
         "return self.conv(activated, features, 1,",
         "return self.conv(x, features, 1,",
-        OF_MODELS,
+        PUBLISHED,
     ),
     Defect(
         "weights with BatchNorm at the end are taken for those without it",
@@ -110,14 +111,14 @@ DEFECTS = [
         MODELS,
         "nn.gelu(hidden, approximate=False)",
         "nn.gelu(hidden, approximate=True)",
-        OF_MODELS,
+        PUBLISHED,
     ),
     Defect(
         "query, key and value of all heads are taken head by head",
         MODELS,
         "joint = joint.reshape(batch, tokens, 3, self.heads, features // self.heads)",
         "joint = joint.reshape(batch, tokens, self.heads, 3, -1).swapaxes(2, 3)",
-        OF_MODELS,
+        PUBLISHED,
     ),
     Defect(
         "stochastic depth does not scale what stays",
