@@ -52,4 +52,4 @@ def shrink(config: Config) -> None:
     config.epochs, config.steps_per_epoch = 2, 2
     config.log_every = 1
     config.batch_size, config.unlabelled.ratio = 16, 2
-    config.evaluation.during_training = 64
+    config.evaluation.batch_size, config.evaluation.during_training = 64, 64

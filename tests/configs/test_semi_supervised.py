@@ -3,6 +3,7 @@
 import pytest
 
 from configs import digits_ssl, fashion_mnist_ssl, semi_supervised
+from tests.conftest import write_idx
 from tests.support.commands import metrics_of
 from train import cli
 from train.experiment import validation
@@ -51,3 +52,14 @@ def test_quick_runs(tmp_path, argument):
     assert len(lines) == 4
     measured = {"mask", "pseudo_label_accuracy", "consistency"}
     assert measured <= {*lines[-1]} or argument == "supervised"
+
+
+@pytest.mark.long
+def test_quick_runs_of_fashion_mnists_format(tmp_path):
+    write_idx(tmp_path)
+    name = "configs/fashion_mnist_ssl.py:fixmatch,gkl,labels=40,quick"
+    given = [f"--config={name}", f"--workdir={tmp_path / 'run'}"]
+    given += [f"--config.data.source=idx:{tmp_path}", "--config.model.name=cnn"]
+    assert cli.main(["train", *given]) == 0
+    lines = [line for line in metrics_of(tmp_path / "run") if "loss" in line]
+    assert len(lines) == 4
