@@ -115,5 +115,5 @@ def test_a_divergence_is_in_all_recipes_at_once(tmp_path):
         "attack.OBJECTIVES)"
     )
     assert run(root, "-c", code).stdout.split("]") == [
-        "['adversarial', 'distillation'", " True\n",
+        "['adversarial', 'distillation', 'fixmatch', 'mean_teacher'", " True\n",
     ]  # fmt: skip
