@@ -13,17 +13,15 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import optax
 
-import ikl_jax
 from ikl_jax import ClassMeans, checks
 from ikl_jax.attacks.common.keys import example_keys
-from ikl_jax.types import Array, PyTree
+from ikl_jax.types import Array, PyTree, Scalar
 from train.base import fields
 from train.base.config import Config
 from train.base.errors import UserError, explained
-from train.recipes import attack, losses, recipe
+from train.recipes import attack, losses, perturbed, recipe
 from train.recipes.accumulation import Accumulation, Outcome
 from train.recipes.losses import DIVERGENCES, Coefficients, Target
-from train.recipes.optim import leaves
 from train.recipes.state import TrainState, Weights
 
 PASSES = ("adversarial", "natural")  # forward passes of a step
@@ -51,7 +49,7 @@ class AttackedExamples(NamedTuple):
     def x(self) -> Array:
         return recipe.to_pixels(self.image)
 
-    def mean(self, values: Array, second_weight: float) -> Array:
+    def mean(self, values: Array, second_weight: Scalar) -> Array:
         """The mean over the first views plus `second_weight` times that over the second
         views.
         """
@@ -67,6 +65,8 @@ def build(task: recipe.Task) -> recipe.BuiltRecipe:
     loss_fn = _loss(task)
     accumulation = Accumulation.of(task)
     uses_class_means = DIVERGENCES[config.loss.name].uses_class_means(config.loss)
+    # In the gradient that moves the weights, and in the one that trains.
+    second_weights = config.awp.second_view_weight, config.loss.second_view_weight
 
     def step(state: TrainState, batch: Any) -> tuple[TrainState, recipe.Metrics]:
         means = state.class_means
@@ -84,25 +84,19 @@ def build(task: recipe.Task) -> recipe.BuiltRecipe:
 
         parts = parts._replace(x_adv=accumulation.map(attacked, parts))
 
-        def loss(
-            params: PyTree,
-            part: AttackedExamples,
-            sums: ClassMeans | None,
-            second_weight: float = config.loss.second_view_weight,
-        ) -> tuple[Array, Outcome]:
-            return loss_fn(params, state, part, sums, scales.loss, second_weight)
+        def gradient_at(params: PyTree, number: Array) -> tuple[PyTree, Outcome]:
+            second_weight = jnp.asarray(second_weights)[number]
+            loss = lambda params, part, sums: loss_fn(
+                params, state, part, sums, scales.loss, second_weight
+            )
+            return accumulation.gradient(loss, params, parts, means)
 
         params = state.params
         if config.awp.gamma:
-            awp_loss = functools.partial(
-                loss, second_weight=config.awp.second_view_weight
-            )
-            grads, _ = accumulation.gradient(awp_loss, state.params, parts)
             gamma = jnp.where(epoch >= config.awp.start_epoch, config.awp.gamma, 0.0)
-            params = ikl_jax.awp.perturb(
-                state.params, grads, gamma, mask=leaves.matrices
-            )
-        grads, outcome = accumulation.gradient(loss, params, parts, means)
+            params, grads, outcome = perturbed.gradient(gradient_at, params, gamma)
+        else:
+            grads, outcome = gradient_at(params, jnp.asarray(1))
 
         decayed = params if config.awp.decay_perturbed else state.params
         updates, opt_state = state.tx.update(grads, state.opt_state, decayed)
@@ -175,7 +169,7 @@ def _loss(task: recipe.Task) -> Callable[..., tuple[Array, Outcome]]:
         part: AttackedExamples,
         sums: ClassMeans | None,
         scale: Array | None,
-        second_weight: float,
+        second_weight: Scalar,
     ) -> tuple[Array, Outcome]:
         natural, adversarial, batch_stats = passes(
             Weights(params, state.batch_stats), part

@@ -62,3 +62,16 @@ def test_weight_decay_at_the_perturbed_weights_is_a_choice():
     start = make(**numbers)[0].init(jax.random.key(0))
     apart = distance(here.params, there.params)
     assert 0 < apart < 0.1 * distance(here.params, start.params)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("platform", "more"), [("tpu", 1), ("cpu", 0)])
+def test_both_gradients_are_a_loop_on_a_tpu_and_not_on_cpu(platform, more):
+    def loops(gamma):
+        made, _ = make(attack__steps=0, awp__gamma=gamma)
+        state = jax.eval_shape(made.init, jax.random.key(0))
+        traced = jax.jit(made.step).trace(state, batch())
+        text = traced.lower(lowering_platforms=(platform,)).as_text()
+        return text.count("stablehlo.while")
+
+    assert loops(gamma=0.01) == loops(gamma=0.0) + more
