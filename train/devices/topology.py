@@ -13,6 +13,7 @@ import fnmatch
 import functools
 import importlib.metadata
 import importlib.util
+import mmap
 import os
 import re
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ from jax.experimental.compilation_cache import compilation_cache
 from train.base.errors import UserError
 
 INSTALL = "pip install -e '.[plan-tpu]'"
+# Compiles the operations of a program on all cores, where libtpu would take one.
+PARALLEL = "xla_tpu_impure_hlo_parallel_compile"
 EXAMPLES = "v4:2x2x1, v5e:2x2, v5e:16x16, v5p:2x2x1 or v6e:4x4"
 
 
@@ -107,6 +110,28 @@ def _prepare_environment() -> None:
     if os.environ.get("TPU_SKIP_MDS_QUERY") == "1":  # JAX sets it where no chip is
         os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
         os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-4")
+    flags = os.environ.get("LIBTPU_INIT_ARGS", "")
+    if PARALLEL not in flags and _knows(PARALLEL):
+        os.environ["LIBTPU_INIT_ARGS"] = f"{flags} --{PARALLEL}=true".strip()
+
+
+def _knows(flag: str) -> bool:
+    """Whether libtpu's library holds that name; it ends a process for one it lacks."""
+    path = os.environ.get("TPU_LIBRARY_PATH") or _library()
+    if not os.path.getsize(path):
+        return False
+    with (
+        open(path, "rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        return content.find(flag.encode()) >= 0
+
+
+def _library() -> str:
+    spec = importlib.util.find_spec("libtpu")
+    assert spec is not None  # `missing` has looked for it
+    assert spec.submodule_search_locations is not None  # it is a package
+    return os.path.join(next(iter(spec.submodule_search_locations)), "libtpu.so")
 
 
 def _explanation(name: str, problem: str) -> str:

@@ -3,6 +3,7 @@
 import importlib.metadata
 import importlib.util
 import os
+import types
 
 import jax
 import pytest
@@ -12,12 +13,17 @@ from jax.experimental.compilation_cache import compilation_cache
 from train.base.errors import UserError
 from train.devices import sharding, topology
 
+FLAG = "xla_tpu_impure_hlo_parallel_compile"
+
 
 @pytest.fixture
-def installed(monkeypatch):
-    """As if libtpu of the right version were installed; says which names it is asked."""
+def installed(monkeypatch, tmp_path):
+    """As if libtpu of the right version were installed."""
     monkeypatch.delenv("TPU_LIBRARY_PATH", raising=False)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setenv("LIBTPU_INIT_ARGS", "")
+    package = types.SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: package)
+    (tmp_path / "libtpu.so").write_bytes(b"\x00 %s \x00" % FLAG.encode())
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.0.42.1")
     monkeypatch.setattr(
         importlib.metadata, "requires",
@@ -29,6 +35,13 @@ def installed(monkeypatch):
     monkeypatch.setenv("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
     yield
     topology._described.cache_clear()
+
+
+def answer(monkeypatch):
+    """Knows one topology, of one device."""
+    device = types.SimpleNamespace(device_kind="TPU v5 lite")
+    found = types.SimpleNamespace(devices=[device])
+    monkeypatch.setattr(topologies, "get_topology_desc", lambda **_: found)
 
 
 def fail(monkeypatch, message):
@@ -58,10 +71,37 @@ def test_libtpu_of_the_right_version(installed):
 
 def test_a_library_at_a_path_of_its_own(installed, monkeypatch, tmp_path):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    monkeypatch.setenv("TPU_LIBRARY_PATH", str(tmp_path / "libtpu.so"))
+    monkeypatch.setenv("TPU_LIBRARY_PATH", str(tmp_path / "own.so"))
     assert topology.missing()
-    (tmp_path / "libtpu.so").touch()
+    (tmp_path / "own.so").touch()
     assert topology.missing() is None
+
+
+@pytest.mark.parametrize(
+    ("given", "passed"),
+    [
+        ("", f"--{FLAG}=true"),
+        ("--xla_other=1", f"--xla_other=1 --{FLAG}=true"),
+        (f"--{FLAG}=false", f"--{FLAG}=false"),
+    ],
+)
+def test_libtpu_compiles_on_all_cores_unless_told(
+    given, passed, installed, monkeypatch
+):
+    answer(monkeypatch)
+    monkeypatch.setenv("LIBTPU_INIT_ARGS", given)
+    topology.devices("v5e:2x2")
+    assert os.environ["LIBTPU_INIT_ARGS"] == passed
+
+
+@pytest.mark.parametrize("content", [b"another flag", b""])
+def test_libtpu_is_given_no_flag_that_it_does_not_know(
+    content, installed, monkeypatch, tmp_path
+):
+    answer(monkeypatch)
+    (tmp_path / "libtpu.so").write_bytes(content)
+    topology.devices("v5e:2x2")
+    assert os.environ["LIBTPU_INIT_ARGS"] == ""
 
 
 def test_libtpu_that_is_locked(installed, monkeypatch):
