@@ -51,6 +51,7 @@ RECIPES = [
         "requirements",
         "supervised",
     },
+    {"perturbed"},
     {"accumulation", "attack", "semi_supervised"},
     {"recipe"},
     {"averaging", "optim"},
