@@ -79,7 +79,8 @@ def autoattack(
         randomised classifiers; "apgd", which is fast and an upper bound; or a list of
         names from `versions.ATTACKS`.
       key: one key of `jax.random.key` or `jax.random.PRNGKey`.
-      batch_size: examples in one call; it changes only the speed. None: 256 at most.
+      batch_size: examples in one call; it changes only the speed. None: at most 256,
+        and 64 on CPU.
       sharding: of a batch over devices, such as `NamedSharding(mesh, P("data"))`.
       classes: the classes that there are, if columns of the logits belong to none
         (padding, or masked with minus infinity). Other columns are as if cut off.

@@ -1,6 +1,7 @@
 """Divides examples into batches of two sizes."""
 
 import dataclasses
+import math
 from collections.abc import Iterator
 
 import jax
@@ -10,7 +11,9 @@ import numpy as np
 from ikl_jax.attacks.common import arguments
 from ikl_jax.types import Array
 
-DEFAULT_SIZE = 256
+# CPUs are as quick with few examples, whose arrays stay in their caches, and fewer rows
+# of the last batch are padding.
+DEFAULT_SIZE, DEFAULT_SIZE_ON_CPU = 256, 64
 # Up to this share of a full batch, the rest goes into small batches. Beyond it, padding
 # to a full batch costs less than small batches, which may not fill the devices.
 MOST_IN_SMALL = 0.75
@@ -36,17 +39,17 @@ class Batches:
 
     @classmethod
     def of(cls, size: int, sharding: jax.sharding.Sharding | None = None) -> "Batches":
-        """Small batches have an eighth; both are multiples of the number of devices."""
+        """Small batches have a quarter; both are multiples of the number of devices."""
         devices = 1 if sharding is None else sharding.num_devices
-        small = -(-size // (8 * devices)) * devices
-        return cls(-(-size // devices) * devices, small, sharding)
+        multiple = lambda size: math.ceil(size / devices) * devices
+        return cls(multiple(size), multiple(size / 4), sharding)
 
     @classmethod
     def for_examples(
         cls, count: int, size: int | None, sharding: jax.sharding.Sharding | None
     ) -> "Batches":
-        """For `count` examples. Size None: `DEFAULT_SIZE` at most."""
-        size = DEFAULT_SIZE if size is None else size
+        """For `count` examples. Size None: at most the platform's default."""
+        size = default_size(sharding) if size is None else size
         arguments.counts(1, batch_size=size)
         return cls.of(min(int(size), count), sharding)
 
@@ -77,3 +80,11 @@ class Batches:
     def input(x: np.ndarray, size: int) -> jax.ShapeDtypeStruct:
         """Shape and dtype of a batch of that size."""
         return jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype)
+
+
+def default_size(sharding: jax.sharding.Sharding | None) -> int:
+    """For the devices of a sharding, or JAX's default ones."""
+    platform = jax.default_backend()
+    if sharding is not None:
+        platform = next(iter(sharding.device_set)).platform
+    return DEFAULT_SIZE_ON_CPU if platform == "cpu" else DEFAULT_SIZE

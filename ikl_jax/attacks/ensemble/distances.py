@@ -52,7 +52,8 @@ def distances(
       targets: how many of the other classes a search is made towards, beginning with
         the most likely one.
       steps: steps of each search, >= 0.
-      batch_size: examples in one call; it changes only the speed. None: 256 at most.
+      batch_size: examples in one call; it changes only the speed. None: at most 256,
+        and 64 on CPU.
       sharding: of a batch over devices.
       classes: the classes that there are, as `autoattack` takes them.
       report: called after each batch with the share of the work that is done.
@@ -116,6 +117,6 @@ def _nearest(
     labels = batches.put(inputs.labels[padded])
     targets = batches.put(inputs.targets[padded, rank])
     keys = batches.put(inputs.keys[padded])
-    *_, nearest = attack.nearest(x, labels, targets, keys, start=x)
+    nearest = attack.nearest(x, labels, targets, keys, start=x)
     found, far = (np.asarray(part)[: len(rows)] for part in nearest)
     return found, far

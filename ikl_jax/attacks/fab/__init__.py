@@ -87,7 +87,7 @@ def fab(
         nearest = attack.nearest_inside_jit(x, labels, targets, keys, start=x)
     else:
         _check(classifier, x, keys)
-        *_, nearest = attack.nearest(x, labels, targets, keys, start=x)
+        nearest = attack.nearest(x, labels, targets, keys, start=x)
     return AttackResult(nearest.x_adv, jnp.isfinite(nearest.distance), nearest.distance)
 
 

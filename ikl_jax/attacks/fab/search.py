@@ -16,7 +16,6 @@ in https://arxiv.org/abs/2003.01690. Where this differs from the authors' code:
 
 import dataclasses
 import functools
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
@@ -109,28 +108,29 @@ class Fab:
         self, x: Array, labels: Array, targets: Array, keys: Array, /, *, start: Array
     ) -> Found:
         """Like a call, with its first point at `start` in [0, 1]."""
-        nearest = Nearest.none(x)
-        for nearest in self.nearest(x, labels, targets, keys, start=start):
-            if bool(jnp.all(nearest.distance <= self.epsilon)):
-                break
+        nearest = self.nearest(x, labels, targets, keys, start=start)
         found = Found(nearest.x_adv, nearest.distance <= self.epsilon)
         return found.or_nothing(x)
 
     def nearest(
         self, x: Array, labels: Array, targets: Array, keys: Array, *, start: Array
-    ) -> Iterator[Nearest]:
-        """Yields the nearest so far after each chunk, last after the final search."""
+    ) -> Nearest:
+        """The nearest misclassified inputs, from a first point at `start` in [0, 1].
+
+        It ends early once all examples have one within epsilon.
+        """
         batch, state = _begin(Batch(x, labels, targets, keys), start)
         constants = self.classifier.constants(x, keys)
         for first in range(0, self.steps, self._chunk):
-            state = self._advance(constants, batch, state, first)
-            yield state.nearest.shaped(x)
-        yield self._finish(constants, batch, state.nearest).shaped(x)
+            state, done = self._advance(constants, batch, state, first)
+            if done:
+                return state.nearest.shaped(x)
+        return self._finish(constants, batch, state.nearest).shaped(x)
 
     def nearest_inside_jit(
         self, x: Array, labels: Array, targets: Array, keys: Array, *, start: Array
     ) -> Nearest:
-        """The last that `nearest` yields, for use inside of `jit`.
+        """Like `nearest`, for use inside of `jit`; it does not end early.
 
         The chunks are a loop of the program, so that it does not grow with the steps.
         """
@@ -138,7 +138,7 @@ class Fab:
         constants = self.classifier.constants(x, keys)
         advance = lambda i, state: self._advance(
             constants, batch, state, i * self._chunk
-        )
+        )[0]
         chunks = -(-self.steps // self._chunk)
         state = jax.lax.fori_loop(0, chunks, advance, state)
         return self._finish(constants, batch, state.nearest).shaped(x)
@@ -153,11 +153,14 @@ class Fab:
 
     @functools.cached_property
     def _advance(self):
-        """A chunk of steps, compiled once for each batch shape."""
+        """A chunk of steps, compiled once for each batch shape.
+
+        It also tells whether all examples have an input within epsilon.
+        """
 
         def advance(
             constants: Constants, batch: Batch, state: State, first: Array
-        ) -> State:
+        ) -> tuple[State, Array]:
             def step(state: State, i: Array) -> State:
                 following = self._step(constants, batch, state, i)
                 # The last chunk may be longer than what remains.
@@ -167,7 +170,8 @@ class Fab:
                     state,
                 )
 
-            return loops.repeat(step, state, self._chunk, first=first)
+            state = loops.repeat(step, state, self._chunk, first=first)
+            return state, jnp.all(state.nearest.distance <= self.epsilon)
 
         return jax.jit(advance)
 

@@ -122,12 +122,12 @@ def test_every_pass_has_random_numbers_of_its_own():
 
 def test_batches_come_in_two_sizes():
     batches = Batches.of(40)
-    assert (batches.size, batches.small) == (40, 5)
-    for count in (1, 5, 19, 20, 21, 40, 47, 61, 99):
+    assert (batches.size, batches.small) == (40, 10)
+    for count in (1, 10, 19, 20, 21, 40, 47, 61, 99):
         parts = list(batches.split(np.arange(count)))
         np.testing.assert_array_equal(np.concatenate(parts), np.arange(count))
-        assert {len(batches.padded(part)) for part in parts} <= {5, 40}
-        assert sum(len(batches.padded(part)) for part in parts) <= 2 * count + 4
+        assert {len(batches.padded(part)) for part in parts} <= {10, 40}
+        assert sum(len(batches.padded(part)) for part in parts) <= 1.5 * count + 9
 
 
 def test_stages_tell_their_seconds():

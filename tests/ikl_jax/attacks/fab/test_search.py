@@ -86,10 +86,14 @@ def test_the_attack_finds_what_is_in_the_ball(norm):
 @pytest.mark.parametrize("norm", NORMS)
 def test_the_first_that_is_near_enough_stays(norm):
     labels = predictions(mlp, X)
-    arguments = (X, labels, other_classes(labels))
-    attack = attack_of(mlp, epsilon=10.0, norm=norm, steps=12)  # any will do
+    arguments = map(jnp.asarray, (X, labels, other_classes(labels)))
+    x, *classes = arguments
     keys = jax.random.split(jax.random.key(0), ROWS)
-    states = [*attack.nearest(*map(jnp.asarray, arguments), keys, start=jnp.asarray(X))]
+    any_will_do = functools.partial(attack_of, mlp, epsilon=10.0, norm=norm)
+    states = [
+        any_will_do(steps=steps).nearest(x, *classes, keys, start=x)
+        for steps in (1, 3, 12)
+    ]
     met = [np.isfinite(state.distance) for state in states]
     for before, after, known in zip(states, states[1:], met, strict=False):
         np.testing.assert_array_equal(after.x_adv[known], before.x_adv[known])
