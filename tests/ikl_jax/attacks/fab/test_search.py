@@ -1,5 +1,7 @@
 """One restart of FAB, as an attack of the ensemble."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
