@@ -35,7 +35,7 @@ RULES: dict[str, Callable[[float, float | None], Rules]] = {
 
 
 class State(NamedTuple):
-    """The state of a search.
+    """The state of a search, with flat inputs.
 
     Attributes:
       now: the newest point.
@@ -99,14 +99,17 @@ class Apgd:
     def __call__(
         self, x: Array, labels: Array, targets: Array, keys: Array, /
     ) -> Found:
-        return self.search(x, labels, targets, keys).found
+        found = self.search(x, labels, targets, keys).found
+        return found._replace(x_adv=found.x_adv.reshape(x.shape))
 
     def search(self, x: Array, labels: Array, targets: Array, keys: Array, /) -> State:
         """Like a call; the returned state also has the best point and its loss.
 
-        It ends early once all examples are broken.
+        It ends early once all examples are broken. Inputs in the state are flat.
         """
-        batch = Batch(x, labels, targets, keys)
+        # Rows, since XLA's loops over images of few channels are slow on CPU.
+        batch = Batch(x.reshape(len(x), -1), labels, targets, keys)
+        x = batch.x
         found = Found(x, jnp.zeros(len(x), bool))
         *larger, last = self._rules.phases(self.epsilon, self.steps)
         start = self._start(batch, (larger or [last])[0].epsilon)

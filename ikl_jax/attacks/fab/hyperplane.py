@@ -73,8 +73,7 @@ def _step_at(approach: _Approach, rate: Array) -> Array:
         lambda times: (later(times[0]), times[0]),
         (later(zero), zero),
     )
-    moved = jnp.where(end <= time, room, jnp.minimum(time * rate, room))
-    return approach.direction * moved
+    return approach.direction * jnp.minimum(time * rate, room)
 
 
 def _linf_step_to(x: Array, w: Array, value: Array) -> Array:

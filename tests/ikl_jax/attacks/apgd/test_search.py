@@ -105,11 +105,14 @@ def test_ends_early_and_keeps_what_was_first_misclassified():
     first = at_the_start.found
     assert first.broken.any()
     np.testing.assert_allclose(
-        found.x_adv[first.broken], at_the_start.now.x[first.broken], atol=1e-6
+        found.x_adv.reshape(3, -1)[first.broken],
+        at_the_start.now.x[first.broken],
+        atol=1e-6,
     )
 
 
-def test_compiled_for_cpu_no_loop_is_left_and_constants_are_arguments():
+def test_compiled_for_cpu_no_loop_is_left_and_constants_are_arguments(monkeypatch):
+    monkeypatch.setattr(loops, "gradient_steps", lambda *_: 5)
     logits_fn, x, labels = cnn_case(batch=2)
     heavy = jax.random.normal(jax.random.key(0), (96, 20_000))
     both = lambda x: logits_fn(x) + (x.reshape(2, -1) @ heavy)[:, :4]
@@ -117,8 +120,9 @@ def test_compiled_for_cpu_no_loop_is_left_and_constants_are_arguments():
     attack = Apgd(classifier, 0.01, "linf", DLR, steps=5)
     batch = Batch(x, labels, labels, keys_of(2))
     state = attack.search(*batch)
+    flat = batch._replace(x=x.reshape(2, -1))
     lowered = attack._advance.lower(
-        classifier.constants(x, batch.keys), batch, state, 0.01, 0,
+        classifier.constants(x, batch.keys), flat, state, 0.01, 0,
         np.zeros(5, np.int32), np.ones(5, bool), True,
     )  # fmt: skip
     assert len(lowered.as_text()) < 300_000

@@ -83,5 +83,5 @@ def test_makes_the_published_steps(norm, settings, boundary, x64):
     )  # fmt: skip
     constants, problem, search, _ = program_arguments(attack, x, labels, targets)
     for i in range(6):
-        search = attack._advance(constants, problem, search, i)
+        search, _ = attack._advance(constants, problem, search, i)
     np.testing.assert_allclose(search.point, expected, atol=1e-8)
