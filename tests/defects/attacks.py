@@ -60,15 +60,15 @@ DEFECTS = [
     Defect(
         "the DLR loss divides by the first less the second logit",
         ATTACKS,
-        "scale = ordered[..., -1] - ordered[..., -3]",
-        "scale = ordered[..., -1] - ordered[..., -2]",
+        "scale = first - third",
+        "scale = first - _",
         APGD,
     ),
     Defect(
         "the targeted DLR loss leaves the fourth logit out",
         ATTACKS,
-        "0.5 * (ordered[..., -3] + ordered[..., -4])",
-        "ordered[..., -3]",
+        "0.5 * (third + fourth)",
+        "third",
         APGD,
     ),
     Defect(
