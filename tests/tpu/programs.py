@@ -56,9 +56,9 @@ class Moved(NamedTuple):
     def arrays(self):
         return set(self.once) | set(self.looped)
 
-    def num_bytes(self, *kinds, rounds=1):
-        """All bytes of these kinds, if loops have that many rounds."""
-        return _num_bytes(self.once, kinds) + rounds * _num_bytes(self.looped, kinds)
+    def num_bytes(self, *kinds):
+        """All bytes of these kinds, with those of one round of each loop."""
+        return _num_bytes(self.once, kinds) + _num_bytes(self.looped, kinds)
 
 
 def moved(program):
