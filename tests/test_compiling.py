@@ -51,6 +51,7 @@ def test_a_training_step():
     step = jax.export.deserialize(names["content"])
     assert step.platforms == ("tpu", "cuda")
     assert step.nr_devices == jax.device_count()
-    assert len(loops_over_images(names["step"].mlir_module())) == 1
+    loops = loops_over_images(names["step"].mlir_module())
+    assert len(loops) == 2  # the attack, and the two gradients of weight perturbation
     here = jax.jit(names["flat_step"]).lower(*names["leaves"]).as_text()
     assert not loops_over_images(here)

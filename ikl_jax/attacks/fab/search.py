@@ -123,7 +123,7 @@ class Fab:
         constants = self.classifier.constants(x, keys)
         for first in range(0, self.steps, self._chunk):
             state, done = self._advance(constants, batch, state, first)
-            if done:
+            if checks.is_concrete(done) and done:  # it is not under `vmap`
                 return state.nearest.shaped(x)
         return self._finish(constants, batch, state.nearest).shaped(x)
 
