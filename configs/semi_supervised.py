@@ -4,11 +4,12 @@ from configs import base
 from configs.base import Config
 
 METHODS = ("fixmatch", "mean_teacher", "supervised")
-# alpha and beta of each method. Those of IKL are the published ones (CIFAR-100 with 200
-# labels), which GKL has here, too.
+# alpha (of the squared error) and beta (of the soft cross-entropy) of each method.
+# Those of IKL are the published ones (CIFAR-100 with 200 labels), whose files call them
+# beta and alpha; GKL has them here, too.
 LOSSES = {
-    "ikl": {"fixmatch": (1.0, 0.1), "mean_teacher": (0.02, 0.03)},
-    "gkl": {"fixmatch": (1.0, 0.1), "mean_teacher": (0.02, 0.03)},
+    "ikl": {"fixmatch": (0.1, 1.0), "mean_teacher": (0.03, 0.02)},
+    "gkl": {"fixmatch": (0.1, 1.0), "mean_teacher": (0.03, 0.02)},
     "dkl": {},
     "kl": {},
     "ce": {},
