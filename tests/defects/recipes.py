@@ -73,8 +73,8 @@ DEFECTS = [
     Defect(
         "running statistics come from the last part",
         RECIPES,
-        "lambda values: values[0], batch_stats",
-        "lambda values: values[-1], batch_stats",
+        "lambda values: values[0], outcomes.batch_stats",
+        "lambda values: values[-1], outcomes.batch_stats",
         ACCUMULATION,
     ),
     Defect(
@@ -167,8 +167,8 @@ DEFECTS = [
     Defect(
         "class means gather both views",
         RECIPES,
-        "natural, part.label, temperature=temperature, where=part.first",
-        "natural, part.label, temperature=temperature, where=None",
+        "outcome.logits, labels, temperature=temperature, where=first",
+        "outcome.logits, labels, temperature=temperature, where=None",
         SECOND_VIEW,
     ),
     Defect(

@@ -1,9 +1,9 @@
 """Gradient accumulation: a step's batch in equal parts, one after another.
 
 It takes less memory and more time. The step computes the same as for the whole batch,
-except for rounding: losses, gradients and metrics are means over the parts, class means
-accumulate from part to part, and a part consists of whole groups of BatchNorm, each of
-which is normalised by its own examples.
+except for rounding: losses, gradients and metrics are means over the parts, logits are
+those of all parts, and a part consists of whole groups of BatchNorm, each of which is
+normalised by its own examples.
 """
 
 import dataclasses
@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from ikl_jax import ClassMeans
 from ikl_jax.types import Array, PyTree
 from train.networks import model
 from train.recipes.recipe import Metrics, Task
@@ -28,16 +27,16 @@ class Outcome(NamedTuple):
     Attributes:
       metrics: means over the examples.
       batch_stats: the new running statistics.
-      class_means: the given class means with the examples' predictions added.
+      logits: `[B, C]`, which class means are to be taken of; None: of no logits.
     """
 
     metrics: Metrics
     batch_stats: PyTree
-    class_means: ClassMeans | None
+    logits: Array | None = None
 
 
-# `(params, part, class_means)` to the mean loss of the part's examples, and the rest.
-Loss = Callable[[PyTree, Any, ClassMeans | None], tuple[Array, Outcome]]
+# `(params, part)` to the mean loss of the part's examples, and the rest.
+Loss = Callable[[PyTree, Any], tuple[Array, Outcome]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,12 +70,12 @@ class Accumulation:
         """Applies `fn` to each part and stacks the results."""
         return self._scan(lambda _, part: (None, fn(part)), None, parts)[1]
 
+    def join(self, parts: PyTree) -> PyTree:
+        """Leaves `[count, B / count, ...]` to `[B, ...]`; `split` undone."""
+        return jax.tree.map(self._join, parts)
+
     def gradient(
-        self,
-        loss: Loss,
-        params: PyTree,
-        parts: PyTree,
-        class_means: ClassMeans | None = None,
+        self, loss: Loss, params: PyTree, parts: PyTree
     ) -> tuple[PyTree, Outcome]:
         """The gradient of `loss` over all parts, and the outcome of all of them.
 
@@ -84,20 +83,16 @@ class Accumulation:
         its first group.
         """
 
-        def add(
-            carry: tuple[PyTree, ClassMeans | None], part: Any
-        ) -> tuple[Any, tuple[Metrics, PyTree]]:
-            total, means = carry
-            grads, outcome = jax.grad(loss, has_aux=True)(params, part, means)
-            total = jax.tree.map(jnp.add, total, grads)
-            return (total, outcome.class_means), (outcome.metrics, outcome.batch_stats)
+        def add(total: PyTree, part: Any) -> tuple[PyTree, Outcome]:
+            grads, outcome = jax.grad(loss, has_aux=True)(params, part)
+            return jax.tree.map(jnp.add, total, grads), outcome
 
-        start = jax.tree.map(jnp.zeros_like, params), class_means
-        (total, means), (metrics, batch_stats) = self._scan(add, start, parts)
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        total, outcomes = self._scan(add, zeros, parts)
         return jax.tree.map(lambda grad: grad / self.count, total), Outcome(
-            jax.tree.map(lambda values: jnp.mean(values, axis=0), metrics),
-            jax.tree.map(lambda values: values[0], batch_stats),
-            means,
+            jax.tree.map(lambda values: jnp.mean(values, axis=0), outcomes.metrics),
+            jax.tree.map(lambda values: values[0], outcomes.batch_stats),
+            self.join(outcomes.logits),
         )
 
     def _split(self, rows: Array) -> Array:
@@ -110,6 +105,18 @@ class Accumulation:
             return parts
         divided = NamedSharding(self.mesh, PartitionSpec(None, "data"))
         return jax.lax.with_sharding_constraint(parts, divided)
+
+    def _join(self, parts: Array) -> Array:
+        if self.count == 1:
+            return parts[0]
+        entry = parts.shape[2:]
+        blocks = parts.reshape(self.count, self.blocks, -1, *entry)
+        rows = jnp.swapaxes(blocks, 0, 1).reshape(-1, *entry)
+        if self.mesh is None:
+            return rows
+        others = [PartitionSpec.UNCONSTRAINED] * len(entry)
+        divided = NamedSharding(self.mesh, PartitionSpec("data", *others))
+        return jax.lax.with_sharding_constraint(rows, divided)
 
     def _scan(
         self, fn: Callable[[Any, Any], tuple[Any, Any]], start: Any, parts: PyTree

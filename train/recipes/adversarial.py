@@ -86,10 +86,10 @@ def build(task: recipe.Task) -> recipe.BuiltRecipe:
 
         def gradient_at(params: PyTree, number: Array) -> tuple[PyTree, Outcome]:
             second_weight = jnp.asarray(second_weights)[number]
-            loss = lambda params, part, sums: loss_fn(
-                params, state, part, sums, scales.loss, second_weight
+            loss = lambda params, part: loss_fn(
+                params, state, part, scales.loss, second_weight
             )
-            return accumulation.gradient(loss, params, parts, means)
+            return accumulation.gradient(loss, params, parts)
 
         params = state.params
         if config.awp.gamma:
@@ -98,6 +98,11 @@ def build(task: recipe.Task) -> recipe.BuiltRecipe:
         else:
             grads, outcome = gradient_at(params, jnp.asarray(1))
 
+        if means is not None:
+            temperature = config.loss.weight_temperature
+            means = means.accumulate(
+                outcome.logits, labels, temperature=temperature, where=first
+            )
         decayed = params if config.awp.decay_perturbed else state.params
         updates, opt_state = state.tx.update(grads, state.opt_state, decayed)
         state = state.replace(
@@ -105,7 +110,7 @@ def build(task: recipe.Task) -> recipe.BuiltRecipe:
             params=optax.apply_updates(state.params, updates),
             opt_state=opt_state,
             batch_stats=outcome.batch_stats,
-            class_means=outcome.class_means,
+            class_means=means,
         )
         return state, outcome.metrics | {"epsilon": epsilon}
 
@@ -160,14 +165,13 @@ def _loss(task: recipe.Task) -> Callable[..., tuple[Array, Outcome]]:
     config = task.config
     divergence_fn = DIVERGENCES[config.loss.name].loss
     coefficients = Coefficients.of(config.loss)
-    smoothing, temperature = config.loss.label_smoothing, config.loss.weight_temperature
+    smoothing = config.loss.label_smoothing
     passes = _passes(task)
 
     def loss(
         params: PyTree,
         state: TrainState,
         part: AttackedExamples,
-        sums: ClassMeans | None,
         scale: Array | None,
         second_weight: Scalar,
     ) -> tuple[Array, Outcome]:
@@ -190,11 +194,8 @@ def _loss(task: recipe.Task) -> Callable[..., tuple[Array, Outcome]]:
             "natural_accuracy": part.mean(recipe.is_right(natural, part.label), 0.0),
             "robust_accuracy": part.mean(recipe.is_right(adversarial, part.label), 0.0),
         }
-        if sums is not None:
-            sums = sums.accumulate(
-                natural, part.label, temperature=temperature, where=part.first
-            )
-        return total, Outcome(metrics, batch_stats, sums)
+        counted = None if state.class_means is None else natural
+        return total, Outcome(metrics, batch_stats, counted)
 
     return loss
 

@@ -57,18 +57,19 @@ def build(task: recipe.Task) -> recipe.BuiltRecipe:
             )
         )
 
-        def part_loss(
-            params: PyTree, part: TaughtExamples, sums: ClassMeans | None
-        ) -> tuple[Array, Outcome]:
-            return loss_fn(params, state, part, sums, strength, scale)
+        def part_loss(params: PyTree, part: TaughtExamples) -> tuple[Array, Outcome]:
+            return loss_fn(params, state, part, strength, scale)
 
-        grads, outcome = accumulation.gradient(
-            part_loss, state.params, parts, state.class_means
-        )
+        grads, outcome = accumulation.gradient(part_loss, state.params, parts)
+        means = state.class_means
+        if means is not None:
+            means = means.accumulate(
+                batch["teacher_logits"],
+                batch["label"],
+                temperature=loss.weight_temperature,
+            )
         state = state.apply_gradients(
-            grads=grads,
-            batch_stats=outcome.batch_stats,
-            class_means=outcome.class_means,
+            grads=grads, batch_stats=outcome.batch_stats, class_means=means
         )
         return state, outcome.metrics
 
@@ -104,7 +105,6 @@ def _loss(task: recipe.Task) -> Callable[..., tuple[Array, Outcome]]:
         params: PyTree,
         state: TrainState,
         part: TaughtExamples,
-        sums: ClassMeans | None,
         strength: Array,
         scale: Array | None,
     ) -> tuple[Array, Outcome]:
@@ -123,11 +123,7 @@ def _loss(task: recipe.Task) -> Callable[..., tuple[Array, Outcome]]:
             "natural_accuracy": recipe.accuracy(logits, part.label),
             "teacher_accuracy": recipe.accuracy(part.teacher_logits, part.label),
         }
-        if sums is not None:
-            sums = sums.accumulate(
-                part.teacher_logits, part.label, temperature=loss.weight_temperature
-            )
-        return total, Outcome(metrics, batch_stats, sums)
+        return total, Outcome(metrics, batch_stats)
 
     return part_loss
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from ikl_jax import ClassMeans
 from ikl_jax.types import Array, PyTree
 from train.recipes import recipe
 from train.recipes.accumulation import Accumulation, Outcome
@@ -14,9 +13,7 @@ def build(task: recipe.Task) -> recipe.BuiltRecipe:
     accumulation = Accumulation.of(task)
 
     def step(state: TrainState, batch: Any) -> tuple[TrainState, recipe.Metrics]:
-        def loss_fn(
-            params: PyTree, part: Any, means: ClassMeans | None
-        ) -> tuple[Array, Outcome]:
+        def loss_fn(params: PyTree, part: Any) -> tuple[Array, Outcome]:
             x, labels = recipe.to_pixels(part["image"]), part["label"]
             weights = Weights(params, state.batch_stats)
             logits, batch_stats = recipe.train_logits(
@@ -25,7 +22,7 @@ def build(task: recipe.Task) -> recipe.BuiltRecipe:
             loss = recipe.cross_entropy(logits, labels, task.num_classes, smoothing)
             accuracy = recipe.accuracy(logits, labels)
             metrics = {"loss": loss, "natural_accuracy": accuracy}
-            return loss, Outcome(metrics, batch_stats, means)
+            return loss, Outcome(metrics, batch_stats)
 
         examples = {name: batch[name] for name in ("image", "label")}
         examples["key"] = recipe.keys_of(

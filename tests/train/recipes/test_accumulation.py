@@ -140,9 +140,13 @@ def test_whole_groups_and_every_device_where_that_goes(groups, blocks):
 def test_devices_take_their_share_of_a_part_from_their_own_rows():
     mesh = sharding.create_mesh()
     rows = jax.device_put(jnp.arange(64), sharding.over_batch(mesh))
-    split = jax.jit(Accumulation(4, 8, mesh).split).lower(rows).compile()
+    divided = Accumulation(4, 8, mesh)
+    split = jax.jit(divided.split).lower(rows).compile()
+    join = jax.jit(divided.join).lower(split(rows)).compile()
+    np.testing.assert_array_equal(join(split(rows)), rows)
     for collective in ("all-", "collective", "reduce-scatter"):
         assert collective not in split.as_text()
+        assert collective not in join.as_text()
     for shard in split(rows).addressable_shards:
         assert shard.data.shape == (4, 2)
         assert len(np.unique(np.asarray(shard.data) // 8)) == 1
@@ -196,13 +200,14 @@ def test_gkl_in_parts_is_gkl(gamma, size):
         gkl.scale(None, gamma)
 
 
-def test_running_statistics_are_those_of_the_first_part():
-    def loss(params, part, means):
+def test_running_statistics_are_those_of_the_first_part_and_logits_of_all():
+    def loss(params, part):
         mean = jnp.mean(part)
-        return params * mean, Outcome({"mean": mean}, {"running": mean}, means)
+        return params * mean, Outcome({"mean": mean}, {"running": mean}, part[:, None])
 
     parts = Accumulation(count=4).split(jnp.arange(8.0))
     gradient, outcome = Accumulation(count=4).gradient(loss, jnp.array(1.0), parts)
     assert outcome.batch_stats == {"running": 0.5}
     assert outcome.metrics == {"mean": 3.5}
     assert gradient == 3.5
+    np.testing.assert_array_equal(outcome.logits[:, 0], jnp.arange(8.0))

@@ -33,7 +33,7 @@ def build(task, seen):
     def step(state, batch):
         seen[tuple(sorted((name, rows.shape) for name, rows in batch.items()))] += 1
 
-        def loss_fn(params, part, means):
+        def loss_fn(params, part):
             weights = Weights(params, state.batch_stats)
             images = [part["image"], part["unlabelled_image"]]
             x = recipe.to_pixels(jnp.concatenate(images))
@@ -43,7 +43,7 @@ def build(task, seen):
             log_p = jax.nn.log_softmax(unlabelled)
             entropy = -jnp.mean(jnp.sum(jnp.exp(log_p) * log_p, axis=-1))
             metrics = {"loss": loss, "entropy": entropy}
-            return loss + 0.1 * entropy, Outcome(metrics, batch_stats, means)
+            return loss + 0.1 * entropy, Outcome(metrics, batch_stats)
 
         parts = accumulation.split(batch)
         grads, outcome = accumulation.gradient(loss_fn, state.params, parts)
