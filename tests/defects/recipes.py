@@ -80,8 +80,8 @@ DEFECTS = [
     Defect(
         "metrics are those of the first part",
         RECIPES,
-        "jnp.mean(values, axis=0), metrics",
-        "values[0], metrics",
+        "jnp.mean(values, axis=0), outcomes.metrics",
+        "values[0], outcomes.metrics",
         ACCUMULATION + SECOND_VIEW,
     ),
     Defect(
@@ -167,8 +167,8 @@ DEFECTS = [
     Defect(
         "class means gather both views",
         RECIPES,
-        "outcome.logits, labels, temperature=temperature, where=first",
-        "outcome.logits, labels, temperature=temperature, where=None",
+        "outcome.per_example, labels, temperature=temperature, where=first",
+        "outcome.per_example, labels, temperature=temperature, where=None",
         SECOND_VIEW,
     ),
     Defect(

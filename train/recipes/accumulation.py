@@ -1,9 +1,8 @@
 """Gradient accumulation: a step's batch in equal parts, one after another.
 
 It takes less memory and more time. The step computes the same as for the whole batch,
-except for rounding: losses, gradients and metrics are means over the parts, logits are
-those of all parts, and a part consists of whole groups of BatchNorm, each of which is
-normalised by its own examples.
+except for rounding: losses, gradients and metrics are means over the parts, and a part
+consists of whole groups of BatchNorm, each of which is normalised by its own examples.
 """
 
 import dataclasses
@@ -27,12 +26,13 @@ class Outcome(NamedTuple):
     Attributes:
       metrics: means over the examples.
       batch_stats: the new running statistics.
-      logits: `[B, C]`, which class means are to be taken of; None: of no logits.
+      per_example: leaves `[B, ...]`, what else a recipe needs of all examples, in the
+        order of the batch.
     """
 
     metrics: Metrics
     batch_stats: PyTree
-    logits: Array | None = None
+    per_example: PyTree = None
 
 
 # `(params, part)` to the mean loss of the part's examples, and the rest.
@@ -92,7 +92,7 @@ class Accumulation:
         return jax.tree.map(lambda grad: grad / self.count, total), Outcome(
             jax.tree.map(lambda values: jnp.mean(values, axis=0), outcomes.metrics),
             jax.tree.map(lambda values: values[0], outcomes.batch_stats),
-            self.join(outcomes.logits),
+            self.join(outcomes.per_example),
         )
 
     def _split(self, rows: Array) -> Array:

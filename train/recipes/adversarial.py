@@ -101,7 +101,7 @@ def build(task: recipe.Task) -> recipe.BuiltRecipe:
         if means is not None:
             temperature = config.loss.weight_temperature
             means = means.accumulate(
-                outcome.logits, labels, temperature=temperature, where=first
+                outcome.per_example, labels, temperature=temperature, where=first
             )
         decayed = params if config.awp.decay_perturbed else state.params
         updates, opt_state = state.tx.update(grads, state.opt_state, decayed)

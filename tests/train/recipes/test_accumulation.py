@@ -200,7 +200,7 @@ def test_gkl_in_parts_is_gkl(gamma, size):
         gkl.scale(None, gamma)
 
 
-def test_running_statistics_are_those_of_the_first_part_and_logits_of_all():
+def test_running_statistics_are_those_of_the_first_part():
     def loss(params, part):
         mean = jnp.mean(part)
         return params * mean, Outcome({"mean": mean}, {"running": mean}, part[:, None])
@@ -210,4 +210,4 @@ def test_running_statistics_are_those_of_the_first_part_and_logits_of_all():
     assert outcome.batch_stats == {"running": 0.5}
     assert outcome.metrics == {"mean": 3.5}
     assert gradient == 3.5
-    np.testing.assert_array_equal(outcome.logits[:, 0], jnp.arange(8.0))
+    np.testing.assert_array_equal(outcome.per_example[:, 0], jnp.arange(8.0))
