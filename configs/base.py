@@ -34,6 +34,9 @@ def get_config(argument: str = "") -> Config:
 
     config.model = section()
     config.model.name = "cnn"  # or another that python -m ikl_jax.models lists
+    # Weights to start from: a file of train.convert | the workdir of a finished run.
+    # Empty: they are drawn at random. docs/models.md
+    config.model.initial_weights = ""
     # BatchNorm divides the batch into this many groups and normalises each by its own
     # statistics, as on as many GPUs. The first group updates the running statistics.
     config.model.bn_groups = 1
@@ -115,14 +118,15 @@ def get_config(argument: str = "") -> Config:
     config.optimizer.weight_decay = 5e-4
     # The authors decay everything; False spares biases and BatchNorm.
     config.optimizer.decay_vectors = False
-    # constant | cosine (to zero, changes with each step) | step (times decay_factor
-    # after each milestone) | one_cycle (torch's) | and constant within an epoch:
-    # one_cycle_per_epoch, cosine_per_epoch, cosine_from_peak_per_epoch; docs/configs.md
+    # constant | cosine (to zero, changes with each step) | cosine_7_16 (FixMatch's) |
+    # step (times decay_factor after each milestone) | one_cycle (torch's) | and
+    # constant within an epoch: one_cycle_per_epoch, cosine_per_epoch,
+    # cosine_from_peak_per_epoch; docs/configs.md
     config.optimizer.schedule = "cosine"
     config.optimizer.milestones = (0.5, 0.75)  # of step, in shares of the epochs
     config.optimizer.decay_factor = 0.1
-    # Share of the steps in which the rate rises, for cosine, cosine_per_epoch and the
-    # one-cycles, which take 0.3 if this is 0.
+    # Share of the steps in which the rate rises, for cosine, cosine_7_16,
+    # cosine_per_epoch and the one-cycles, which take 0.3 if this is 0.
     config.optimizer.warmup = 0.0
 
     # adversarial: cross-entropy(natural) + strength * divergence(adversarial, natural)

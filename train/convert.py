@@ -14,6 +14,9 @@ order of the classes; training a student on data with another order is then refu
 
 A vision transformer has positions for images of one size. `--image_size=32` fits those
 of the file to images of 32 x 32 pixels.
+
+`--without_classifier` leaves out the last layer, whatever its form. Training can start
+from such weights (`model.initial_weights`) and draws a classifier of its own.
 """
 
 import sys
@@ -61,6 +64,10 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
         "its positions to it. Default: the size that the weights are for.",
         lower_bound=1, flag_values=values,
     )  # fmt: skip
+    flags.DEFINE_bool(
+        "without_classifier", False, "Leave out the last layer: the weights are to "
+        "start training from.", flag_values=values,
+    )  # fmt: skip
     flags.DEFINE_string(
         "class_names", None, "A file with one name a line, in the order of logits.",
         flag_values=values,
@@ -80,6 +87,10 @@ def _convert(values: flags.FlagValues) -> None:
             f"--output must be a .npz file in an existing folder, got {output}"
         )
     normalize = _normalize(values.mean, values.std)
+    if values.without_classifier and values.class_names is not None:
+        raise UserError(
+            "--class_names is for a classifier, which --without_classifier leaves out"
+        )
     with explained():  # before a large file is read
         models.create(values.model)
     with files.local_copy(files.named(values.weights, "--weights")) as weights:
@@ -87,11 +98,7 @@ def _convert(values: flags.FlagValues) -> None:
     fitted = fitting.fit(
         values.model, found.state_dict, prefix=values.prefix, normalized=bool(normalize)
     )
-    with explained(), warnings.catch_warnings(record=True) as changed:
-        warnings.simplefilter("always")
-        variables = models.from_torch(
-            values.model, fitted.state_dict, image_size=values.image_size
-        )
+    variables, said = _variables(values, fitted)
     num_classes = len(variables["params"]["classifier"]["bias"])
     names = _class_names(values.class_names, num_classes) or found.class_names
     result = converted.Converted(values.model, num_classes, normalize, variables, names)
@@ -101,15 +108,37 @@ def _convert(values: flags.FlagValues) -> None:
         side = result.image_side
         images = jax.ShapeDtypeStruct((1, side, side, result.channels), jnp.float32)
         jax.eval_shape(result.create().apply, variables, images)
+    if values.without_classifier:
+        result = result.without_classifier()
     converted.write(output, result)
     report = _report(values.model, result.normalize, found, fitted)
-    for line in (*report, *_said(changed)):
+    for line in (*report, *said):
         print(f"{terminal.shown(values.weights)}: {terminal.shown(line)}")
-    count = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    count = sum(leaf.size for leaf in jax.tree.leaves(result.variables["params"]))
     print(
-        f"{terminal.shown(output)}: {values.model} with {num_classes} classes and "
-        f"{count:,} parameters"
+        f"{terminal.shown(output)}: {values.model} with {result.num_classes or 'no'} "
+        f"classes and {count:,} parameters"
     )
+
+
+def _variables(values: flags.FlagValues, fitted: Any) -> tuple[dict, list[str]]:
+    """Flax variables, and what is said of the classifier and of the positions.
+
+    With --without_classifier they have one of zeros in its place.
+    """
+    from ikl_jax import models
+    from train.networks import backbone
+
+    state_dict, said = fitted.state_dict, []
+    if values.without_classifier:
+        state_dict, replaced = backbone.replaced(values.model, state_dict)
+        said = [f"left out the classifier: {_grouped(replaced, '')}"] * bool(replaced)
+    with explained(), warnings.catch_warnings(record=True) as changed:
+        warnings.simplefilter("always")
+        variables = models.from_torch(
+            values.model, state_dict, image_size=values.image_size
+        )
+    return variables, [*said, *_said(changed)]
 
 
 def _said(changed: Sequence[warnings.WarningMessage]) -> list[str]:

@@ -22,6 +22,13 @@ DEFECTS = [
         OPTIM,
     ),
     Defect(
+        "FixMatch's cosine counts its steps from the first, with a warm-up too",
+        RECIPES,
+        "turn = 7 * jnp.pi / 16 * (step - warmup) / max(steps - warmup, 1)",
+        "turn = 7 * jnp.pi / 16 * step / max(steps, 1)",
+        OPTIM,
+    ),
+    Defect(
         "the one-cycle schedule ends one step late",
         RECIPES,
         "end = epochs * steps_per_epoch // held - 1",

@@ -7,7 +7,38 @@ FORMS = ("tests/train/networks/test_published_forms.py",)
 NETWORKS = "train/networks"
 RELEASE, OF_RELEASE = "train/release", ("tests/train/release",)
 
+INITIAL = "train/training/initial.py"
+OF_INITIAL = ("tests/train/training/test_initial_weights.py",)
+
 DEFECTS = [
+    Defect(
+        "a classifier of other classes is kept where their number is the same",
+        INITIAL,
+        "return found.num_classes == data.num_classes and all(a == b for a, b in pairs)",
+        "return found.num_classes == data.num_classes",
+        OF_INITIAL,
+    ),
+    Defect(
+        "the average of a run does not begin with the given weights",
+        INITIAL,
+        "averaged=None if state.averaged is None else copy,",
+        "averaged=state.averaged,",
+        OF_INITIAL,
+    ),
+    Defect(
+        "a run begins with weights that are not finite",
+        INITIAL,
+        "    converted.check_finite(path, found.weights)\n",
+        "",
+        OF_INITIAL,
+    ),
+    Defect(
+        "a run forgets the checksum of the weights that it began with",
+        "train/training/record.py",
+        'self.initial_weights = position.get("initial_weights", "")',
+        'self.initial_weights = ""',
+        OF_INITIAL,
+    ),
     Defect(
         "a pickle's functions are called",
         NETWORKS,

@@ -107,6 +107,7 @@ class ModelConfig(Protocol):
     classes_multiple_of: int
     drop_path: float
     dtype: str
+    initial_weights: str
     name: str
     normalize: Sequence[Sequence[float]]
     remat: bool

@@ -40,7 +40,7 @@ LOCK = ".train.lock"  # the file of a workdir's lock, while a process trains the
 # Fields that runs of earlier versions lack, with the value that does what those did.
 ADDED = {
     "steps_per_epoch": 0, "data.num_classes": 0, "data.exif_rotation": False,
-    "model.drop_path": -1.0,
+    "model.drop_path": -1.0, "model.initial_weights": "",
     "optimizer.name": "sgd", "optimizer.b1": -1.0, "optimizer.b2": -1.0,
     "optimizer.eps": -1.0, "optimizer.clip_norm": 0.0, "optimizer.layer_decay": 1.0,
     "data.num_labels": 0, "data.label_seed": 0, "data.label_list": "",

@@ -16,6 +16,7 @@ from ikl_jax import models
 from ikl_jax.models.architecture import Architecture
 from train.base import files
 from train.base.errors import UserError, explained
+from train.networks import backbone
 
 _DESCRIPTION = "description"
 
@@ -28,7 +29,7 @@ class Converted:
 
     Attributes:
       model: the name for `ikl_jax.models.create`.
-      num_classes: the number of logits.
+      num_classes: the number of logits; 0: the weights have no classifier.
       normalize: mean and deviation of each channel, or None for the architecture's own
         normalisation.
       variables: {"params": ..., "batch_stats": ...} of float32 arrays.
@@ -64,6 +65,13 @@ class Converted:
             normalize = mean, deviation
         return dataclasses.replace(self, normalize=normalize)
 
+    def without_classifier(self) -> "Converted":
+        """Without the parameters and the classes of the last layer."""
+        variables = backbone.without_classifier(self.variables)
+        return dataclasses.replace(
+            self, num_classes=0, variables=variables, class_names=None
+        )
+
     def create(self, **options: Any) -> nn.Module:
         """The module, with `options` and the normalisation of these weights.
 
@@ -73,7 +81,7 @@ class Converted:
         if self.normalize is not None:
             options = {"normalize": self.normalize, **options}
         with explained():
-            return models.create(self.model, self.num_classes, **options)
+            return models.create(self.model, max(self.num_classes, 1), **options)
 
 
 def check_finite(path: files.Path, weights: Any) -> None:
@@ -116,7 +124,22 @@ def write(path: files.Path, converted: Converted) -> None:
 
 
 def read(path: files.Path) -> Converted:
-    """Reads a file that `write` has written.
+    """Reads a file that `write` has written, of a network with a classifier.
+
+    Raises:
+      UserError: as `read_any`, or there is no classifier in it.
+    """
+    found = read_any(path)
+    if not found.num_classes:
+        raise UserError(
+            f"{path} has no classifier (it was converted with --without_classifier): "
+            "it is to start training from, as model.initial_weights"
+        )
+    return found
+
+
+def read_any(path: files.Path) -> Converted:
+    """Reads a file that `write` has written, with or without a classifier.
 
     Raises:
       UserError: the file cannot be read, is damaged, or was not written by

@@ -18,7 +18,8 @@ from train.reports.rows import Row, rows
 # Fields of the config that are paths on the machine that trained.
 _PLACES = (
     ("data", "source"), ("data", "data_dir"), ("data", "synthetic"),
-    ("data", "train_list"), ("teacher", "path"), ("teacher", "cache"),
+    ("data", "train_list"), ("data", "label_list"), ("model", "initial_weights"),
+    ("teacher", "path"), ("teacher", "cache"),
 )  # fmt: skip
 
 

@@ -3,39 +3,23 @@
 import dataclasses
 import json
 import zlib
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from ikl_jax.types import Array
-from train.base import files, terminal
-from train.base.errors import UserError
+from train.base import files
 from train.devices import sharding
-from train.experiment import checksums, finished
-from train.experiment import run as runs
+from train.experiment import checksums
 from train.experiment.run import Run
-from train.networks import classes, converted, model
+from train.networks import classes, converted
 from train.recipes import recipe
 from train.recipes.state import Weights
+from train.teachers import stored
+from train.teachers.stored import Stored
 
-
-class _Found(NamedTuple):
-    """A teacher as it is stored.
-
-    Attributes:
-      described: the architecture's settings, which the weights do not show.
-      network: the Linen module.
-      weights: of the network.
-      num_classes: of its logits.
-      class_names: in the order of the logits; None: not known.
-    """
-
-    described: dict[str, Any]
-    network: Any
-    weights: Weights
-    num_classes: int
-    class_names: tuple[str, ...] | None
+FIELD = "teacher.path"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,10 +47,8 @@ class Teacher:
         """
         if not run.config.teacher.path:
             return None
-        path = files.named(run.config.teacher.path, "teacher.path")
-        with files.reading(path):
-            is_run = path.is_dir()
-        found = (_of_a_run if is_run else _converted)(path, run)
+        path = files.named(run.config.teacher.path, FIELD)
+        found = _found(path, run.config.teacher.dtype)
         network, num_classes = found.network, found.num_classes
         classes.check_same(
             path, num_classes, found.class_names,
@@ -93,38 +75,8 @@ class Teacher:
         return self._logits(self.weights, image)
 
 
-def _of_a_run(path: files.Path, run: Run) -> _Found:
-    """The weights that a run is evaluated by: the averaged ones if it keeps them."""
-    files.of_run(str(path), "teacher.path")
-    dtype = run.config.teacher.dtype
-    # On a mesh that does not divide the classes, since the teacher's own classes may
-    # be padded for another mesh.
-    changed = {"mesh": (-1, 1), "fsdp": False, "model.dtype": dtype}
-    opened = runs.reopen(path, changed)
-    result = finished.read(path, epochs=int)
-    if result is None or result["epochs"] != opened.config.epochs:
-        raise UserError(f"teacher.path: the run in {path} has not finished")
-    state = runs.newest_state(opened, path, terminal.warn)
-    model_config, data = opened.config.model, opened.data
-    return _Found(
-        _described(model_config.name, model_config.normalize), opened.model,
-        state.evaluated, data.num_classes, data.class_names,
-    )  # fmt: skip
-
-
-def _converted(path: files.Path, run: Run) -> _Found:
-    if not path.is_file():
-        raise UserError(f"teacher.path: there is neither folder nor file {path}")
-    read = converted.read(path)
-    network = read.create(dtype=model.DTYPES[run.config.teacher.dtype])
-    variables = read.variables
-    weights = Weights(variables["params"], variables.get("batch_stats", {}))
-    return _Found(
-        _described(read.model, read.normalize), network, weights, read.num_classes,
-        read.class_names,
-    )  # fmt: skip
-
-
-def _described(name: str, normalize: Any) -> dict[str, Any]:
-    """Settings in which networks differ although their weights have the same shapes."""
-    return {"model": name, "normalize": [list(values) for values in normalize or ()]}
+def _found(path: files.Path, dtype: str) -> Stored:
+    if stored.is_run(path):
+        return stored.of_run(path, FIELD, dtype)
+    stored.check_file(path, FIELD)
+    return stored.of_converted(converted.read(path), dtype)

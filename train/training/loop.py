@@ -86,7 +86,7 @@ def _train(run: Run, workdir: Path, console: Console, watch: Watch, held: Lock) 
     name = "last" if record.state.averaged is None else "averaged"
     return results.of(
         run, predictions, weights=name, checksum=weights_checksum(weights),
-        seconds=tools.seconds(),
+        initial_weights=record.initial_weights, seconds=tools.seconds(),
     )  # fmt: skip
 
 

@@ -34,6 +34,8 @@ class RunRecord:
       best: value of the best score so far, by this `measure`.
       class_names: in the order of the labels, or None; whoever reads the weights
         compares them with the names of other data.
+      initial_weights: checksum of the weights that the run began with; "": they were
+        drawn at random. They are not read again when it goes on.
     """
 
     state: TrainState
@@ -44,6 +46,7 @@ class RunRecord:
     evaluated: bool = True
     best: float = -math.inf
     class_names: tuple[str, ...] | None = None
+    initial_weights: str = ""
 
     @property
     def step(self) -> int:
@@ -55,7 +58,7 @@ class RunRecord:
         position = {
             "pending": self.pending, "evaluated": self.evaluated, "best": self.best,
             "measure": self.measure, "batches": self.batches.get_state(),
-            "class_names": self.class_names,
+            "class_names": self.class_names, "initial_weights": self.initial_weights,
             **self.provenance,
         }  # fmt: skip
         scored = None if score is None else Score(score, self.measure)
@@ -76,6 +79,8 @@ class RunRecord:
                 )
         self.state, self.pending = saved.tree, position["pending"]
         self.evaluated = position["evaluated"]
+        # Checkpoints of earlier versions began with weights that were drawn.
+        self.initial_weights = position.get("initial_weights", "")
         self.batches.set_state(position["batches"])
         # Checkpoints of earlier versions name no measure.
         if position.get("measure") == self.measure:

@@ -17,7 +17,13 @@ from train.experiment.run import Run
 
 
 def of(
-    run: Run, predictions: Predictions, *, weights: str, checksum: str, seconds: float
+    run: Run,
+    predictions: Predictions,
+    *,
+    weights: str,
+    checksum: str,
+    initial_weights: str,
+    seconds: float,
 ) -> dict[str, Any]:
     """The result of a finished run.
 
@@ -26,6 +32,7 @@ def of(
       predictions: of the weights that the run is judged by.
       weights: which these are, "last" or "averaged".
       checksum: of these weights.
+      initial_weights: checksum of those that the config names; "" if it names none.
       seconds: that training took.
     """
     config = run.config
@@ -34,6 +41,7 @@ def of(
         "dataset": config.data.source,
         "weights": weights,
         "weights_checksum": checksum,
+        **_begun_from(config.model.initial_weights, initial_weights),
         "dtype": config.model.dtype,
         "epochs": config.epochs,
         "steps": run.total_steps,
@@ -69,6 +77,10 @@ def _attacked(run: Run, predictions: Predictions) -> dict[str, Any]:
         "attack": arguments,
         **found,
     }
+
+
+def _begun_from(named: str, checksum: str) -> dict[str, Any]:
+    return {"initial_weights": {"path": named, "checksum": checksum}} if named else {}
 
 
 def _synthetic(run: Run) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from train.recipes.recipe import Step
 from train.recipes.state import TrainState
 from train.teachers import cached_logits
 from train.teachers.cached_logits import TeacherLogits
-from train.training import program
+from train.training import initial, program
 from train.training.progress import Display
 from train.training.record import RunRecord
 from train.training.writers import MetricsWriter, NoWriter, logged
@@ -154,7 +154,8 @@ def _record(
     )  # fmt: skip
     saved = checkpoints.restore(run.abstract_state, report=console.print)
     if saved is None:
-        return record_of(run.initial_state())
+        begun = initial.of(run, console)
+        return record_of(begun.state, initial_weights=begun.checksum)
     if saved.step > run.total_steps:
         raise UserError(
             f"{workdir} is at step {saved.step} already, beyond epochs="

@@ -52,6 +52,19 @@ def test_the_cosine_is_a_line_joined_to_half_a_cosine_to_the_last_bit(warmup):
     np.testing.assert_array_equal(rates(schedule="cosine", warmup=warmup), expected)
 
 
+@pytest.mark.parametrize("warmup", [0.0, 0.25])
+def test_fixmatchs_cosine_ends_at_a_fifth(warmup):
+    values = rates(schedule="cosine_7_16", warmup=warmup)
+    first = round(40 * warmup)
+    rising = [0.2 * i / 10 for i in range(first)]
+    falling = [
+        0.2 * math.cos(7 * math.pi / 16 * (i - first) / (40 - first))
+        for i in range(first, 40)
+    ]
+    np.testing.assert_allclose(values, rising + falling, rtol=1e-5, atol=1e-8)
+    assert values.max() == pytest.approx(0.2)
+
+
 def test_the_authors_cosine_is_past_its_peak_at_once():
     values = rates(schedule="cosine_per_epoch")
     expected = [0.1 * (1 + math.cos(math.pi * e / 11)) for e in range(1, 11)]

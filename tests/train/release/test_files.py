@@ -151,12 +151,14 @@ def test_what_the_card_says_of_reading(network):
 
 def test_a_card_names_no_place_on_our_machine():
     config = {
-        "data": {"source": "folder:/home/me/pets/", "data_dir": "/data/tfds", "synthetic": "", "train_list": "~/lists/half.txt"},
+        "data": {"source": "folder:/home/me/pets/", "data_dir": "/data/tfds", "synthetic": "", "train_list": "~/lists/half.txt", "label_list": "/x/few.txt"},
+        "model": {"name": "cnn", "initial_weights": "/home/me/vit.npz"},
         "teacher": {"path": "gs://bucket/runs/teacher", "cache": ""},
         "name": "pets",
     }  # fmt: skip
     assert card.public(config) == {
-        "data": {"source": "folder:pets", "data_dir": "tfds", "synthetic": "", "train_list": "half.txt"},
+        "data": {"source": "folder:pets", "data_dir": "tfds", "synthetic": "", "train_list": "half.txt", "label_list": "few.txt"},
+        "model": {"name": "cnn", "initial_weights": "vit.npz"},
         "teacher": {"path": "gs:teacher", "cache": ""},
         "name": "pets",
     }  # fmt: skip

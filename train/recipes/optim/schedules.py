@@ -42,6 +42,25 @@ def _cosine(
     )
 
 
+def _cosine_7_16(
+    optimizer: OptimizerConfig, epochs: int, steps_per_epoch: int
+) -> optax.Schedule:
+    """FixMatch's: lr cos(7 pi / 16 k / K), so that 0.195 of the rate are left at K.
+
+    With a warm-up, k and K are counted from its end, as USB does.
+    """
+    steps = epochs * steps_per_epoch
+    warmup = round(optimizer.warmup * steps)
+
+    def rate(step: jax.typing.ArrayLike) -> jax.Array:
+        step = jnp.asarray(step)
+        turn = 7 * jnp.pi / 16 * (step - warmup) / max(steps - warmup, 1)
+        share = jnp.where(step < warmup, step / max(warmup, 1), jnp.cos(turn))
+        return optimizer.learning_rate * share
+
+    return rate
+
+
 def _cosine_per_epoch(
     optimizer: OptimizerConfig, epochs: int, steps_per_epoch: int
 ) -> optax.Schedule:
@@ -125,6 +144,7 @@ MOMENTA = (0.95, 0.85, 0.95)
 SCHEDULES: dict[str, Callable[[OptimizerConfig, int, int], optax.Schedule]] = {
     "constant": _constant,
     "cosine": _cosine,
+    "cosine_7_16": _cosine_7_16,
     "cosine_per_epoch": _cosine_per_epoch,
     "cosine_from_peak_per_epoch": _cosine_from_peak_per_epoch,
     "one_cycle": _one_cycle,
