@@ -38,27 +38,30 @@ def get_config(argument: str = "") -> Config:
     config.evaluation.every = 0
     config.evaluation.batch_size = 500
     config.loss.strength = 4.0
-    _loss(config, "ikl")
+    loss(config, "ikl")
     variants = {
-        "loss": _loss,
-        "strength": _strength,
-        "validation": _validation,
+        "loss": loss,
+        "strength": strength,
+        "validation": validation,
         "quick": _quick,
     }
     return base.vary(config, argument, variants, valued=("loss", "strength"))
 
 
-def _loss(config: Config, value: str) -> None:
+def loss(config: Config, value: str) -> None:
+    """The option `loss=NAME`."""
     if value not in _LOSSES:
         raise ValueError(f"loss must be one of {', '.join(_LOSSES)}, got {value!r}")
     config.loss.update(_LOSSES[value])
 
 
-def _strength(config: Config, value: str) -> None:
+def strength(config: Config, value: str) -> None:
+    """The option `strength=S`."""
     config.loss.strength = base.number("strength", value)
 
 
-def _validation(config: Config, _: str) -> None:
+def validation(config: Config, _: str) -> None:
+    """The option `validation`."""
     config.data.validation_size = 5000
     config.data.evaluate_on = "validation"
 

@@ -58,7 +58,15 @@ RECIPES = [
     {"losses", "state"},
 ]
 TRAIN = [
-    {"__main__", "evaluate", "compare", "convert", "convert_synthetic", "export"},
+    {
+        "__main__",
+        "compare",
+        "convert",
+        "convert_synthetic",
+        "evaluate",
+        "export",
+        "pseudo_label",
+    },
     {"cli"},
     {"planning"},
     {"training"},

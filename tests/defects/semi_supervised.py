@@ -9,6 +9,7 @@ LABELS = ("tests/train/data/subsets/test_few_labels.py",)
 PASSES = (f"{HERE}/test_passes.py",)
 PSEUDO_LABELS = (f"{HERE}/test_pseudo_labels.py",)
 STEPS = (f"{HERE}/test_trajectory.py",)
+SELF_TRAINING = ("tests/train/evaluation/test_pseudo_labels.py",)
 VIEWS = ("tests/train/data/augment/test_views.py",)
 
 DEFECTS = [
@@ -102,6 +103,27 @@ DEFECTS = [
         "others = np.setdiff1d(np.arange(len(train)), chosen)",
         "others = np.arange(len(train))",
         LABELS,
+    ),
+    Defect(
+        "images with labels get pseudo-labels, too",
+        DATA,
+        "np.flatnonzero(~labelled)",
+        "np.arange(len(labelled))",
+        SELF_TRAINING,
+    ),
+    Defect(
+        "pseudo-labels are the labels that come with the images",
+        "train/evaluation",
+        "found.predicted[kept].astype(np.int64)",
+        "found.labels[kept].astype(np.int64)",
+        SELF_TRAINING,
+    ),
+    Defect(
+        "the threshold keeps the images that the network is unsure of",
+        "train/evaluation",
+        "np.flatnonzero(confidences >= threshold)",
+        "np.flatnonzero(confidences <= threshold)",
+        SELF_TRAINING,
     ),
     Defect(
         "listed examples may be held out",

@@ -135,6 +135,17 @@ def exporting(draw: random.Random, folder: pathlib.Path) -> list[str]:
     return _mistyped(draw, flags)
 
 
+def labelling(draw: random.Random, folder: pathlib.Path) -> list[str]:
+    """A command line of `train.pseudo_label`."""
+    flags = [f"--output={folder / str(draw.random())}.npz"] * (draw.random() < 0.9)
+    workdir = draw.choice((str(folder / "run"), str(folder), *VALUES))
+    flags += [f"--workdir={workdir}"] * (draw.random() < 0.9)
+    names = ("images", "source", "threshold", "weights")
+    for _ in range(draw.choice((0, 1, 1, 2))):
+        flags.append(f"--{draw.choice(names)}={draw.choice(VALUES)}")
+    return _mistyped(draw, flags)
+
+
 def _mistyped(draw: random.Random, flags: list[str]) -> list[str]:
     """The flags in another order, or with a letter more, less or another."""
     if draw.random() < 0.15 and flags:

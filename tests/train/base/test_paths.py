@@ -7,7 +7,7 @@ import pathlib
 import pytest
 
 from tests.conftest import ROOT
-from train import cli, compare, convert, convert_synthetic, evaluate
+from train import cli, compare, convert, convert_synthetic, evaluate, pseudo_label
 from train.base import files, terminal
 from train.base.errors import UserError
 from train.base.files import paths
@@ -61,6 +61,8 @@ def test_checkpoints_go_to_fewer_stores():
         (convert.main, ["convert", "--weights=w.pt", "--model=cnn", "--output=x://o"]),
         (convert_synthetic.main,
          ["convert_synthetic", "--parts=x", "--output=gs://bucket/shards"]),
+        (pseudo_label.main,
+         ["pseudo_label", "--workdir=run", "--output=gs://bucket/pseudo.npz"]),
         (cli.main, ["train", CONFIG, "--workdir=run", "--config.data.source=npz:x://y"]),
         (cli.main,
          ["train", CONFIG, "--workdir=run", "--config.data.source=folder:gs://b/y"]),

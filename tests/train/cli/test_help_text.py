@@ -2,7 +2,15 @@
 
 import pytest
 
-from train import cli, compare, convert, convert_synthetic, evaluate, export
+from train import (
+    cli,
+    compare,
+    convert,
+    convert_synthetic,
+    evaluate,
+    export,
+    pseudo_label,
+)
 
 COMMANDS = {
     "train": cli.main,
@@ -11,6 +19,7 @@ COMMANDS = {
     "train.convert": convert.main,
     "train.convert_synthetic": convert_synthetic.main,
     "train.export": export.main,
+    "train.pseudo_label": pseudo_label.main,
 }
 
 

@@ -14,7 +14,15 @@ import pytest
 from tests.conftest import ROOT, small_images
 from tests.support import fuzz
 from tests.support.recipes import other_weights
-from train import cli, compare, convert, convert_synthetic, evaluate, export
+from train import (
+    cli,
+    compare,
+    convert,
+    convert_synthetic,
+    evaluate,
+    export,
+    pseudo_label,
+)
 from train.base.errors import UserError
 from train.planning import command as planning
 from train.training import loop
@@ -114,7 +122,7 @@ def test_command_lines(trained, tmp_path, no_work, monkeypatch, capsys):
             [(cli.main, fuzz.training)] * 12
             + [(evaluate.main, fuzz.evaluating)] * 5
             + [(draw.choice(others).main, fuzz.converting)] * 2
-            + [(export.main, fuzz.exporting)]
+            + [(export.main, fuzz.exporting), (pseudo_label.main, fuzz.labelling)]
         )
         argv = drawn(draw, tmp_path)
         code, problem = run_one(main, argv, before, tmp_path)

@@ -58,6 +58,14 @@ def reduced(data: DataSet, data_config: DataConfig, labelled: np.ndarray) -> Dat
     )
 
 
+def without_labels(data: DataSet) -> Split | None:
+    """The examples to train on that have no label; None where all have one."""
+    if data.unlabelled is None:
+        return None
+    labelled = np.isin(originals(data.unlabelled), originals(data.train))
+    return part_of(data.unlabelled, np.flatnonzero(~labelled))
+
+
 def balanced(split: Split, num_classes: int, data_config: DataConfig) -> np.ndarray:
     """Positions of `data.num_labels` examples, as many of each class, in rising order.
 
