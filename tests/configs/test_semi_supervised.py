@@ -63,7 +63,7 @@ def test_quick_runs_of_fashion_mnists_format(tmp_path):
     write_idx(tmp_path)
     name = "configs/fashion_mnist_ssl.py:fixmatch,gkl,labels=40,quick"
     given = [f"--config={name}", f"--workdir={tmp_path / 'run'}"]
-    given += [f"--config.data.source=idx:{tmp_path}", "--config.model.name=cnn"]
+    given += [f"--config.data.source=idx:{tmp_path}"]
     assert cli.main(["train", *given]) == 0
     lines = [line for line in metrics_of(tmp_path / "run") if "loss" in line]
     assert len(lines) == 4

@@ -161,9 +161,13 @@ def _check_batches(
     title: str = "batch_size",
 ) -> None:
     """Checks that parts of equal size divide each batch, and the devices each part."""
-    parts = config.accumulate
-    name = title if parts == 1 else f"{title} / {parts} (accumulate)"
-    for size in sorted(set(batch_sizes)):
+    parts, sizes = config.accumulate, sorted(set(batch_sizes), reverse=True)
+    for size in sizes:
+        if size < sizes[0]:
+            title = (
+                "the last batch of an epoch (data.drop_remainder=True leaves it out)"
+            )
+        name = title if parts == 1 else f"{title} / {parts} (accumulate)"
         if size % parts:
             raise UserError(
                 f"{title} must be a multiple of accumulate={parts}, got a batch of "

@@ -109,7 +109,8 @@ BAD = {
     ),
     "parts of a remainder": (
         ["--config.accumulate=2", "--config.data.drop_remainder=False"], 1,
-        "a multiple of accumulate=2, got a batch of 29",
+        "the last batch of an epoch (data.drop_remainder=True leaves it out) must be a "
+        "multiple of accumulate=2, got a batch of 29",
     ),
     "parts without groups": (
         ["--config.model.name=wide_resnet_10_1", "--config.accumulate=2"], 1,
