@@ -23,8 +23,6 @@ from train.evaluation import outputs
 from train.evaluation.outputs import OutputsPass
 from train.evaluation.target import Target
 
-ABOUT = "about"
-
 
 class PseudoLabelled(NamedTuple):
     """Images with labels that a network gave them.
@@ -100,7 +98,7 @@ def write(path: files.Path, found: PseudoLabelled, about: dict[str, Any]) -> Non
         np.savez(
             file, image=found.images, label=found.labels,
             confidence=found.confidences.astype(np.float32),
-            **{ABOUT: np.asarray(json.dumps(about))},
+            about=np.asarray(json.dumps(about)),
         )  # fmt: skip
 
 
