@@ -9,7 +9,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from configs import unlabelled
+from configs import continual, unlabelled
 
 Config = Any  # a ConfigDict, whose fields no checker knows
 Variant = Callable[[Config, str], None]
@@ -156,6 +156,7 @@ def get_config(argument: str = "") -> Config:
     config.loss.second_view_weight = 1.0  # weight of the second view; the first has 1
 
     config.unlabelled = unlabelled.section()  # of fixmatch and mean_teacher
+    config.continual = continual.section()  # of sequences of tasks
 
     config.teacher = section()  # of distillation
     config.teacher.path = ""  # the workdir of a finished run | a file of train.convert

@@ -3,6 +3,7 @@
 from tests.defects import (
     attacks,
     augment,
+    continual,
     data,
     ensemble,
     evaluation,
@@ -25,6 +26,7 @@ ROOMS: dict[str, list[Defect]] = {
     "augment": augment.DEFECTS,
     "recipes": recipes.DEFECTS,
     "semi_supervised": semi_supervised.DEFECTS,
+    "continual": continual.DEFECTS,
     "runs": runs.DEFECTS,
     "files": files.DEFECTS,
     "evaluation": evaluation.DEFECTS,

@@ -209,8 +209,8 @@ DEFECTS = [
     Defect(
         "the teacher's own weights ignore their temperature",
         RECIPES,
-        'jax.nn.softmax(batch["teacher_logits"] / loss.weight_temperature)',
-        'jax.nn.softmax(batch["teacher_logits"])',
+        'jax.nn.softmax(batch["teacher_logits"][:, among] / loss.weight_temperature)',
+        'jax.nn.softmax(batch["teacher_logits"][:, among])',
         DISTILLATION,
     ),
     Defect(

@@ -45,6 +45,17 @@ class BatchNormConfig(Protocol):
     updates: Sequence[str]
 
 
+class ContinualConfig(Protocol):
+    classes_per_task: int
+    cross_entropy: str
+    memory: int
+    memory_seed: int
+    memory_share: float
+    order_seed: int
+    splits: Sequence[Sequence[int]]
+    task: int
+
+
 class DataConfig(Protocol):
     crop_fill: str
     crop_padding: int
@@ -162,6 +173,7 @@ class Config(Protocol):
     batch_norm: BatchNormConfig
     batch_size: int
     checkpoint_every: int
+    continual: ContinualConfig
     data: DataConfig
     epochs: int
     evaluation: EvaluationConfig

@@ -70,12 +70,14 @@ def _plan(values: flags.FlagValues) -> None:
 
 def _train(values: flags.FlagValues) -> None:
     from train.devices import processes  # JAX is not loaded for a mistyped flag
-    from train.training import loop
+    from train.experiment import tasks
+    from train.training import loop, sequence
 
     workdir = files.of_run(values.workdir, "--workdir")
     process_flags.start(values)
     console = terminal.console(quiet=not processes.is_main())
-    loop.train(values.config, workdir, console)
+    train = sequence.train if tasks.is_sequence(values.config) else loop.train
+    train(values.config, workdir, console)
 
 
 def _check_flags(values: flags.FlagValues) -> None:

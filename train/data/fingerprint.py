@@ -23,6 +23,8 @@ def fingerprint(data: DataSet) -> str:
     parts = [of_split(split) for split in (data.train, data.test)]
     if data.synthetic is not None:
         parts.append(_synthetic(data.synthetic))
+    if data.memory is not None:
+        parts.append(f"memory {of_split(data.memory.split)}")
     return f"{data.num_classes} classes, {'+'.join(parts)}"
 
 

@@ -1,12 +1,14 @@
 """Batches that mix real and synthetic examples, always in the same numbers.
 
+The examples of a memory are mixed with a task's own in the same way.
+
 The real examples are read in one permutation after another, and so are the synthetic
 ones. Each batch takes the next examples of both, in the numbers of `Counts`, and
 shuffles its rows, so that each device, group and part of a batch gets examples of both.
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import grain
 import numpy as np
@@ -16,7 +18,7 @@ from train.base.errors import UserError
 from train.base.types import Batch
 from train.data import order
 from train.data.formats import shards
-from train.data.splits import DataSet, Split, Synthetic
+from train.data.splits import DataSet, Memory, Split
 
 
 class Counts(NamedTuple):
@@ -38,6 +40,8 @@ def joined(data: DataSet, data_config: DataConfig, batch_size: int) -> DataSet:
       UserError: they cannot be read, do not fill their share of a batch, or differ in
         shape or classes from the real ones.
     """
+    if data.memory is not None:
+        _check_memory(data.memory, batch_size)
     if not data_config.synthetic:
         return data
     name = f"data.synthetic={data_config.synthetic}"
@@ -59,12 +63,32 @@ def joined(data: DataSet, data_config: DataConfig, batch_size: int) -> DataSet:
     return dataclasses.replace(data, synthetic=found)
 
 
+def _check_memory(memory: Memory, batch_size: int) -> None:
+    """Refuses a share that leaves the memory or the task's own examples no row."""
+    if 0 in (counts := Counts.of(batch_size, memory.share)):
+        raise UserError(
+            f"continual.memory_share must give both parts of a batch of {batch_size} "
+            f"at least one row, got {memory.share:g}: {counts.real} of the task and "
+            f"{counts.synthetic} of the memory"
+        )
+
+
+class Others(Protocol):
+    """Synthetic images, or a memory."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, indices: np.ndarray) -> Batch:
+        """The examples at `indices`: `image` `[B, H, W, K]` and `label` `[B]`."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Mixture:
     """Real examples followed by synthetic ones, whose indices continue theirs."""
 
     real: Split
-    synthetic: Synthetic
+    synthetic: Others
 
     def take_training(
         self, indices: np.ndarray, crops: np.ndarray | None = None

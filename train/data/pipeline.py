@@ -19,7 +19,7 @@ from train.base.types import Batch
 from train.data import mixture, order
 from train.data.augment import views
 from train.data.reader import Reader, Rows, TrainingPart, all_rows
-from train.data.splits import Split, Synthetic
+from train.data.splits import Memory, Split, Synthetic
 from train.data.subsets import few_labels
 
 WITHHELD = "withheld_"  # the names of columns begin with it that no step is given
@@ -65,12 +65,13 @@ def training_batches(
     rows: Rows = all_rows,
     columns: Mapping[str, np.ndarray] | None = None,
     synthetic: Synthetic | None = None,
+    memory: Memory | None = None,
     streams: Mapping[str, Stream] | None = None,
 ) -> grain.DatasetIterator:
     """Batches without end; each epoch is a new permutation of the split.
 
-    With synthetic images or few labels no batch is incomplete, and permutations of the
-    split follow one another without regard to the epochs.
+    With synthetic images, a memory or few labels no batch is incomplete, and
+    permutations of the split follow one another without regard to the epochs.
 
     The order and the augmentation are those of whole batches, so neither they nor the
     iterator's state depend on the number of processes.
@@ -83,6 +84,7 @@ def training_batches(
       rows: from the size of a batch to the rows of it that this process reads.
       columns: arrays with a row for each example of the split; their rows join it.
       synthetic: images that make up `data.synthetic_ratio` of each batch.
+      memory: examples that make up its share of each batch; not with `synthetic`.
       streams: other examples that join each batch, by name; columns of the stream
         "unlabelled" are `unlabelled_image`, `unlabelled_label` and so on, and have
         the stream's own number of rows. What else is in a batch does not change.
@@ -91,6 +93,10 @@ def training_batches(
     if synthetic is not None:
         part = mixture.Mixture(split, synthetic)
         counts = mixture.Counts.of(batch_size, data_config.synthetic_ratio)
+        indices = mixture.index_batches(part, counts, seed)
+    elif memory is not None:
+        part = mixture.Mixture(split, memory)
+        counts = mixture.Counts.of(batch_size, memory.share)
         indices = mixture.index_batches(part, counts, seed)
     elif few_labels.are_asked_for(data_config):
         indices = order.continuing(

@@ -119,6 +119,26 @@ def originals(split: Split) -> np.ndarray:
 
 
 @dataclasses.dataclass(frozen=True)
+class Memory:
+    """Examples of earlier classes, which every training batch has some of.
+
+    Attributes:
+      split: the examples.
+      share: of the rows of a batch that are of these.
+    """
+
+    split: Split
+    share: float
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def take(self, indices: np.ndarray) -> Batch:
+        """The examples at `indices` in their training form."""
+        return self.split.take_training(indices)
+
+
+@dataclasses.dataclass(frozen=True)
 class DataSet:
     """What a run trains on and what it is evaluated on.
 
@@ -134,6 +154,8 @@ class DataSet:
         empty if the source decodes none.
       unlabelled: examples to train on whose labels no step sees, or None where all are
         labelled.
+      memory: examples of the classes of earlier tasks that training batches mix in, or
+        None.
     """
 
     train: Split
@@ -145,6 +167,7 @@ class DataSet:
     synthetic: Synthetic | None = None
     turned: tuple[NoticedImages, ...] = ()
     unlabelled: Split | None = None
+    memory: Memory | None = None
 
 
 @dataclasses.dataclass(frozen=True)

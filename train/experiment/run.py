@@ -19,8 +19,9 @@ from train.data import checks as data_checks
 from train.data import mixture, pipeline, sources
 from train.data.pipeline import Stream
 from train.data.splits import DataSet
+from train.data.subsets import class_splits
 from train.devices import sharding
-from train.experiment import settings, validation
+from train.experiment import settings, tasks, validation
 from train.experiment.checkpoint import Checkpoints, OtherSizes, Report, Saved
 from train.networks import classes, model
 from train.recipes import RECIPES, BuiltRecipe, Task, attack
@@ -88,7 +89,8 @@ class Run:
         return pipeline.training_batches(
             self.data.train, self.config.data, batch_size=self.config.batch_size,
             seed=self.config.seed, rows=self.local_rows, columns=columns,
-            synthetic=self.data.synthetic, streams=self.streams,
+            synthetic=self.data.synthetic, memory=self.data.memory,
+            streams=self.streams,
         )  # fmt: skip
 
 
@@ -103,6 +105,10 @@ def build(config: Config, devices: Sequence[Any] | None = None) -> Run:
       UserError: something in it is unknown, impossible or missing.
     """
     validation.validate(config)
+    if tasks.is_sequence(config):
+        raise UserError(
+            "continual.task=0 is a sequence of tasks, of which each is a run: name one"
+        )
     run = _without_streams(config, sharding.create_mesh(config.mesh, devices))
     streams = RECIPES[config.recipe].streams(run.data, config)
     for name, stream in streams.items():
@@ -120,9 +126,8 @@ def build(config: Config, devices: Sequence[Any] | None = None) -> Run:
 def _without_streams(config: Config, mesh: Mesh) -> Run:
     """As `build`, without what the recipe declares for training alone."""
     sharding.check_batch("evaluation.batch_size", config.evaluation.batch_size, mesh)
-    data = mixture.joined(
-        sources.open_source(config.data), config.data, config.batch_size
-    )
+    data = class_splits.of_task(sources.open_source(config.data), config.continual)
+    data = mixture.joined(data, config.data, config.batch_size)
     data_checks.check_images(config.data, data.image_shape)
     attack.check_epsilon(
         "attack.epsilon", config.attack.norm, config.attack.epsilon, data.image_shape
@@ -196,6 +201,11 @@ def reopen(
     """
     config = settings.located(settings.load(workdir), workdir)
     config.update_from_flattened_dict(changed or {})
+    if tasks.is_sequence(config):
+        raise UserError(
+            f"{workdir} holds a sequence of tasks, each of which is a run in a folder "
+            f"of its own: name one of them, such as {tasks.folder(workdir, 1)}"
+        )
     validation.validate(config)
     try:
         mesh = sharding.create_mesh(settings.get(config, "mesh"), devices)
@@ -204,7 +214,8 @@ def reopen(
         mesh = sharding.create_mesh(config.mesh, devices)
     config.accumulate, config.model.bn_groups = 1, 1
     config.data.drop_remainder = True
-    config.data.synthetic = ""  # for training alone, and perhaps no longer there
+    # For training alone, and perhaps no longer there.
+    config.data.synthetic, config.continual.memory = "", 0
     for section in (config, config.evaluation):
         section.batch_size = sharding.fitting(section.batch_size, mesh)
     return _without_streams(config, mesh)

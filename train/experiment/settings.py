@@ -12,6 +12,7 @@ from train.base.config import Config
 from train.base.errors import UserError
 from train.base.files import Path
 from train.data.sources import SOURCES
+from train.data.subsets import class_splits
 from train.devices import processes
 
 # Fields whose values may change when a run resumes; a name with a dot at the end means
@@ -50,6 +51,10 @@ ADDED = {
     "unlabelled.target_temperature": 1.0, "unlabelled.warmup": 0.0,
     "unlabelled.gradient": "strong", "unlabelled.passes": "joint",
     "unlabelled.teacher_batch_norm": "running",
+    "continual.classes_per_task": 0, "continual.order_seed": 0, "continual.splits": (),
+    "continual.cross_entropy": "seen", "continual.memory": 0,
+    "continual.memory_seed": 0, "continual.memory_share": 0.5,
+    "continual.task": 0,
 }  # fmt: skip
 
 
@@ -135,7 +140,8 @@ def prepared(workdir: Path) -> bool:
 def claim(workdir: Path, config: Config) -> None:
     """Writes config.json into a new workdir, or checks the one that is there.
 
-    Fields in `MAY_CHANGE` may have other values there; `record` writes the new ones.
+    Fields in `MAY_CHANGE` may have other values there; `record` writes the new ones. In
+    a sequence of tasks the epochs may not.
 
     Raises:
       UserError: the workdir holds another config's run, or files of no run.
@@ -144,10 +150,15 @@ def claim(workdir: Path, config: Config) -> None:
         record(workdir, config)
         return
     changed = differences(_read(workdir), json.loads(config.to_json()))
+    may_change = set(MAY_CHANGE)
+    if class_splits.are_asked_for(config.continual):
+        may_change.remove("epochs")  # later tasks have begun from the earlier ones' end
+    if config.continual.task:
+        may_change.add("model.initial_weights")  # the sequence may have been moved
     fixed = [
         f"{field} is {before!r} there and {now!r} here"
         for field, (before, now) in changed.items()
-        if not is_among(field, MAY_CHANGE)
+        if not is_among(field, may_change)
     ]
     if fixed:
         raise UserError(

@@ -10,10 +10,15 @@ from train.base import contents, fields
 from train.base.config import Config, EvaluationConfig
 from train.base.errors import UserError
 from train.data import checks as data_checks
+from train.data.subsets import class_splits
 from train.experiment.settings import get
 from train.networks import model
 from train.recipes import averaging, losses, optim, requirements
 
+# Fields that must be as they are by default in a sequence of tasks.
+WITHOUT_TASKS = (
+    "data.num_labels", "data.label_list", "data.synthetic", "teacher.cache",
+)  # fmt: skip
 AUGMENTATIONS = ("data.crop_padding", "data.flip", "data.random_resized_crop")
 
 
@@ -32,8 +37,10 @@ def validate(config: Config) -> None:
     optim.check(config.optimizer)
     losses.check(config.loss)
     averaging.check(config.averaging)
+    class_splits.check(config.continual)
     _check_evaluation(config.evaluation)
     requirements.check(config, recipes.RECIPES)
+    _check_tasks(config)
     _check_teacher(config)
 
 
@@ -75,3 +82,23 @@ def _check_teacher(config: Config) -> None:
                 "teacher.cache keeps the logits of images as they are: it must be "
                 f"empty where {name} changes them, got {cache!r}"
             )
+
+
+def _check_tasks(config: Config) -> None:
+    """Refuses fields that do not go with the tasks of `config.continual`."""
+    if not class_splits.are_asked_for(config.continual):
+        return
+    for field in WITHOUT_TASKS:
+        if value := get(config, field):
+            raise UserError(
+                f"{field} does not go with continual.classes_per_task and "
+                f"continual.splits: it must be {type(value)()!r}, got {value!r}"
+            )
+    if not config.continual.memory:
+        return
+    if config.data.random_resized_crop or not config.data.drop_remainder:
+        raise UserError(
+            "continual.memory mixes whole batches of images as they are: "
+            "data.random_resized_crop must be False and data.drop_remainder True, got "
+            f"{config.data.random_resized_crop} and {config.data.drop_remainder}"
+        )

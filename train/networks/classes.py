@@ -11,6 +11,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ikl_jax import ClassMeans
 from ikl_jax.types import Array
@@ -29,6 +30,13 @@ def is_class(shape: tuple[int, ...], num_classes: int) -> Array:
     """Which entries of an array `[..., width]` belong to a class and not to padding."""
     column = jax.lax.broadcasted_iota(jnp.int32, shape, len(shape) - 1)
     return column < num_classes
+
+
+def is_among(shape: tuple[int, ...], labels: Sequence[int]) -> Array:
+    """Which entries of an array `[..., width]` belong to one of some classes."""
+    mask = np.zeros(shape[-1], bool)
+    mask[list(labels)] = True
+    return jnp.broadcast_to(mask, shape)
 
 
 def fitted(logits: Array, num_classes: int, width: int) -> Array:
@@ -51,6 +59,23 @@ class PaddedClasses(nn.Module):
         return jnp.where(
             is_class(logits.shape, self.num_classes), logits, PADDING_LOGIT
         )
+
+
+class SeenClasses(nn.Module):
+    """A model whose logits of all other classes than `seen` are as of padding.
+
+    Its variables keep their names, and have a column for every class.
+    """
+
+    model: nn.Module
+    seen: tuple[int, ...]
+
+    def setup(self) -> None:
+        nn.share_scope(self, self.model)
+
+    def __call__(self, x: Array, *, train: bool = False, **options: Any) -> Array:
+        logits = self.model(x, train=train, **options)
+        return jnp.where(is_among(logits.shape, self.seen), logits, PADDING_LOGIT)
 
 
 def check_same(
@@ -83,8 +108,8 @@ def check_same(
             )
 
 
-def uniform_means(num_classes: int, width: int) -> ClassMeans:
-    """The class means that a run starts from: uniform over the classes."""
+def uniform_means(among: Sequence[int], width: int) -> ClassMeans:
+    """The class means that a run starts from: uniform over the classes `among`."""
     means = ClassMeans.create(width)
-    uniform = jnp.where(is_class(means.mean.shape, num_classes), 1 / num_classes, 0.0)
+    uniform = jnp.where(is_among(means.mean.shape, among), 1 / len(among), 0.0)
     return means.replace(mean=uniform.astype(means.mean.dtype))

@@ -12,6 +12,7 @@ from ikl_jax import models
 from train.base import fields
 from train.base.config import Config, ModelConfig
 from train.base.errors import UserError, explained
+from train.data.subsets import class_splits
 from train.networks import classes
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -56,6 +57,8 @@ def _check_normalize(normalize: Sequence[Sequence[float]]) -> None:
 def create(config: Config, num_classes: int) -> nn.Module:
     """The Linen module that `config.model` names, with padded classes.
 
+    That of a task knows the classes that were seen so far.
+
     Its groups of BatchNorm are those of one part of an accumulated batch.
 
     Raises:
@@ -81,6 +84,9 @@ def create(config: Config, num_classes: int) -> nn.Module:
     if hasattr(model, "bn_groups"):
         options["bn_groups"] = _groups_of_a_part(config)
     model = model.clone(**options)
+    seen = class_splits.seen(config.continual, num_classes)
+    if seen is not None and len(seen) < width:
+        return classes.SeenClasses(model, seen)
     return classes.PaddedClasses(model, num_classes) if width > num_classes else model
 
 

@@ -2,10 +2,11 @@
 
 from rich.console import Console
 
-from train.base import terminal
+from train.base import files, terminal
 from train.base.config import Config
 from train.base.errors import UserError
 from train.devices import processes
+from train.experiment import tasks
 from train.planning import choices, search, table
 from train.planning.plan import Plan, Target, plan, require
 from train.planning.search import Change
@@ -28,6 +29,12 @@ def main(config: Config, target: Target, *, platform: str | None, fit: bool) -> 
     if platform is not None:
         require(platform)
     console = terminal.console(quiet=not processes.is_main())
+    if tasks.is_sequence(config):
+        config = tasks.of_task(config, 1, files.named("plan", "workdir"))
+        console.print(
+            "the plan of task 1 alone, a run without a teacher; the others follow it, "
+            "one at a time", highlight=False,
+        )  # fmt: skip
     planned = plan(config, target)
     table.show(planned, console)
     if fit and planned.available is None:

@@ -3,6 +3,14 @@
 The teacher's logits are part of the batch (`train/teachers/teacher.py` adds them), so
 neither gradient nor donation nor checkpoint has anything to do with its weights. They
 receive no gradient.
+
+In a sequence of tasks the teacher is the model of the task before (learning without
+forgetting). The divergence is between the logits of the classes that it knows, cut out
+of both sides; the cross-entropy is over all classes seen so far, or over those of the
+label's own task.
+
+References: Li and Hoiem, "Learning without Forgetting",
+https://arxiv.org/abs/1606.09282, 2016.
 """
 
 from collections.abc import Callable
@@ -10,6 +18,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ikl_jax import ClassMeans
 from ikl_jax.types import Array, PyTree
@@ -19,6 +28,9 @@ from train.recipes.accumulation import Accumulation, Outcome
 from train.recipes.losses import DIVERGENCES, Coefficients, Target
 from train.recipes.state import TrainState, Weights
 
+Columns = slice | np.ndarray
+EVERY = slice(None)
+
 
 class TaughtExamples(NamedTuple):
     """Examples of a step's batch.
@@ -27,7 +39,8 @@ class TaughtExamples(NamedTuple):
       image: uint8 `[B, H, W, K]`.
       label: `[B]`.
       teacher_logits: `[B, C]`.
-      weights: `[B, C]`, of the squared error; None: the divergence takes none.
+      weights: `[B, D]`, of the squared error, for the classes that the teacher knows;
+        None: the divergence takes none.
       key: `[B]`, a random key for each example; None: the model draws nothing.
     """
 
@@ -40,14 +53,14 @@ class TaughtExamples(NamedTuple):
 
 def build(task: recipe.Task) -> recipe.BuiltRecipe:
     loss = task.config.loss
-    loss_fn = _loss(task)
+    loss_fn, among = _loss(task), _taught_columns(task)
     accumulation = Accumulation.of(task)
     divergence = DIVERGENCES[loss.name]
 
     def step(state: TrainState, batch: Any) -> tuple[TrainState, recipe.Metrics]:
         epoch = jnp.asarray(state.step) // task.steps_per_epoch
         strength = loss.strength * recipe.ramp(epoch, loss.warmup_epochs)
-        weights = target_weights(loss, state.class_means, batch)
+        weights = target_weights(loss, state.class_means, batch, among)
         split = accumulation.count > 1
         scale = divergence.scale(weights, loss.gamma) if split else None
         keys = recipe.keys_of(task.model, state.step_key(), len(batch["label"]))
@@ -78,28 +91,54 @@ def build(task: recipe.Task) -> recipe.BuiltRecipe:
 
 
 def divergence_from(
-    loss: LossConfig, logits: Array, part: TaughtExamples, scale: Array | None = None
+    loss: LossConfig,
+    logits: Array,
+    part: TaughtExamples,
+    scale: Array | None = None,
+    among: Columns = EVERY,
 ) -> Array:
-    """The divergence that `loss` names, `[B]`; the teacher receives no gradient."""
-    teacher_logits = jax.lax.stop_gradient(part.teacher_logits)
+    """The divergence that `loss` names, `[B]`; the teacher receives no gradient.
+
+    Args:
+      loss: the section of the config.
+      logits: `[B, C]`, the student's.
+      part: the examples; weights are of the columns `among` already.
+      scale: `Target.scale` of the whole batch.
+      among: the columns that are compared, of both logits; every softmax is over these.
+    """
+    teacher_logits = jax.lax.stop_gradient(part.teacher_logits)[:, among]
     target = Target(teacher_logits, part.label, part.weights, scale)
     coefficients = Coefficients.of(loss, loss.temperature)
-    return DIVERGENCES[loss.name].loss(logits, target, coefficients)
+    return DIVERGENCES[loss.name].loss(logits[:, among], target, coefficients)
 
 
 def target_weights(
-    loss: LossConfig, means: ClassMeans | None, batch: Any
+    loss: LossConfig, means: ClassMeans | None, batch: Any, among: Columns = EVERY
 ) -> Array | None:
-    """Of the squared error: the class's mean of the teacher, or its own prediction."""
+    """Of the squared error: the class's mean of the teacher, or its own prediction.
+
+    The mean of a class that the teacher does not know is that of its predictions for
+    the class's images: it says with which known classes it confuses them.
+    """
     if means is not None:
-        return means.weights_for(batch["label"])
+        return means.weights_for(batch["label"])[:, among]
     if DIVERGENCES[loss.name].weights == "none":
         return None
-    return jax.nn.softmax(batch["teacher_logits"] / loss.weight_temperature)
+    return jax.nn.softmax(batch["teacher_logits"][:, among] / loss.weight_temperature)
+
+
+def _taught_columns(task: recipe.Task) -> Columns:
+    """The columns of the logits that a teacher knows; padding stays with all classes.
+
+    In a task that is no padding, whose weight would be 1 at gamma = 0.
+    """
+    if not task.config.continual.task:
+        return EVERY
+    return np.asarray(task.taught_classes)
 
 
 def _loss(task: recipe.Task) -> Callable[..., tuple[Array, Outcome]]:
-    loss = task.config.loss
+    loss, among = task.config.loss, _taught_columns(task)
 
     def part_loss(
         params: PyTree,
@@ -111,10 +150,8 @@ def _loss(task: recipe.Task) -> Callable[..., tuple[Array, Outcome]]:
         weights = Weights(params, state.batch_stats)
         x = recipe.to_pixels(part.image)
         logits, batch_stats = recipe.train_logits(task.model, weights, x, part.key)
-        cross_entropy = recipe.cross_entropy(
-            logits, part.label, task.num_classes, loss.label_smoothing
-        )
-        distillation = jnp.mean(divergence_from(loss, logits, part, scale))
+        cross_entropy = task.cross_entropy(logits, part.label)
+        distillation = jnp.mean(divergence_from(loss, logits, part, scale, among))
         total = loss.cross_entropy * cross_entropy + strength * distillation
         metrics = {
             "loss": total,
@@ -133,4 +170,5 @@ DISTILLATION = recipe.Recipe(
     build,
     divergences=DIVERGENCES,
     needs_teacher=True,
+    learns_tasks=True,
 )

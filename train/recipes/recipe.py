@@ -15,6 +15,7 @@ from ikl_jax.types import Array, PyTree
 from train.base.config import Config
 from train.data.pipeline import Stream
 from train.data.splits import DataSet
+from train.data.subsets import class_splits
 from train.networks import classes
 from train.networks import model as network
 from train.recipes import averaging, optim
@@ -85,6 +86,26 @@ class Task:
     steps_per_epoch: int
     mesh: Mesh | None = None
 
+    @property
+    def taught_classes(self) -> tuple[int, ...]:
+        """The classes that a teacher knows: in a task, those of the tasks before it."""
+        before = class_splits.seen_before(self.config.continual, self.num_classes)
+        return tuple(range(self.num_classes)) if before is None else before
+
+    def cross_entropy(self, logits: Array, labels: Array) -> Array:
+        """The mean cross-entropy, with `loss.label_smoothing`.
+
+        In a sequence of tasks, `continual.cross_entropy` says over which classes.
+        """
+        continual = self.config.continual
+        if continual.task and continual.cross_entropy == "task":
+            tasks = class_splits.tasks_of_classes(continual, self.num_classes)
+            padded = jnp.pad(tasks, (0, logits.shape[-1] - len(tasks)))
+            same = padded[labels][:, None] == padded[None]
+            logits = jnp.where(same, logits, classes.PADDING_LOGIT)
+        smoothing = self.config.loss.label_smoothing
+        return cross_entropy(logits, labels, self.num_classes, smoothing)
+
     def finish(self, step: Step, *, uses_class_means: bool) -> BuiltRecipe:
         """The recipe around a step that updates parameters and statistics."""
         config = self.config
@@ -139,7 +160,7 @@ class Task:
     def _class_means(self) -> ClassMeans:
         multiple_of = self.config.model.classes_multiple_of
         width = classes.padded_width(self.num_classes, multiple_of)
-        return classes.uniform_means(self.num_classes, width)
+        return classes.uniform_means(self.taught_classes, width)
 
 
 def _accepts(config: Config) -> None:
@@ -165,6 +186,7 @@ class Recipe:
       needs_teacher: whether each batch comes with the logits of `teacher.path`. Other
         recipes accept no teacher.
       takes_second_view: whether it can train on a second view of each image.
+      learns_tasks: whether it can train on the classes of one task after another.
       check: raises `UserError` for values that no other recipe would refuse.
       streams: other examples that join each batch, by name; see
         `train.data.pipeline.Stream`. They are made from the data and the config.
@@ -176,6 +198,7 @@ class Recipe:
     attacks: bool = False
     needs_teacher: bool = False
     takes_second_view: bool = False
+    learns_tasks: bool = False
     check: Callable[[Config], None] = _accepts
     streams: Callable[[DataSet, Config], Mapping[str, Stream]] = _no_streams
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from train.base import fields
 from train.base.config import AttackConfig, Config, LossConfig
 from train.base.errors import UserError
+from train.data.subsets import class_splits
 from train.recipes import attack
 from train.recipes.losses import DIVERGENCES, Divergence
 from train.recipes.recipe import Recipe
@@ -21,6 +22,7 @@ def check(config: Config, recipes: dict[str, Recipe]) -> None:
     fields.one_of("loss", config.loss, name=recipe.divergences or DIVERGENCES)
     attack.check(config.attack, config.batch_norm)
     _check_second_view(config, recipe, recipes)
+    _check_tasks(config, recipe, recipes)
     _check_teacher(config, recipe, recipes)
     _check_padding(config, recipe)
     recipe.check(config)
@@ -59,6 +61,35 @@ def _check_padding(config: Config, recipe: Recipe) -> None:
                 "padded classes, the weight 1: model.classes_multiple_of must be 1, "
                 "or gamma above 0"
             )
+
+
+def _check_tasks(config: Config, recipe: Recipe, recipes: dict[str, Recipe]) -> None:
+    """Refuses what cannot be learned one task after another."""
+    continual = config.continual
+    if not class_splits.are_asked_for(continual):
+        return
+    if not recipe.learns_tasks:
+        able = " or ".join(r.name for r in recipes.values() if r.learns_tasks)
+        raise UserError(
+            f"recipe must be {able} with continual.classes_per_task or "
+            f"continual.splits, got {recipe.name}"
+        )
+    if continual.task == 1 and recipe.needs_teacher:
+        raise UserError(
+            "continual.task=1 has no task before it that could teach: recipe must be "
+            f"supervised, got {recipe.name}"
+        )
+    if recipe.needs_teacher and config.loss.name == "dkd":
+        raise UserError(
+            "loss.name=dkd compares the label's class with the others, and a new "
+            "class's label is none that the teacher knows: with continual.* it must be "
+            "another, such as kd, ikl or gkl"
+        )
+    if smoothing := config.loss.label_smoothing:
+        raise UserError(
+            "loss.label_smoothing gives a share to classes that are not seen yet: it "
+            f"must be 0 with continual.*, got {smoothing:g}"
+        )
 
 
 def _divergences(

@@ -9,7 +9,6 @@ from train.recipes.state import TrainState, Weights
 
 
 def build(task: recipe.Task) -> recipe.BuiltRecipe:
-    smoothing = task.config.loss.label_smoothing
     accumulation = Accumulation.of(task)
 
     def step(state: TrainState, batch: Any) -> tuple[TrainState, recipe.Metrics]:
@@ -19,7 +18,7 @@ def build(task: recipe.Task) -> recipe.BuiltRecipe:
             logits, batch_stats = recipe.train_logits(
                 task.model, weights, x, part["key"]
             )
-            loss = recipe.cross_entropy(logits, labels, task.num_classes, smoothing)
+            loss = task.cross_entropy(logits, labels)
             accuracy = recipe.accuracy(logits, labels)
             metrics = {"loss": loss, "natural_accuracy": accuracy}
             return loss, Outcome(metrics, batch_stats)
@@ -36,4 +35,4 @@ def build(task: recipe.Task) -> recipe.BuiltRecipe:
     return task.finish(step, uses_class_means=False)
 
 
-SUPERVISED = recipe.Recipe("supervised", build)
+SUPERVISED = recipe.Recipe("supervised", build, learns_tasks=True)

@@ -10,6 +10,8 @@ import numpy as np
 
 from ikl_jax import models
 from ikl_jax.types import Array
+from train.base.errors import UserError
+from train.data.subsets import class_splits
 from train.evaluation.target import Target
 from train.networks import model
 from train.recipes import recipe
@@ -78,8 +80,19 @@ class Released:
 
 
 def of_target(target: Target) -> Released:
-    """The network of what `train.evaluate` evaluates, without padded classes."""
+    """The network of what `train.evaluate` evaluates, without padded classes.
+
+    Raises:
+      UserError: it is of a task that is not the last one.
+    """
     config, data = copy.deepcopy(target.config), target.data
+    seen = class_splits.seen(config.continual, data.num_classes)
+    if seen is not None and len(seen) < data.num_classes:
+        raise UserError(
+            f"{target.name}: after task {config.continual.task} the network knows "
+            f"{len(seen)} of its {data.num_classes} classes; export that of the last "
+            "task"
+        )
     config.model.classes_multiple_of = 1
     module = model.create(config, data.num_classes)
     params = jax.device_get(target.weights.params)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from train.base import contents
+from train.reports import tasks
 
 Record = Mapping[str, Any]
 
@@ -47,6 +48,8 @@ def check(where: Any, record: Any, **kinds: Any) -> None:
     if isinstance(attack := record.get("attack", {}), dict):  # of a result
         there = {name: kind for name, kind in OPTIONAL.items() if name in attack}
         contents.check_object(where, attack, **there)
+    if tasks.FIELD in record:
+        tasks.check(where, record)
     if record["robust_accuracy"]:
         contents.check_object(where, record, epsilon=float)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
+from train.reports import tasks
 from train.reports.rows import Column, Record, Row, rows
 
 
@@ -29,8 +30,11 @@ def table(
     # Named where a run has several, or was not trained here.
     names_weights = len(all_rows) > len(results) or None in results.values()
     groups = list(dict.fromkeys(group for row in all_rows for group in _by_shots(row)))
+    of_tasks = list(
+        dict.fromkeys(name for row in all_rows for name, _ in tasks.columns(row.result))
+    )
     left = ["run", *(["weights"] if names_weights else []), "data"]
-    right = ["steps", "seconds", "natural", *attacks.values()]
+    right = ["steps", "seconds", "natural", *of_tasks, *attacks.values()]
     drawn = Table()
     for column in left:
         drawn.add_column(column, overflow="fold")
@@ -43,6 +47,7 @@ def table(
             _data(row, all_rows),
             *_training(row.result),
             _percent(row.natural["natural_accuracy"]) + _part(row.natural, row),
+            *(dict(tasks.columns(row.result)).get(name, "") for name in of_tasks),
             *(_cell(row, column) for column in attacks),
             *(_percent(_by_shots(row).get(group)) for group in groups),
         )

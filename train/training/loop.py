@@ -23,6 +23,13 @@ from train.training.session import Session
 
 
 def train(config: Config, workdir: Path, console: Console) -> dict:
+    """As `finish`, and prints the result as a table."""
+    result = finish(config, workdir, console)
+    console.print(tables.table({str(workdir): result}))
+    return result
+
+
+def finish(config: Config, workdir: Path, console: Console) -> dict:
     """Runs `config` in `workdir`, from its newest checkpoint if there is one.
 
     Returns:
@@ -36,7 +43,7 @@ def train(config: Config, workdir: Path, console: Console) -> dict:
     with Watch(closed) as watch, contextlib.ExitStack() as stack:
         settings.agree(config)
         run = build(config)
-        held = _claim(workdir, config, stack)
+        held = claim(workdir, config, stack)
         watch.check()
         result = finished.read(workdir, epochs=int)
         if result is not None and result["epochs"] == config.epochs:
@@ -49,11 +56,10 @@ def train(config: Config, workdir: Path, console: Console) -> dict:
             if processes.is_main():
                 finished.write(workdir, result)
             processes.barrier("finished")
-    console.print(tables.table({str(workdir): result}))
     return result
 
 
-def _claim(workdir: Path, config: Config, stack: contextlib.ExitStack) -> Lock:
+def claim(workdir: Path, config: Config, stack: contextlib.ExitStack) -> Lock:
     """Locks the workdir until the stack is closed, and claims it for the config."""
     locks = [Lock()]  # of the other processes, which write nothing
 
@@ -78,7 +84,7 @@ def _train(run: Run, workdir: Path, console: Console, watch: Watch, held: Lock) 
         # 5. After the last epoch: all examples, unless they were evaluated just now.
         weights = record.state.evaluated
         if predictions is None or len(predictions.labels) < len(run.data.test):
-            predictions = tools.evaluator(weights)
+            predictions = tools.evaluate(weights)
         tools.writer.write(run.total_steps, _accuracies(predictions))
     examples = tools.evaluator.examples(weights)
     if processes.is_main():
@@ -163,7 +169,7 @@ def _evaluate(record: RunRecord, tools: Session) -> Predictions:
     """The evaluation in training; when it is interrupted, the record is saved."""
     limit = tools.run.config.evaluation.during_training
     try:
-        return tools.evaluator(record.state.evaluated, limit)
+        return tools.evaluate(record.state.evaluated, limit)
     except Preempted:
         record.evaluated = False
         _before_saving(tools)

@@ -16,12 +16,14 @@ from train.base.files.lock import Lock
 from train.data import fingerprint
 from train.devices import processes
 from train.devices.preemption import Watch
+from train.evaluation import measures
 from train.evaluation.pgd import Evaluator, PgdAttack
+from train.evaluation.predictions import Predictions
 from train.experiment import settings
 from train.experiment.checkpoint import Checkpoints
 from train.experiment.run import CHECKPOINTS, Run
 from train.recipes.recipe import Step
-from train.recipes.state import TrainState
+from train.recipes.state import TrainState, Weights
 from train.teachers import cached_logits
 from train.teachers.cached_logits import TeacherLogits
 from train.training import initial, program
@@ -59,6 +61,11 @@ class Session:
     watch: Watch
     held: Lock
     seconds: Callable[[], float]
+
+    def evaluate(self, weights: Weights, limit: int | None = None) -> Predictions:
+        """The predictions for the first `limit` test examples (None: all)."""
+        keep = measures.need_logits(self.run.config)
+        return self.evaluator(weights, limit, keep_logits=keep)
 
 
 def start(

@@ -2,13 +2,14 @@
 
 from train.base.config import Config
 from train.data.splits import DataSet
-from train.evaluation.measures import accuracy, by_class, shots
+from train.evaluation.measures import accuracy, by_class, by_task, shots
 from train.evaluation.measures.measure import Fields, Measure
 from train.evaluation.predictions import Predictions
 
 MEASURES = (
     Measure(accuracy.measure),
     Measure(by_class.measure),
+    Measure(by_task.measure, needs_logits=by_task.applies),
     Measure(shots.measure, shots.arguments),
 )
 
@@ -33,3 +34,8 @@ def arguments(config: Config) -> Fields:
     for measure in MEASURES:
         found |= measure.arguments(config)
     return found
+
+
+def need_logits(config: Config) -> bool:
+    """Whether a measure looks at the logits, which are kept for it alone."""
+    return any(measure.needs_logits(config) for measure in MEASURES)

@@ -15,6 +15,10 @@ def _nothing(config: Config) -> Fields:
     return {}
 
 
+def _never(config: Config) -> bool:
+    return False
+
+
 class Measure(NamedTuple):
     """A measure.
 
@@ -22,7 +26,9 @@ class Measure(NamedTuple):
       measure: maps predictions, data and config to what it finds.
       arguments: the fields of the config that this depends on; empty where the measure
         does not apply.
+      needs_logits: whether it looks at the logits, given the config.
     """
 
     measure: Callable[[Predictions, DataSet, Config], Fields]
     arguments: Callable[[Config], Fields] = _nothing
+    needs_logits: Callable[[Config], bool] = _never
