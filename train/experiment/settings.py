@@ -150,7 +150,7 @@ def claim(workdir: Path, config: Config) -> None:
         record(workdir, config)
         return
     changed = differences(_read(workdir), json.loads(config.to_json()))
-    may_change = set(MAY_CHANGE)
+    may_change: set[str] = set(MAY_CHANGE)
     if class_splits.are_asked_for(config.continual):
         may_change.remove("epochs")  # later tasks have begun from the earlier ones' end
     if config.continual.task:
