@@ -51,7 +51,7 @@ ADDED = {
     "unlabelled.target_temperature": 1.0, "unlabelled.warmup": 0.0,
     "unlabelled.gradient": "strong", "unlabelled.passes": "joint",
     "unlabelled.teacher_batch_norm": "running",
-    "continual.classes_per_task": 0, "continual.order_seed": 0, "continual.splits": (),
+    "continual.classes_per_task": 0, "continual.order_seed": 0, "continual.splits": [],
     "continual.cross_entropy": "seen", "continual.memory": 0,
     "continual.memory_seed": 0, "continual.memory_share": 0.5,
     "continual.task": 0,
