@@ -32,14 +32,14 @@ def get_config(argument: str = "") -> Config:
     config.data.source = "idx:/usr/share/datasets/fashion-mnist"
     config.continual.classes_per_task = 2
     config.model.name = "cnn_8"
-    config.epochs = 2
+    config.epochs = 1
     config.batch_size = 64
     config.optimizer.learning_rate = 0.05
     config.optimizer.warmup = 0.1
     # Without it, the first steps of a task can end a network without BatchNorm: the
     # cross-entropy of new classes begins far above that of new weights.
     config.optimizer.clip_norm = 1.0
-    config.log_every = 50
+    config.log_every = 20
     config.loss.temperature = config.loss.weight_temperature = 2.0
     config.loss.weights = "sample"
     config.evaluation.every = 0
