@@ -115,6 +115,8 @@ def check_row(where: Any, result: Mapping[str, Any]) -> None:
         where, result, accuracy_by_task=Mapping[str, Sequence[float]],
         data_fingerprint=str, weights_checksum=str,
     )  # fmt: skip
+    if "initial_weights" in result:  # of all tasks but the first
+        contents.check_object(where, result, initial_weights=Mapping[str, str])
     kinds = dict.fromkeys(WAYS, Sequence[float])
     contents.check_object(
         f"{where}: accuracy_by_task", found["accuracy_by_task"], **kinds

@@ -13,7 +13,7 @@ from rich.console import Console
 from train.base.config import Config
 from train.base.errors import UserError
 from train.base.files import Path
-from train.data import fingerprint, pipeline, sources
+from train.data import fingerprint, mixture, pipeline, sources
 from train.data.splits import DataSet
 from train.data.subsets import class_splits
 from train.devices import processes
@@ -73,6 +73,7 @@ def _checked(config: Config, workdir: Path) -> tuple[class_splits.Splits, DataSe
         changed = tasks.of_task(config, task, workdir)
         validation.validate(changed)
         of_task = class_splits.of_task(data, changed.continual)
+        mixture.joined(of_task, config.data, config.batch_size)
         pipeline.batch_sizes(of_task.train, config.data, config.batch_size)
     return parts, data
 

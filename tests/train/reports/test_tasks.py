@@ -88,3 +88,7 @@ def test_results_that_lack_something_are_refused():
     row = {**RESULT, "accuracy_by_task": {"class_incremental": [0.5]}}
     with pytest.raises(UserError, match="accuracy_by_task lacks the field task_incre"):
         tasks.check_row("task_1/result.json", row)
+    row["accuracy_by_task"]["task_incremental"] = [0.5]
+    tasks.check_row("task_1/result.json", row)
+    with pytest.raises(UserError, match="initial_weights must be an object of texts"):
+        tasks.check_row("task_1/result.json", row | {"initial_weights": "abc"})

@@ -236,6 +236,7 @@ def test_commands_that_need_a_run_name_the_tasks(finished, tmp_path, capsys):
         (("--config.loss.label_smoothing=0.1",), "label_smoothing gives a share to"),
         (("--config.continual.task=1",), "continual.task=1 has no task before it"),
         (("--config.continual.memory=90",), "continual.memory keeps 90 examples of ea"),
+        (("--config.continual.memory_share=0.01",), "memory_share must give both part"),
         (("--config.batch_size=64",), "batch_size must be at most the"),
         (("--config.data.drop_remainder=False",), "continual.memory mixes whole batch"),
         (("--config.continual.splits=((0,1),(2,))",), "leaves out 3"),
