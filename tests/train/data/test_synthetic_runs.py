@@ -5,9 +5,11 @@ import shutil
 import numpy as np
 import pytest
 
+from configs import digits_ikl_at
 from tests.support.commands import metrics_of, result_of, run, train
-from tests.support.parts import convert, converted, examples
+from tests.support.parts import convert, converted, examples, write_part
 from train import cli, evaluate
+from train.experiment import run as runs
 
 CONFIG = "configs/digits_ikl_at.py:natural,quick"
 
@@ -43,6 +45,34 @@ def test_a_cache_of_logits_is_refused(tmp_path, capsys):
     )  # fmt: skip
     assert cli.main(["train", *arguments]) == 1
     assert "must be empty with data.synthetic, got 'y'" in capsys.readouterr().err
+
+
+def test_each_batch_has_its_share_of_labelled_and_of_other_images(tmp_path):
+    """With few labels: the real rows are those of labelled examples alone."""
+    others = np.full((40, 8, 8, 1), 255, np.uint8)
+    write_part(tmp_path / "part.npz", others, np.full(40, 3))
+    assert convert(tmp_path / "part.npz", tmp_path / "shards") == 0
+    config = digits_ikl_at.get_config("natural,quick")
+    config.data.update(
+        dict(num_labels=20, synthetic=str(tmp_path / "shards"), synthetic_ratio=0.5,
+             crop_padding=0, flip=False)
+    )  # fmt: skip
+    config.batch_size, config.steps_per_epoch = 48, 2  # more than the labelled ones
+    built = runs.build(config)
+    labelled = built.data.train.take(np.arange(20))
+    known = {
+        image.tobytes(): label for image, label in zip(*labelled.values(), strict=True)
+    }
+    batches = built.training_batches()
+    for _ in range(5):
+        batch = next(batches)
+        mixed = (batch["image"] == 255).all((1, 2, 3))
+        assert (mixed.sum(), len(mixed)) == (24, 48)
+        assert (batch["label"][mixed] == 3).all()
+        real = batch["image"][~mixed], batch["label"][~mixed]
+        assert all(
+            known[image.tobytes()] == label for image, label in zip(*real, strict=True)
+        )
 
 
 @pytest.mark.long
