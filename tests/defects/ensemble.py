@@ -28,15 +28,15 @@ DEFECTS = [
     Defect(
         "the ranks of targets are off by one",
         ENSEMBLE,
-        "inputs.targets[padded, current.rank]",
-        "inputs.targets[padded, current.rank - 1]",
+        "self.targets[rows, rank]",
+        "self.targets[rows, rank - 1]",
         AUTOATTACK,
     ),
     Defect(
         "restarts of one attack repeat the same random numbers",
         ENSEMBLE,
-        'name = f"{self.stage} {self.rank} {self.restart}"',
-        'name = f"{self.stage} {self.rank}"',
+        'name = f"{self.stage} {self.rank or 0} {self.restart}"',
+        'name = f"{self.stage} {self.rank or 0}"',
         AUTOATTACK,
     ),
     Defect(

@@ -81,9 +81,8 @@ def test_attack(name, norm, monkeypatch):
     monkeypatch.setattr(loops, "gradient_steps", lambda *_: 20)  # those of a TPU
     made = Programs(programs.create_mesh())
     monkeypatch.setattr(jax, "jit", made)
-    kinds = {
-        type(each.attack): each for each in versions.ATTACKS[name](network, 0.1, norm)
-    }
+    threat_model = versions.ThreatModel(network, 0.1, norm)
+    kinds = {type(each.attack): each for each in versions.ATTACKS[name](threat_model)}
     for each in kinds.values():
         each.attack(x, labels, labels + 1, keys)
     assert len(made.compiled) >= 2

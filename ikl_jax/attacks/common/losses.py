@@ -18,6 +18,8 @@ AimedLoss = Callable[[Array, Array, Array], Array]
 
 # Added to denominators, which are zero where logits are equal.
 SMALLEST = 1e-12
+# In place of a target where there is none.
+NO_TARGET = -1
 # With fewer classes, there are too few logits for the denominators of these losses.
 DLR_CLASSES, TARGETED_DLR_CLASSES = 3, 4
 
@@ -61,6 +63,22 @@ def targeted_dlr(logits: Array, labels: Array, targets: Array) -> Array:
     first, _, third, fourth = _largest(logits, TARGETED_DLR_CLASSES)
     scale = first - 0.5 * (third + fourth)
     return difference / (scale + SMALLEST)
+
+
+def cross_entropy_or_targeted_dlr(
+    logits: Array, labels: Array, targets: Array
+) -> Array:
+    """The targeted DLR loss; cross-entropy where the target is `NO_TARGET`.
+
+    With it, one compiled program makes targeted and untargeted attacks.
+    """
+    aimed = targets != NO_TARGET
+    # The loss that is not asked for has other logits. So its gradient, if it is not a
+    # number, cannot reach the logits.
+    others = jnp.arange(logits.shape[-1], dtype=logits.dtype)
+    given_if = lambda condition: jnp.where(condition[:, None], logits, others)
+    targeted = targeted_dlr(given_if(aimed), labels, jnp.where(aimed, targets, 0))
+    return jnp.where(aimed, targeted, cross_entropy(given_if(~aimed), labels))
 
 
 def untargeted(loss: Callable[[Array, Array], Array]) -> AimedLoss:

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from ikl_jax import checks
-from ikl_jax.attacks.common import arguments, geometry
+from ikl_jax.attacks.common import arguments, geometry, losses
 from ikl_jax.attacks.common.keys import as_keys
 from ikl_jax.attacks.ensemble.batches import Batches
 from ikl_jax.attacks.ensemble.judge import Judge
@@ -32,6 +32,12 @@ class Inputs(NamedTuple):
     labels: np.ndarray
     targets: np.ndarray
     keys: Array
+
+    def targets_of(self, rows: np.ndarray, rank: int | None) -> np.ndarray:
+        """The targets of that rank; None: `NO_TARGET` for all rows."""
+        if rank is None:
+            return np.full(len(rows), losses.NO_TARGET, np.int32)
+        return self.targets[rows, rank]
 
 
 def checked(x: Any, labels: Any, norm: str) -> tuple[np.ndarray, np.ndarray]:

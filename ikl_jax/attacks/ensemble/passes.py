@@ -23,18 +23,19 @@ class Pass(NamedTuple):
       stage: the name of its stage. Neighbouring passes with one name are one stage.
       attack: the attack to call.
       rank: which of the other classes is the target of an example, 0 the most likely.
+        None: there is no target.
       restart: number of the restart, which gives it other random numbers.
     """
 
     stage: str
     attack: Attack
-    rank: int = 0
+    rank: int | None = None
     restart: int = 0
 
     @property
     def seed(self) -> int:
         """Folded into its keys; it does not depend on the other passes."""
-        name = f"{self.stage} {self.rank} {self.restart}"
+        name = f"{self.stage} {self.rank or 0} {self.restart}"
         return zlib.crc32(name.encode()) & 0x7FFFFFFF
 
 
@@ -153,7 +154,7 @@ def _attacked(
     """Which of `rows` the pass breaks, and their adversarial examples."""
     padded = batches.padded(rows)
     x, labels = batches.put(inputs.x[padded]), batches.put(inputs.labels[padded])
-    targets = batches.put(inputs.targets[padded, current.rank])
+    targets = batches.put(inputs.targets_of(padded, current.rank))
     keys = fold_each(inputs.keys[padded], current.seed)
     found = current.attack(x, labels, targets, batches.put(keys))
     broken = np.asarray(found.broken) & judge(x, found.x_adv, labels, keys)

@@ -5,6 +5,8 @@ of diverse parameter-free attacks", https://arxiv.org/abs/2003.01690, 2020, sect
 in an l1 ball, https://arxiv.org/abs/2103.01208, 2021.
 """
 
+import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ikl_jax import checks
@@ -23,8 +25,36 @@ FAB_RESTARTS = 5  # of untargeted FAB
 L1_RESTARTS = 5  # of untargeted APGD in l1 balls, at least
 
 
-# A classifier, epsilon and the norm's name to the passes of one attack.
-Build = Callable[[Classifier, float, str], Iterator[Pass]]
+@dataclasses.dataclass(frozen=True, eq=False)
+class ThreatModel:
+    """What the attacks of a version share.
+
+    Attributes:
+      classifier: the classifier.
+      epsilon: radius of the ball.
+      norm: "linf", "l2" or "l1".
+    """
+
+    classifier: Classifier
+    epsilon: float
+    norm: str
+
+    @functools.cached_property
+    def apgd(self) -> Apgd:
+        """APGD on the targeted DLR loss, and on cross-entropy without a target.
+
+        One object for both, so that its programs are compiled once.
+        """
+        loss = losses.cross_entropy_or_targeted_dlr
+        return Apgd(self.classifier, self.epsilon, self.norm, loss=loss)
+
+    def targets(self, most: int) -> int:
+        """How many of the other classes are targets."""
+        return min(most, self.classifier.num_classes - 1)
+
+
+# The passes of one attack.
+Build = Callable[[ThreatModel], Iterator[Pass]]
 
 
 def passes(
@@ -48,9 +78,8 @@ def passes(
             raise ValueError("version must name an attack, got an empty list")
         for name in names:
             checks.one_of("attack", name, ATTACKS)
-    return [
-        single for name in names for single in ATTACKS[name](classifier, epsilon, norm)
-    ]
+    threat_model = ThreatModel(classifier, epsilon, norm)
+    return [single for name in names for single in ATTACKS[name](threat_model)]
 
 
 def is_randomised(version: str | Sequence[str]) -> bool:
@@ -58,55 +87,65 @@ def is_randomised(version: str | Sequence[str]) -> bool:
     return isinstance(version, str) and version in RANDOMISED
 
 
+def _apgd_ce(name: str, restarts: int) -> Build:
+    return lambda threat_model: _restarted(
+        name, threat_model.apgd, restarts, threat_model.norm
+    )
+
+
 def _apgd(
     name: str, loss: losses.AimedLoss, *, restarts: int, eot_samples: int = 1
 ) -> Build:
-    def build(classifier: Classifier, epsilon: float, norm: str) -> Iterator[Pass]:
+    def build(threat_model: ThreatModel) -> Iterator[Pass]:
+        classifier, epsilon, norm = _parts(threat_model)
         attack = Apgd(classifier, epsilon, norm, loss=loss, eot_samples=eot_samples)
-        count = max(restarts, L1_RESTARTS) if norm == "l1" else restarts
-        for restart in range(count):
-            yield Pass(name, attack, restart=restart)
+        return _restarted(name, attack, restarts, norm)
 
     return build
 
 
-def _apgd_targeted(classifier: Classifier, epsilon: float, norm: str) -> Iterator[Pass]:
-    attack = Apgd(classifier, epsilon, norm, loss=losses.targeted_dlr)
-    for rank in range(_targets(classifier, APGD_TARGETS[norm])):
-        yield Pass("apgd-t", attack, rank=rank)
+def _restarted(name: str, attack: Apgd, restarts: int, norm: str) -> Iterator[Pass]:
+    count = max(restarts, L1_RESTARTS) if norm == "l1" else restarts
+    for restart in range(count):
+        yield Pass(name, attack, restart=restart)
 
 
-def _fab_targeted(classifier: Classifier, epsilon: float, norm: str) -> Iterator[Pass]:
-    attack = Fab(classifier, epsilon, norm)
-    for rank in range(_targets(classifier, FAB_TARGETS)):
+def _apgd_targeted(threat_model: ThreatModel) -> Iterator[Pass]:
+    for rank in range(threat_model.targets(APGD_TARGETS[threat_model.norm])):
+        yield Pass("apgd-t", threat_model.apgd, rank=rank)
+
+
+def _fab_targeted(threat_model: ThreatModel) -> Iterator[Pass]:
+    attack = Fab(*_parts(threat_model))
+    for rank in range(threat_model.targets(FAB_TARGETS)):
         yield Pass("fab-t", attack, rank=rank)
 
 
-def _fab(classifier: Classifier, epsilon: float, norm: str) -> Iterator[Pass]:
-    attack = Fab(classifier, epsilon, norm, boundary=boundary.towards_nearest)
+def _fab(threat_model: ThreatModel) -> Iterator[Pass]:
+    attack = Fab(*_parts(threat_model), boundary=boundary.towards_nearest)
     yield Pass("fab-5", attack)
     for restart in range(1, FAB_RESTARTS):
         yield Pass("fab-5", FromRandomPoint(attack), restart=restart)
 
 
-def _square(classifier: Classifier, epsilon: float, norm: str) -> Iterator[Pass]:
-    yield Pass("square", Square(classifier, epsilon, norm))
+def _square(threat_model: ThreatModel) -> Iterator[Pass]:
+    yield Pass("square", Square(*_parts(threat_model)))
 
 
-def _targets(classifier: Classifier, most: int) -> int:
-    return min(most, classifier.num_classes - 1)
+def _parts(threat_model: ThreatModel) -> tuple[Classifier, float, str]:
+    return threat_model.classifier, threat_model.epsilon, threat_model.norm
 
 
 _CROSS_ENTROPY = losses.untargeted(losses.cross_entropy)
 _DLR = losses.untargeted(losses.dlr)
 
 ATTACKS: dict[str, Build] = {
-    "apgd-ce": _apgd("apgd-ce", _CROSS_ENTROPY, restarts=1),
+    "apgd-ce": _apgd_ce("apgd-ce", restarts=1),
     "apgd-dlr": _apgd("apgd-dlr", _DLR, restarts=1),
     "apgd-t": _apgd_targeted,
     "fab-t": _fab_targeted,
     "square": _square,
-    "apgd-ce-5": _apgd("apgd-ce-5", _CROSS_ENTROPY, restarts=5),
+    "apgd-ce-5": _apgd_ce("apgd-ce-5", restarts=5),
     "apgd-dlr-5": _apgd("apgd-dlr-5", _DLR, restarts=5),
     "fab-5": _fab,
     "apgd-ce-eot": _apgd(

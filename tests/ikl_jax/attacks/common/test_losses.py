@@ -38,6 +38,32 @@ def test_the_targeted_ratio_divides_by_the_first_less_the_third_and_fourth(logit
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("masked", [False, True])
+def test_each_row_has_the_loss_that_its_target_asks_for(logits, masked):
+    """Also where the other loss and its gradient are not numbers."""
+    aimed = ROWS % 2 == 1
+    if masked:  # the targeted ratio of these rows divides infinity by infinity
+        masked_out = ~aimed[:, None] & (np.arange(5) != LABELS[:, None])
+        logits = np.where(masked_out, -np.inf, logits)
+    targets = np.where(aimed, TARGETS, losses.NO_TARGET)
+
+    def value_and_gradient(loss):
+        total = lambda logits: (jnp.sum(loss(logits)), loss(logits))
+        gradient, values = jax.grad(total, has_aux=True)(logits)
+        return values[:, None], gradient
+
+    found = value_and_gradient(
+        lambda logits: losses.cross_entropy_or_targeted_dlr(logits, LABELS, targets)
+    )
+    targeted = value_and_gradient(
+        lambda logits: losses.targeted_dlr(logits, LABELS, TARGETS)
+    )
+    untargeted = value_and_gradient(lambda logits: losses.cross_entropy(logits, LABELS))
+    for ours, first, second in zip(found, targeted, untargeted, strict=True):
+        assert masked == bool(np.isnan(first).any())
+        np.testing.assert_array_equal(ours, np.where(aimed[:, None], first, second))
+
+
 def test_the_cross_entropy_is_that_of_the_label(logits):
     expected = -np.asarray(jax.nn.log_softmax(logits))[ROWS, LABELS]
     np.testing.assert_allclose(losses.cross_entropy(logits, LABELS), expected)
