@@ -6,7 +6,7 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from configs import base
+from configs import arguments, base
 from configs.base import Config
 
 Normalize = tuple[tuple[float, ...], ...]
@@ -70,7 +70,7 @@ def cifar(
     name: str, rows: Mapping[str, Row], argument: str, *, attack_alpha: float
 ) -> Config:
     """The config of a row of CIFAR-10's or CIFAR-100's."""
-    chosen = base.choose(argument, row=rows, schedule=SCHEDULES, size=SIZES)
+    chosen = arguments.choose(argument, row=rows, schedule=SCHEDULES, size=SIZES)
     config = base.get_config()
     config.name = f"{name}_at:{argument}".removesuffix(":")
     config.data.source = f"tfds:{name}"

@@ -32,7 +32,7 @@ takes of the teacher's logits, where it moves no student.
 
 from typing import NamedTuple
 
-from configs import base
+from configs import arguments, base
 from configs.base import Config
 
 NORMALIZE = ((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761))
@@ -81,7 +81,7 @@ PAIRS = {
 
 
 def get_config(argument: str = "") -> Config:
-    chosen = base.choose(
+    chosen = arguments.choose(
         argument, pair=PAIRS, loss=("ikl", "gkl", "dkd", "kd"),
         role=("student", "teacher", "alone"), size=("full", "quick"),
     )  # fmt: skip

@@ -37,7 +37,7 @@ Not as there: IKL's own weights receive no gradient. Which examples have labels:
 `data.label_list` can name USB's.
 """
 
-from configs import base, semi_supervised
+from configs import arguments, base, semi_supervised
 from configs.base import Config
 
 NORMALIZE = ((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761))
@@ -58,7 +58,7 @@ def get_config(argument: str = "") -> Config:
     if "usb" in options:
         _as_in_usb(config)
     variants = {"labels": _labels, "quick": _quick}
-    base.vary(config, rest, variants, valued=("labels",))
+    arguments.vary(config, rest, variants, valued=("labels",))
     config.name = f"cifar100_ssl:{argument}".removesuffix(":")
     return config
 

@@ -23,7 +23,7 @@ biases; all training examples are unlabelled, where the authors' code keeps one 
 validation.
 """
 
-from configs import base, semi_supervised
+from configs import arguments, base, semi_supervised
 from configs.base import Config
 
 NORMALIZE = ((0.5,) * 3, (0.5,) * 3)  # to [-1, 1]
@@ -52,13 +52,13 @@ def get_config(argument: str = "") -> Config:
     config.averaging.decay, config.averaging.warmup = 0.999, False
     config.averaging.batch_norm = "copied"
     variants = {"labels": _labels, "quick": _quick}
-    base.vary(config, rest, variants, valued=("labels",))
+    arguments.vary(config, rest, variants, valued=("labels",))
     config.name = f"cifar10_ssl:{argument}".removesuffix(":")
     return config
 
 
 def _labels(config: Config, value: str) -> None:
-    config.data.num_labels = int(base.number("labels", value))
+    config.data.num_labels = int(arguments.number("labels", value))
 
 
 def _quick(config: Config, _: str) -> None:

@@ -9,7 +9,7 @@ Options: `teacher`, the run that students learn from; `alone`, a student without
 `quick`, for a check in seconds.
 """
 
-from configs import base
+from configs import arguments, base
 from configs.base import Config
 
 # The student has no BatchNorm and does not bear the published alphas at this rate.
@@ -42,7 +42,7 @@ def get_config(argument: str = "") -> Config:
         "sample": sample,
         "quick": _quick,
     }
-    return base.vary(config, argument, variants, valued=("loss",))
+    return arguments.vary(config, argument, variants, valued=("loss",))
 
 
 def _teacher(config: Config, _: str) -> None:

@@ -6,7 +6,7 @@
 Options: `:natural` trains without attacks, for comparison; `:quick` takes seconds.
 """
 
-from configs import base
+from configs import arguments, base
 from configs.base import Config
 
 
@@ -29,7 +29,7 @@ def get_config(argument: str = "") -> Config:
     config.awp.start_epoch = 5
     config.averaging.every = "step"
     config.averaging.decay = 0.99
-    return base.vary(config, argument, {"natural": _natural, "quick": _quick})
+    return arguments.vary(config, argument, {"natural": _natural, "quick": _quick})
 
 
 def _natural(config: Config, _: str) -> None:

@@ -7,7 +7,7 @@ Options: `fixmatch`, `mean_teacher`, or `supervised` for the labelled examples a
 `ikl`, `gkl`, `dkl`, `kl`, `ce`, `soft_ce` or `mse`; `quick`, for a check in seconds.
 """
 
-from configs import base, semi_supervised
+from configs import arguments, base, semi_supervised
 from configs.base import Config
 
 
@@ -31,7 +31,7 @@ def get_config(argument: str = "") -> Config:
         config.unlabelled.threshold = 0.8
     if config.loss.name in ("ikl", "gkl"):
         config.loss.alpha, config.loss.beta = 1.0, 1.0
-    return base.vary(config, rest, {"quick": _quick})
+    return arguments.vary(config, rest, {"quick": _quick})
 
 
 def _quick(config: Config, _: str) -> None:

@@ -9,7 +9,7 @@ the adversarial logits stopped in the squared error), `class_wise_dkl`, `sample_
 `no_ramp` and `no_awp`, which leave these out, and `quick`.
 """
 
-from configs import base
+from configs import arguments, base
 from configs.base import Config
 
 LOSSES = {
@@ -21,7 +21,7 @@ LOSSES = {
 
 
 def get_config(argument: str = "") -> Config:
-    chosen = base.choose(
+    chosen = arguments.choose(
         argument, loss=LOSSES, alpha=("alpha20", "alpha4"), ramp=("ramp", "no_ramp"),
         awp=("awp", "no_awp"), size=("full", "quick"),
     )  # fmt: skip

@@ -8,7 +8,7 @@ multiple of that divergence; `validation`, for tuning: evaluates on 5,000 traini
 images that are held out; `quick`, for a check in seconds. Results: docs/results.md.
 """
 
-from configs import base
+from configs import arguments, base
 from configs.base import Config
 
 # At strength 1 each loss is itself at (1, 1). Learning rate, warm-up, alpha and gamma
@@ -45,7 +45,7 @@ def get_config(argument: str = "") -> Config:
         "validation": validation,
         "quick": _quick,
     }
-    return base.vary(config, argument, variants, valued=("loss", "strength"))
+    return arguments.vary(config, argument, variants, valued=("loss", "strength"))
 
 
 def loss(config: Config, value: str) -> None:
@@ -57,7 +57,7 @@ def loss(config: Config, value: str) -> None:
 
 def strength(config: Config, value: str) -> None:
     """The option `strength=S`."""
-    config.loss.strength = base.number("strength", value)
+    config.loss.strength = arguments.number("strength", value)
 
 
 def validation(config: Config, _: str) -> None:

@@ -16,7 +16,7 @@ training images that are held out from all of them; `quick`, for a check in seco
 Results: docs/results.md.
 """
 
-from configs import base
+from configs import arguments, base
 from configs.base import Config
 from configs.digits_distill import alone, name_loss, sample
 
@@ -48,7 +48,7 @@ def get_config(argument: str = "") -> Config:
         "validation": _validation,
         "quick": _quick,
     }
-    return base.vary(config, argument, variants, valued=("loss",))
+    return arguments.vary(config, argument, variants, valued=("loss",))
 
 
 def _long_tail(config: Config, _: str) -> None:

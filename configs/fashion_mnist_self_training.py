@@ -18,14 +18,14 @@ evaluates on 5,000 training images that are held out; `quick`, for a check in se
 `--config.data.source` points at the four idx files. Results: docs/semi_supervised.md.
 """
 
-from configs import base, fashion_mnist_at
+from configs import arguments, fashion_mnist_at
 from configs.base import Config
 
 
 def get_config(argument: str = "") -> Config:
     options = list(filter(None, argument.split(",")))
     roles = ",".join(option for option in options if option in ROLES)
-    role = base.choose(roles, role=ROLES)["role"]
+    role = arguments.choose(roles, role=ROLES)["role"]
     config = fashion_mnist_at.get_config()
     config.data.num_labels = 1000
     config.data.crop_padding = 2
@@ -40,7 +40,7 @@ def get_config(argument: str = "") -> Config:
         "quick": _quick,
     }
     rest = ",".join(option for option in options if option not in ROLES)
-    base.vary(config, rest, variants, valued=("labels", "loss", "strength"))
+    arguments.vary(config, rest, variants, valued=("labels", "loss", "strength"))
     ROLES[role](config)
     config.name = f"fashion_mnist_self_training:{argument}".removesuffix(":")
     return config
@@ -70,7 +70,7 @@ ROLES = {
 
 
 def _labels(config: Config, value: str) -> None:
-    config.data.num_labels = int(base.number("labels", value))
+    config.data.num_labels = int(arguments.number("labels", value))
 
 
 def _quick(config: Config, _: str) -> None:

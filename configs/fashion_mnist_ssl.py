@@ -12,7 +12,7 @@ for the labelled examples alone; `ikl`, `gkl`, `dkl`, `kl`, `ce`, `soft_ce` or `
 images that are held out; `quick`, for a check in seconds.
 """
 
-from configs import base, semi_supervised
+from configs import arguments, base, semi_supervised
 from configs.base import Config
 
 
@@ -35,11 +35,11 @@ def get_config(argument: str = "") -> Config:
     config.evaluation.batch_size = 500
     rest = semi_supervised.apply(config, argument)
     variants = {"labels": _labels, "validation": _validation, "quick": _quick}
-    return base.vary(config, rest, variants, valued=("labels",))
+    return arguments.vary(config, rest, variants, valued=("labels",))
 
 
 def _labels(config: Config, value: str) -> None:
-    config.data.num_labels = int(base.number("labels", value))
+    config.data.num_labels = int(arguments.number("labels", value))
 
 
 def _validation(config: Config, _: str) -> None:

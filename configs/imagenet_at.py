@@ -13,7 +13,7 @@ small images, for a check.
 """
 
 from configs import adversarial as at
-from configs import base, imagenet_distill
+from configs import arguments, base, imagenet_distill
 from configs.adversarial import Row
 from configs.base import Config
 
@@ -27,7 +27,7 @@ ROWS = {
 
 
 def get_config(argument: str = "") -> Config:
-    chosen = base.choose(argument, row=ROWS, size=at.SIZES)
+    chosen = arguments.choose(argument, row=ROWS, size=at.SIZES)
     config = base.get_config()
     config.name = f"imagenet_at:{argument}".removesuffix(":")
     imagenet_distill.images(config)

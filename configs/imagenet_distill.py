@@ -24,7 +24,7 @@ the mean over the whole batch, where theirs is that of each GPU's part.
 
 from typing import NamedTuple
 
-from configs import base
+from configs import arguments, base
 from configs.base import Config
 
 NORMALIZE = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -46,7 +46,7 @@ PAIRS = {
 
 
 def get_config(argument: str = "") -> Config:
-    chosen = base.choose(
+    chosen = arguments.choose(
         argument, pair=PAIRS, loss=("ikl", "gkl", "dkd", "kd"),
         role=("student", "alone"), size=("full", "quick"),
     )  # fmt: skip

@@ -31,7 +31,7 @@ where theirs is that of each GPU's part.
 
 from typing import NamedTuple
 
-from configs import base
+from configs import arguments, base
 from configs.base import Config
 from configs.imagenet_distill import images, quick
 
@@ -58,7 +58,7 @@ MODELS = {
 
 
 def get_config(argument: str = "") -> Config:
-    chosen = base.choose(
+    chosen = arguments.choose(
         argument, pair=PAIRS, loss=("gkl", "ikl", "kd"),
         role=("student", "teacher", "alone"), size=("full", "quick"),
     )  # fmt: skip

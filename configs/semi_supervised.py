@@ -1,6 +1,6 @@
 """What the semi-supervised configs share: methods, losses, and their numbers."""
 
-from configs import base
+from configs import arguments
 from configs.base import Config
 
 METHODS = ("fixmatch", "mean_teacher", "supervised")
@@ -26,7 +26,7 @@ def apply(config: Config, argument: str) -> str:
     """
     options = list(filter(None, argument.split(",")))
     ours = [option for option in options if option in (*METHODS, *LOSSES)]
-    chosen = base.choose(",".join(ours), method=METHODS, loss=LOSSES)
+    chosen = arguments.choose(",".join(ours), method=METHODS, loss=LOSSES)
     method, loss = chosen["method"], chosen["loss"]
     if method == "supervised" and any(option in LOSSES for option in ours):
         raise ValueError(f"supervised takes no consistency, got {argument!r}")

@@ -15,7 +15,7 @@ of the label's own task, and not over all seen; `validation`, for tuning: evalua
 5,000 training images that are held out; `quick`, for a check in seconds.
 """
 
-from configs import base
+from configs import arguments, base
 from configs.base import Config
 
 METHODS = ("lwf", "fine_tuning")
@@ -49,14 +49,14 @@ def get_config(argument: str = "") -> Config:
     variants = {
         "memory": _memory, "task": _task, "validation": _validation, "quick": _quick,
     }  # fmt: skip
-    return base.vary(config, rest, variants, valued=("memory",))
+    return arguments.vary(config, rest, variants, valued=("memory",))
 
 
 def _apply(config: Config, argument: str) -> str:
     """Applies the options of method and loss; returns the others."""
     options = list(filter(None, argument.split(",")))
     ours = [option for option in options if option in (*METHODS, *LOSSES)]
-    chosen = base.choose(",".join(ours), method=METHODS, loss=LOSSES)
+    chosen = arguments.choose(",".join(ours), method=METHODS, loss=LOSSES)
     method, loss = chosen["method"], chosen["loss"]
     if method == "fine_tuning":
         if any(option in LOSSES for option in ours):
@@ -71,7 +71,7 @@ def _apply(config: Config, argument: str) -> str:
 
 
 def _memory(config: Config, value: str) -> None:
-    config.continual.memory = int(base.number("memory", value))
+    config.continual.memory = int(arguments.number("memory", value))
 
 
 def _task(config: Config, _: str) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from configs import base, cifar100_distill, imagenet_distill, imagenet_lt_distill
+from configs import arguments, cifar100_distill, imagenet_distill, imagenet_lt_distill
 from tests.support.recipes import rates
 
 # Of each pair: learning rate, DKD's beta, then the authors' "alpha/beta" of IKL, and of
@@ -103,7 +103,7 @@ def test_imagenet_lts_numbers(pair, kd, ikl):
 
 
 def test_one_option_of_each_group():
-    assert base.choose("", loss=("ikl", "kd")) == {"loss": "ikl"}
+    assert arguments.choose("", loss=("ikl", "kd")) == {"loss": "ikl"}
     with pytest.raises(ValueError, match="unknown config argument 'ikk'; known: pair"):
         cifar100_distill.get_config("ikk")
     named = cifar100_distill.get_config("loss=kd,pair=vgg13-vgg8")
