@@ -6,7 +6,7 @@ First it tries four settings of every method with 250 labels, on the 5,000 held-
 images. Then it trains the best setting of each with 40, 250 and 1,000 labels and three
 seeds, and evaluates it on the test images. A seed decides which images have labels,
 too, and they are the same ones for all methods. `python -m train` once per cell; what
-is finished is not run again. Prints Markdown, and draws the second table.
+is finished is not run again. Prints Markdown, and draws what the second table says.
 """
 
 import argparse
@@ -124,21 +124,22 @@ def compared(
 def drawn(
     accuracies: dict[tuple[str, int], list[float]], picture: pathlib.Path
 ) -> None:
-    """Accuracy against the number of labels, each seed a point."""
-    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    width = 0.08  # between methods, in powers of ten
-    for number, method in enumerate(METHODS):
-        shift = 10 ** (width * (number - (len(METHODS) - 1) / 2) / 2)
-        places = [labels * shift for labels in LABELS]
-        means = [np.mean(accuracies[method, labels]) for labels in LABELS]
-        (line,) = axes.plot(places, means, label=method, linewidth=1)
-        for place, labels in zip(places, LABELS, strict=True):
-            points = accuracies[method, labels]
-            axes.plot([place] * len(points), points, ".", color=line.get_color())
-    axes.set(xscale="log", xlabel="labels", ylabel="test accuracy (%)")
-    axes.set_xticks(LABELS, [f"{labels:,}" for labels in LABELS])
-    axes.minorticks_off()
-    axes.legend(fontsize="small")
+    """What each method gains over the labels alone: each seed a point, and the mean."""
+    alone, *methods = METHODS
+    figure, panels = plt.subplots(
+        1, len(LABELS), figsize=(9, 3), sharey=True, layout="constrained"
+    )
+    places = range(len(methods))
+    for axes, labels in zip(panels, LABELS, strict=True):
+        gains = np.array([accuracies[method, labels] for method in methods])
+        gains -= accuracies[alone, labels]
+        axes.axvline(0, color="gray", linewidth=1)
+        axes.plot(gains, places, "o", color="tab:blue", alpha=0.5)
+        axes.plot(gains.mean(axis=1), places, "|", color="black", markersize=14)
+        axes.set_title(f"{labels:,} labels")
+    panels[0].set_yticks(places, methods)
+    panels[0].invert_yaxis()
+    figure.supxlabel("points of test accuracy above the labels alone")
     figure.savefig(picture, dpi=120)
 
 
