@@ -210,7 +210,9 @@ def test_fashion_mnist_quick(tmp_path):
 
 
 @pytest.mark.parametrize("role", ["teacher", "alone"])
-@pytest.mark.parametrize("config", [CIFAR, IMAGENET_LT])
+@pytest.mark.parametrize(
+    "config", [CIFAR, pytest.param(IMAGENET_LT, marks=pytest.mark.long)]
+)
 def test_teachers_and_students_alone_are_runs(
     config, role, cifar100, imagenet, tmp_path
 ):

@@ -103,6 +103,7 @@ def test_old_style_keys_are_taken(name):
     assert getattr(results[1], "key", (0, 0)) == (0, 0)
 
 
+@pytest.mark.long
 def test_labels_of_one_byte_serve_more_classes_than_it_has():
     """300 classes: 3 and 259 are one number in eight bits."""
     rng = np.random.default_rng(0)

@@ -64,7 +64,9 @@ def test_bfloat16_computes_with_float32_parameters(name, shape):
     np.testing.assert_allclose(logits, exact, atol=0.05 * float(jnp.abs(exact).max()))
 
 
-@pytest.mark.parametrize("name", ["cnn", "wide_resnet_10_1"])
+@pytest.mark.parametrize(
+    "name", ["cnn", pytest.param("wide_resnet_10_1", marks=pytest.mark.long)]
+)
 def test_logits_are_not_rounded_to_bfloat16(name):
     model = models.create(name, 5, dtype=jnp.bfloat16)
     x = jax.random.uniform(jax.random.key(0), (4, 8, 8, 1))

@@ -75,6 +75,7 @@ def test_one_of_two_processes_dies(tmp_path):
     assert noticed[codes[0]] in errors[0]
 
 
+@pytest.mark.long
 def test_processes_with_different_configs(tmp_path):
     codes, errors = together(tmp_path / "run", each=((), ("--config.seed=7",)))
     assert all(code not in (0, None) for code in codes)

@@ -22,6 +22,7 @@ from train.base.errors import UserError
 from train.data.formats.shards import open_shards
 
 
+@pytest.mark.long
 def test_a_killed_conversion_goes_on(tmp_path, capsys):
     write_parts(tmp_path / "parts", (12_000, 3_000))
     given = dict(parts=tmp_path / "parts" / "*.npz", examples_per_shard=300)

@@ -151,6 +151,7 @@ def other_digits(folder):
     return path
 
 
+@pytest.mark.long
 def test_a_weaker_attack_on_fewer_examples_replaces_nothing(
     workdir, capsys, monkeypatch
 ):

@@ -120,6 +120,7 @@ def test_a_batch_in_parts_makes_the_step_of_the_whole(name, weights):
     assert_trees_close(states[1][1], states[0][1], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.long
 def test_warmup_is_a_share_an_epoch():
     recipe, _ = make(
         name="distillation", loss__name="kd", loss__warmup_epochs=4, loss__strength=0.5,

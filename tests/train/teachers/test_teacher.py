@@ -154,6 +154,7 @@ def test_a_teacher_that_goes_on_with_more_epochs_is_not_one_yet(teacher, tmp_pat
         Teacher.of(runs.build(config))
 
 
+@pytest.mark.long
 def test_a_teacher_of_another_padding_on_a_mesh_that_divides_classes(teacher):
     config = digits_distill.get_config("quick")
     config.teacher.path = str(teacher)

@@ -39,9 +39,9 @@ def scored(monkeypatch, scores):
     """Evaluations of at most 100 examples give these scores, one after another."""
     evaluate, scores = Evaluator.__call__, iter(scores)
 
-    def chosen(evaluator, weights, limit=None):
+    def chosen(evaluator, weights, limit=None, **kept):
         if limit is None:
-            return evaluate(evaluator, weights)
+            return evaluate(evaluator, weights, **kept)
         rows = np.arange(10)
         wrong = rows >= 10 * next(scores)
         return Predictions(rows, np.zeros(10, int), wrong.astype(int))
@@ -93,9 +93,9 @@ def test_the_last_epochs_score_is_of_the_same_examples(tmp_path, monkeypatch, na
     config = natural(epochs=2, **{"evaluation.during_training": 8})
     limits, evaluate = [], Evaluator.__call__
 
-    def noted(evaluator, weights, limit=None):
+    def noted(evaluator, weights, limit=None, **kept):
         limits.append(limit)
-        return evaluate(evaluator, weights, limit)
+        return evaluate(evaluator, weights, limit, **kept)
 
     monkeypatch.setattr(Evaluator, "__call__", noted)
     result = go(config, tmp_path)
@@ -158,6 +158,7 @@ def test_another_measure_begins_anew(tmp_path, monkeypatch, natural):
     assert best_of(config, tmp_path).step == 3 * STEPS
 
 
+@pytest.mark.long
 def test_a_run_without_evaluations_in_training(tmp_path, natural):
     config = natural(epochs=1, **{"evaluation.every": 0})
     go(config, tmp_path)

@@ -35,7 +35,7 @@ def assert_agrees(state, expected, decided, **fields):
     [
         ("linf", 0.15, 50, None),
         ("linf", 0.15, 50, 0.0),
-        ("l2", 0.3, 20, None),
+        pytest.param("l2", 0.3, 20, None, marks=pytest.mark.long),
         ("l2", 0.3, 20, 0.0),
     ],
 )

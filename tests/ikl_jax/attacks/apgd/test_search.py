@@ -68,6 +68,7 @@ def test_a_batch_its_order_and_the_chunk_do_not_matter(norm, monkeypatch):
         np.testing.assert_allclose(part.x_adv, whole.x_adv[rows], atol=1e-5)
 
 
+@pytest.mark.long
 def test_a_chunk_that_does_not_divide_the_steps_changes_nothing(monkeypatch):
     logits_fn, x, labels = cnn_case(batch=3)
     attack = lambda: Apgd(Classifier.of(logits_fn, x), 0.02, "linf", CROSS_ENTROPY, 7)
