@@ -6,7 +6,7 @@ SPLITS = "train/data/subsets/class_splits.py"
 DATA = ("tests/train/data/subsets/test_class_splits.py",)
 LOSSES = ("tests/train/recipes/test_learning_without_forgetting.py",)
 REPORTS = ("tests/train/reports/test_tasks.py",)
-MEASURES = ("tests/train/evaluation/measures/test_by_task.py",)
+SUMMARIES = ("tests/train/evaluation/summaries/test_by_task.py",)
 RUNS = ("tests/train/training/test_sequence.py",)
 
 DEFECTS = [
@@ -82,10 +82,10 @@ DEFECTS = [
     ),
     Defect(
         "the task-incremental accuracy is over all classes seen",
-        "train/evaluation/measures/by_task.py",
+        "train/evaluation/summaries/by_task.py",
         "columns = np.asarray(split)",
         "columns = np.asarray(sorted(sum(splits, ())))",
-        MEASURES,
+        SUMMARIES,
     ),
     Defect(
         "forgetting counts the accuracy after the last task as an earlier one",

@@ -9,7 +9,7 @@ SHARES = ("tests/train/evaluation/test_shares.py",)
 JOURNAL = ("tests/train/evaluation/test_journal.py",)
 RECORDS = ("tests/train/evaluation/test_records.py",)
 REMAINING = ("tests/train/evaluation/test_remaining.py",)
-SHOTS = ("tests/train/evaluation/measures/test_shots.py",)
+SHOTS = ("tests/train/evaluation/summaries/test_shots.py",)
 
 DEFECTS = [
     Defect(
@@ -178,7 +178,7 @@ DEFECTS = [
         EVALUATION,
         "labels.astype(np.int64) * num_classes + predicted",
         "predicted.astype(np.int64) * num_classes + labels",
-        ("tests/train/evaluation/measures/test_by_class.py",),
+        ("tests/train/evaluation/summaries/test_by_class.py",),
     ),
     Defect(
         "a record stands beside weights of another step",

@@ -8,7 +8,8 @@ from ikl_jax import models
 from tests.tpu import programs
 from train.data.splits import InMemory
 from train.devices import sharding
-from train.evaluation.pgd import Evaluator, PgdAttack
+from train.evaluation.batch_attack import PgdAttack
+from train.evaluation.pgd import Evaluator
 from train.recipes.state import Weights
 
 pytestmark = programs.MARKS
@@ -59,9 +60,9 @@ def test_natural(mesh, batch):
 def test_pgd(norm, mesh, batch):
     made, weights = evaluator(mesh, norm)
     x, labels, indices = batch
-    program = programs.compiled(made._advance, weights, x, x, labels, steps=20)
+    program = programs.compiled(made._attack._advance, weights, x, x, labels, steps=20)
     assert " while(" in program.as_text()
-    start = programs.compiled(made._start, x, indices, 0)
+    start = programs.compiled(made._attack._start, x, indices, 0)
     for each in (program, start):
         # In l1, whether all examples have been projected.
         assert programs.moved(each).arrays <= {programs.FLAG}

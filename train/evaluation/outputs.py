@@ -5,6 +5,7 @@ gathered on every process. The last batch is padded to the size of the others, a
 outputs of the padding are dropped.
 """
 
+import copy
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -88,6 +89,12 @@ class OutputsPass:
         """The outputs for the first `limit` examples (None: all), batch by batch."""
         for batch in self.batches(limit):
             yield self.of_batch(weights, batch)
+
+    def over(self, split: Split) -> "OutputsPass":
+        """The same pass, compiled once for both, over images of the same shape."""
+        other = copy.copy(self)
+        other._split = split
+        return other
 
     def batches(self, limit: int | None = None) -> Iterator[DeviceBatch]:
         """The first `limit` examples of the split (None: all) in order."""

@@ -11,16 +11,12 @@ from rich.console import Console
 from train.base.errors import UserError
 from train.devices import processes
 from train.evaluation import shares
+from train.evaluation.batch_attack import PgdAttack, attack_arguments
 from train.evaluation.journals import Journals
 from train.evaluation.judgement import Judgement, Kind, Options
-from train.evaluation.measures import measured
-from train.evaluation.pgd import (
-    Evaluator,
-    PgdAttack,
-    attack_arguments,
-    robust_accuracy,
-)
+from train.evaluation.pgd import Evaluator, robust_accuracy
 from train.evaluation.predictions import Predictions, in_order, joined
+from train.evaluation.summaries import summarized
 from train.evaluation.target import Target, exif_rotations
 from train.recipes.attack import check_epsilon
 from train.recipes.state import Weights
@@ -98,7 +94,7 @@ def _judged(
         {
             **target.description(predictions.labels),
             **rotations,
-            **measured(predictions, target.data, target.config),
+            **summarized(predictions, target.data, target.config),
             "robust_accuracy": robust_accuracy(predictions, attack),
         },
         per_example(predictions),

@@ -19,7 +19,7 @@ from train.base.files import Path
 from train.data import fingerprint, sources
 from train.data.splits import DataSet
 from train.devices import processes, sharding
-from train.evaluation import measures
+from train.evaluation import summaries
 from train.experiment import checksums, settings
 from train.experiment import run as runs
 from train.experiment.run import Run
@@ -88,7 +88,7 @@ class Target:
             **({"exif_rotation": True} if data.exif_rotation else {}),
             "evaluated_on": data.evaluate_on,
             "num_examples": num_examples,
-            **measures.arguments(self.config),
+            **summaries.arguments(self.config),
         }
 
     def described_part(self, num_examples: int) -> str:

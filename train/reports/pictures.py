@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from train.base import files
-from train.evaluation.pgd import PgdAttack
+from train.evaluation.batch_attack import PgdAttack
 from train.evaluation.predictions import AttackedImages
 
 COUNT = 8  # images in a row, at most

@@ -10,7 +10,7 @@ from train.base.files import Path, lock
 from train.base.files.lock import Lock
 from train.devices import processes, sharding
 from train.devices.preemption import Preempted, Watch
-from train.evaluation.pgd import PgdAttack
+from train.evaluation.batch_attack import PgdAttack
 from train.evaluation.predictions import Predictions
 from train.evaluation.target import weights_checksum
 from train.experiment import finished, settings

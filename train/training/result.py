@@ -9,9 +9,10 @@ import jax
 import ikl_jax
 from train.data import fingerprint
 from train.devices import processes
-from train.evaluation.measures import measured
-from train.evaluation.pgd import PgdAttack, attack_arguments, robust_accuracy
+from train.evaluation.batch_attack import PgdAttack, attack_arguments
+from train.evaluation.pgd import robust_accuracy
 from train.evaluation.predictions import Predictions
+from train.evaluation.summaries import summarized
 from train.evaluation.target import exif_rotations
 from train.experiment.run import Run
 
@@ -50,7 +51,7 @@ def of(
         "evaluated_on": config.data.evaluate_on,
         "num_examples": len(predictions.labels),
         **_attacked(run, predictions),
-        **measured(predictions, run.data, config),
+        **summarized(predictions, run.data, config),
         **_synthetic(run),
         **_undecodable(run),
         **exif_rotations(run.data),

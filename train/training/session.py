@@ -16,8 +16,9 @@ from train.base.files.lock import Lock
 from train.data import fingerprint
 from train.devices import processes
 from train.devices.preemption import Watch
-from train.evaluation import measures
-from train.evaluation.pgd import Evaluator, PgdAttack
+from train.evaluation import summaries
+from train.evaluation.batch_attack import PgdAttack
+from train.evaluation.pgd import Evaluator
 from train.evaluation.predictions import Predictions
 from train.experiment import settings
 from train.experiment.checkpoint import Checkpoints
@@ -64,7 +65,7 @@ class Session:
 
     def evaluate(self, weights: Weights, limit: int | None = None) -> Predictions:
         """The predictions for the first `limit` test examples (None: all)."""
-        keep = measures.need_logits(self.run.config)
+        keep = summaries.need_logits(self.run.config)
         return self.evaluator(weights, limit, keep_logits=keep)
 
 

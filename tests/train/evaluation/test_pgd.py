@@ -9,8 +9,9 @@ from ikl_jax import models
 from tests.conftest import small_images
 from train.data.splits import InMemory
 from train.devices import sharding
-from train.evaluation import pgd
-from train.evaluation.pgd import Evaluator, PgdAttack
+from train.evaluation import batch_attack
+from train.evaluation.batch_attack import BatchAttack, PgdAttack
+from train.evaluation.pgd import Evaluator
 from train.evaluation.predictions import Predictions, in_order, joined
 from train.recipes.state import Weights
 
@@ -68,7 +69,7 @@ def test_restarts_begin_elsewhere(classifier):
 
 def test_a_long_attack_goes_on_from_where_its_last_part_ended(classifier, monkeypatch):
     in_parts = attacked(classifier, 0, steps=7, relative_step_size=0.1)
-    monkeypatch.setattr(pgd, "CPU_CHUNK", 7)
+    monkeypatch.setattr(batch_attack, "CPU_CHUNK", 7)
     at_once = attacked(classifier, 0, steps=7, relative_step_size=0.1)
     np.testing.assert_allclose(in_parts, at_once, atol=1e-6)
 
@@ -79,13 +80,13 @@ def test_the_devices_of_the_mesh_decide_into_which_parts(
 ):
     monkeypatch.setattr(sharding, "platform", lambda mesh: platform)
     monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
-    steps, advance = [], Evaluator._steps
+    steps, advance = [], BatchAttack._steps
 
     def counted(*args, **given):
         steps.append(given["steps"])
         return advance(*args, **given)
 
-    monkeypatch.setattr(Evaluator, "_steps", counted)
+    monkeypatch.setattr(BatchAttack, "_steps", counted)
     attacked(classifier, 0, steps=7)
     assert steps == parts
 

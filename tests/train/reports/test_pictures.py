@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
-from train.evaluation.pgd import PgdAttack
+from train.evaluation.batch_attack import PgdAttack
 from train.evaluation.predictions import AttackedImages
 from train.reports import pictures
 

@@ -22,9 +22,9 @@ from train.evaluation.autoattack.attacked import Attacked
 from train.evaluation.autoattack.report import Report
 from train.evaluation.journals import Journals
 from train.evaluation.judgement import Judgement, Kind, Options
-from train.evaluation.measures import measured
 from train.evaluation.outputs import OutputsPass, joined
 from train.evaluation.predictions import Predictions
+from train.evaluation.summaries import summarized
 from train.evaluation.target import Target, exif_rotations
 
 
@@ -124,7 +124,7 @@ def _found(
     predictions = _predictions(evaluated, len(asked.labels))
     return {
         **evaluated.description(asked.labels),
-        **measured(predictions, evaluated.data, evaluated.config),
+        **summarized(predictions, evaluated.data, evaluated.config),
         **_results(result),
     }, {
         "index": predictions.indices,

@@ -20,8 +20,8 @@ from ikl_jax.attacks.ensemble.result import Result
 from ikl_jax.types import Array, LogitsFn
 from train.evaluation import target
 from train.evaluation.autoattack.report import Report
+from train.evaluation.batch_attack import PgdAttack
 from train.evaluation.judgement import Options
-from train.evaluation.pgd import PgdAttack
 from train.evaluation.target import Target
 from train.recipes import recipe
 from train.recipes.attack import check_epsilon

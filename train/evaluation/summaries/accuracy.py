@@ -2,9 +2,9 @@
 
 from train.base.config import Config
 from train.data.splits import DataSet
-from train.evaluation.measures.measure import Fields
 from train.evaluation.predictions import Predictions
+from train.evaluation.summaries.summary import Fields
 
 
-def measure(predictions: Predictions, data: DataSet, config: Config) -> Fields:
+def summarize(predictions: Predictions, data: DataSet, config: Config) -> Fields:
     return {"natural_accuracy": predictions.natural_accuracy}

@@ -4,8 +4,8 @@ import numpy as np
 
 from configs import base
 from train.data.splits import DataSet, InMemory
-from train.evaluation.measures import by_class, measured
 from train.evaluation.predictions import Predictions
+from train.evaluation.summaries import by_class, summarized
 
 LABELS = np.array([0, 0, 0, 0, 1, 1, 3, 3, 3])
 PREDICTED = np.array([0, 0, 0, 2, 3, 3, 3, 2, 0])
@@ -15,7 +15,7 @@ def found(class_names=None):
     split = InMemory(np.zeros((9, 2, 2, 1), np.uint8), LABELS.astype(np.int32))
     data = DataSet(split, split, 4, (2, 2, 1), class_names)
     predictions = Predictions(np.arange(9), LABELS, PREDICTED)
-    return measured(predictions, data, base.get_config())
+    return summarized(predictions, data, base.get_config())
 
 
 def test_tables():

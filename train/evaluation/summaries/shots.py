@@ -10,14 +10,14 @@ import numpy as np
 
 from train.base.config import Config
 from train.data.splits import DataSet
-from train.evaluation.measures import by_class
-from train.evaluation.measures.measure import Fields
 from train.evaluation.predictions import Predictions
+from train.evaluation.summaries import by_class
+from train.evaluation.summaries.summary import Fields
 
 GROUPS = ("many", "medium", "few")
 
 
-def measure(predictions: Predictions, data: DataSet, config: Config) -> Fields:
+def summarize(predictions: Predictions, data: DataSet, config: Config) -> Fields:
     """The accuracies, for a training part that is made long-tailed or listed."""
     # For others all labels would be read, which takes long where they lie on disk.
     if not _applies(config):

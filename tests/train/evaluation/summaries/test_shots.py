@@ -7,9 +7,9 @@ from configs import base
 from tests.support.commands import result_of, run, train
 from train.base.errors import UserError
 from train.data.splits import DataSet, InMemory
-from train.evaluation import measures
-from train.evaluation.measures import shots
+from train.evaluation import summaries
 from train.evaluation.predictions import Predictions
+from train.evaluation.summaries import shots
 from train.experiment import validation
 
 
@@ -56,13 +56,13 @@ def test_thresholds_that_cannot_be(given):
 
 def test_what_the_groups_depend_on_is_among_the_arguments():
     config = base.get_config()
-    assert measures.arguments(config) == {}
+    assert summaries.arguments(config) == {}
     config.data.imbalance_ratio = 20
-    long_tailed = measures.arguments(config)
+    long_tailed = summaries.arguments(config)
     config.evaluation.shots = (5, 50)
-    other_groups = measures.arguments(config)
+    other_groups = summaries.arguments(config)
     config.data.imbalance_ratio, config.data.train_list = 1, "train.txt"
-    listed = measures.arguments(config)
+    listed = summaries.arguments(config)
     assert other_groups == {
         "shots": [5, 50], "imbalance_ratio": 20, "train_list": ""
     }  # fmt: skip

@@ -5,9 +5,9 @@ import pytest
 
 from configs import base
 from train.data.splits import DataSet, InMemory
-from train.evaluation import measures
-from train.evaluation.measures import by_task
+from train.evaluation import summaries
 from train.evaluation.predictions import Predictions
+from train.evaluation.summaries import by_task
 
 SPLITS = ((4, 1), (0, 5), (2, 3))
 
@@ -64,13 +64,13 @@ def test_only_the_tasks_so_far_and_only_in_a_sequence(drawn):
     labels, logits = drawn
     config, data = base.get_config(), InMemory(np.zeros((200, 2, 2, 1)), labels)
     whole = DataSet(data, data, 6, (2, 2, 1))
-    assert not measures.need_logits(config)
-    assert "accuracy_by_task" not in measures.measured(
+    assert not summaries.need_logits(config)
+    assert "accuracy_by_task" not in summaries.summarized(
         predictions(labels, logits), whole, config
     )
     config.continual.splits, config.continual.task = SPLITS, 2
-    assert measures.need_logits(config)
-    found = measures.measured(predictions(labels, logits), whole, config)
+    assert summaries.need_logits(config)
+    found = summaries.summarized(predictions(labels, logits), whole, config)
     expected = by_hand(labels, logits, SPLITS[:2])
     assert list(found["accuracy_by_task"]) == list(expected)
     for way, each in expected.items():

@@ -12,8 +12,8 @@ import numpy as np
 from train.base.config import Config
 from train.data.splits import DataSet
 from train.data.subsets import class_splits
-from train.evaluation.measures.measure import Fields
 from train.evaluation.predictions import Predictions
+from train.evaluation.summaries.summary import Fields
 
 
 def applies(config: Config) -> bool:
@@ -21,7 +21,7 @@ def applies(config: Config) -> bool:
     return bool(config.continual.task)
 
 
-def measure(predictions: Predictions, data: DataSet, config: Config) -> Fields:
+def summarize(predictions: Predictions, data: DataSet, config: Config) -> Fields:
     """`accuracy_by_task`: for each way a list, with a number for each task so far."""
     if not applies(config):
         return {}

@@ -8,8 +8,8 @@ import numpy as np
 
 from train.base.config import Config
 from train.data.splits import DataSet
-from train.evaluation.measures.measure import Fields
 from train.evaluation.predictions import Predictions
+from train.evaluation.summaries.summary import Fields
 
 SHOWN = 5  # classes, and confusions, in a record
 
@@ -45,7 +45,7 @@ def confusion(
     return counts.reshape(num_classes, num_classes)
 
 
-def measure(predictions: Predictions, data: DataSet, config: Config) -> Fields:
+def summarize(predictions: Predictions, data: DataSet, config: Config) -> Fields:
     """The classes of the lowest accuracy, and the most frequent confusions."""
     labels, predicted = predictions.labels, predictions.predicted
     counts = np.bincount(labels, minlength=data.num_classes)
