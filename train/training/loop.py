@@ -127,6 +127,8 @@ def _steps(record: RunRecord, epoch: int, tools: Session) -> dict[str, float]:
         if step % run.config.log_every == 0 or step == last:
             means = health.means(record.pending)
             record.pending = []
+            if step == last:
+                means |= tools.drift(record.state)
             health.check_finite(means, step, tools.checkpoints)
             tools.writer.write(step, {**means, "seconds": tools.seconds()})
             tools.display.metrics(means)

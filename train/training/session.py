@@ -27,7 +27,7 @@ from train.recipes.recipe import Step
 from train.recipes.state import TrainState, Weights
 from train.teachers import cached_logits
 from train.teachers.cached_logits import TeacherLogits
-from train.training import initial, program
+from train.training import drift, initial, program
 from train.training.progress import Display
 from train.training.record import RunRecord
 from train.training.writers import MetricsWriter, NoWriter, logged
@@ -41,6 +41,7 @@ class Session:
       run: what the config names.
       step: the compiled step.
       end_epoch: the compiled end of an epoch.
+      drift: what the epoch's last line of the log says of the class means.
       teacher_logits: adds them to a batch; does nothing for a run without a teacher.
       evaluator: of weights on the test part.
       checkpoints: where the record is saved.
@@ -54,6 +55,7 @@ class Session:
     run: Run
     step: Step
     end_epoch: Callable[[TrainState], TrainState]
+    drift: Callable[[TrainState], dict[str, float]]
     teacher_logits: TeacherLogits
     evaluator: Evaluator
     checkpoints: Checkpoints
@@ -108,6 +110,7 @@ def start(
         end_epoch=jax.jit(
             run.recipe.end_epoch, out_shardings=run.state_shardings, donate_argnums=0
         ),
+        drift=drift.of_run(run),
         teacher_logits=teacher_logits,
         evaluator=_evaluator(run, watch),
         checkpoints=checkpoints,

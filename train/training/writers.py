@@ -12,8 +12,9 @@ from train.base import files, terminal
 from train.base.errors import UserError
 from train.base.files import Path
 from train.base.files.growing import Lines
+from train.experiment import metrics_log
 
-NAME, DAMAGED = "metrics.jsonl", "metrics_damaged.jsonl"
+NAME, DAMAGED = metrics_log.NAME, "metrics_damaged.jsonl"
 LOCAL = "disk"  # stands before the path of events on a disk, as a scheme
 EVALUATED = "eval_natural_accuracy"  # the lines of evaluations have it
 
@@ -158,7 +159,7 @@ class NoWriter:
 
 def logged(workdir: Path, *, until: int) -> list[dict[str, float]]:
     """The lines of a run's `metrics.jsonl` up to a step."""
-    lines = [_line(text) for text in _texts(workdir)]
+    lines = [metrics_log.line(text) for text in metrics_log.texts(workdir)]
     return [line for line in lines if line is not None and line["step"] <= until]
 
 
@@ -167,22 +168,5 @@ def _keep_damaged(workdir: Path) -> None:
 
     The last line of a killed run may be cut, which is no damage.
     """
-    if any(_line(text) is None for text in _texts(workdir)[:-1]):
+    if any(metrics_log.line(text) is None for text in metrics_log.texts(workdir)[:-1]):
         files.move(workdir / NAME, files.unused(workdir / DAMAGED))
-
-
-def _texts(workdir: Path) -> list[str]:
-    path = workdir / NAME
-    with files.reading(path):
-        content = path.read_bytes() if path.exists() else b""
-    return content.decode(errors="replace").splitlines()
-
-
-def _line(text: str) -> dict[str, float] | None:
-    """The metrics in a line; None if it is damaged."""
-    try:
-        line = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    whole = isinstance(line, dict) and type(line.get("step")) is int
-    return line if whole else None
