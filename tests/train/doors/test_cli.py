@@ -47,7 +47,9 @@ def test_a_run_leaves_what_the_docs_say(finished):
     assert [line["step"] for line in evaluated] == [22, 44]
     assert evaluated[-1]["eval_robust_accuracy"] == result["robust_accuracy"]["pgd5"]
     assert all(np.isfinite(list(line.values())).all() for line in lines)
-    drifts = {x["step"]: x["class_mean_drift"] for x in lines if "class_mean_drift" in x}
+    drifts = {
+        x["step"]: x["class_mean_drift"] for x in lines if "class_mean_drift" in x
+    }
     assert list(drifts) == [22, 44]  # the ends of the epochs
     assert all(0 < drift < 1 for drift in drifts.values())
     assert "epoch   2/2" in stdout
