@@ -8,7 +8,8 @@ from train.base.errors import UserError
 from train.devices import processes
 from train.experiment import tasks
 from train.planning import choices, search, table
-from train.planning.plan import Plan, Target, plan, require
+from train.planning.apart import plan
+from train.planning.plan import Plan, Target, require
 from train.planning.search import Change
 
 
