@@ -137,6 +137,7 @@ def test_a_topology_is_compiled_for():
         scaling.measured(dataclasses.replace(setting, topology="v9:2x2"), timeout=60)
 
 
+@pytest.mark.long
 def test_what_cannot_be_measured_is_said():
     with pytest.raises(UserError, match="devices must be >= 1, got 0"):
         Setting(devices=0)

@@ -58,6 +58,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_pa
     saved.close()
 
 
+@pytest.mark.long
 def test_a_last_step_that_ruins_the_weights_is_not_saved(tmp_path):
     config = digits_ikl_at.get_config("natural,quick")
     config.epochs = 1

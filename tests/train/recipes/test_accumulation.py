@@ -70,7 +70,7 @@ PARTS = [("supervised", 4), ("kl", 2), ("ikl", 4), ("gkl", 4)]
 
 
 @pytest.mark.parametrize(
-    ("case", "parts"), case_rows(PARTS, quick=[("kl", 2), ("gkl", 4)])
+    ("case", "parts"), case_rows(PARTS, quick=[("kl", 2)], mark=pytest.mark.long)
 )
 def test_parts_give_the_whole_batchs_step(case, parts):
     ours = one_step(batch(), **CASES[case], accumulate=parts)
@@ -80,6 +80,7 @@ def test_parts_give_the_whole_batchs_step(case, parts):
     assert all(np.any(leaf) for leaf in jax.tree.leaves(ours[0]))
 
 
+@pytest.mark.long
 def test_parts_divided_over_devices_give_the_whole_batchs_step():
     mesh = sharding.create_mesh()
     ours = one_step(batch(), mesh, **CASES["gkl"], accumulate=2)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from configs import base
+from tests.conftest import case_rows
 from tests.support.recipes import (
     after,
     assert_trees_close,
@@ -59,7 +60,14 @@ def test_class_wise_dkl_without_class_means_is_refused():
         )
 
 
-@pytest.mark.parametrize("loss", sorted(DIVERGENCES))
+@pytest.mark.parametrize(
+    ("loss",),
+    case_rows(
+        [(name,) for name in sorted(DIVERGENCES)],
+        quick=[("kl",), ("ikl",)],
+        mark=pytest.mark.long,
+    ),
+)
 def test_every_divergence_trains_every_recipe_that_takes_one(loss):
     """Those with streams do so in `semi_supervised/test_gradients.py`."""
     without_streams = RECIPES["supervised"].streams
@@ -95,6 +103,7 @@ def test_metrics_are_the_terms_of_the_loss(loss):
     np.testing.assert_allclose(metrics["loss"], total, rtol=1e-6)
 
 
+@pytest.mark.long
 def test_class_means_gather_natural_predictions_at_their_temperature():
     recipe_, task = make(loss__weight_temperature=2.0, model="wide_resnet_10_1")
     state, _ = after(recipe_)

@@ -115,6 +115,7 @@ np.savez("found.npz", logits=jax.jit(network.call)(images), gradient=gradient)
 """
 
 
+@pytest.mark.long
 def test_the_program_runs_without_this_package(network, images, logits, tmp_path):
     (tmp_path / "model.jax_export").write_bytes(program.exported(network))
     np.save(tmp_path / "images.npy", images)

@@ -72,6 +72,7 @@ def test_a_teacher_in_bfloat16_and_one_converted(teacher, tmp_path):
     assert np.abs(half - expected).max() > 0
 
 
+@pytest.mark.long
 def test_teachers_that_cannot_be(teacher, tmp_path):
     config = digits_distill.get_config("quick")
     with pytest.raises(UserError, match="teacher.path must name"):
@@ -144,6 +145,7 @@ def test_what_the_weights_do_not_tell_is_in_the_digest(tmp_path):
     assert len(set(digests.values())) == 3
 
 
+@pytest.mark.long
 def test_a_teacher_that_goes_on_with_more_epochs_is_not_one_yet(teacher, tmp_path):
     shutil.copytree(teacher, tmp_path / "run")
     path = tmp_path / "run" / "config.json"

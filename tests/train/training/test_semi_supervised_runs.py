@@ -83,6 +83,7 @@ def test_a_stopped_run_goes_on_to_the_same_end(tmp_path, monkeypatch, argument):
     assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
+@pytest.mark.long
 def test_a_run_does_not_go_on_with_other_labels(tmp_path, monkeypatch):
     """Where the file is does not matter, but what it lists."""
     whole = config()

@@ -44,7 +44,8 @@ def final_state(config, workdir):
     return jax.tree.leaves(state.replace(key=jax.random.key_data(state.key)))
 
 
-@pytest.mark.parametrize("steps", [3, pytest.param(6, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("steps", [3, 6])
 def test_an_epoch_has_so_many_steps(tmp_path, steps, natural):
     config = natural(steps)
     result = go(config, tmp_path)

@@ -54,6 +54,7 @@ def test_few_classes_and_flat_vectors(classes, loss):
     assert found.broken.any()
 
 
+@pytest.mark.long
 def test_a_gradient_that_is_not_a_number_spoils_nothing():
     logits_fn = lambda x: jnp.stack(
         [x[:, 0] + jnp.sqrt(x[:, 1] * 0.0), 0.55 + 0 * x[:, 0]], -1
@@ -66,6 +67,7 @@ def test_a_gradient_that_is_not_a_number_spoils_nothing():
     assert np.isfinite(found.x_adv).all()
 
 
+@pytest.mark.long
 def test_restarts_run_only_where_nothing_was_found(monkeypatch):
     calls = []
 

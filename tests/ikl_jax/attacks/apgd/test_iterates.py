@@ -33,7 +33,7 @@ def assert_agrees(state, expected, decided, **fields):
 @pytest.mark.parametrize(
     ("norm", "epsilon", "steps", "before"),
     [
-        ("linf", 0.15, 50, None),
+        pytest.param("linf", 0.15, 50, None, marks=pytest.mark.long),
         ("linf", 0.15, 50, 0.0),
         pytest.param("l2", 0.3, 20, None, marks=pytest.mark.long),
         ("l2", 0.3, 20, 0.0),

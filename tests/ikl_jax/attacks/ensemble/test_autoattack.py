@@ -46,6 +46,7 @@ def test_the_batch_size_changes_nothing(expected, batch_size):
     np.testing.assert_allclose(result.x_adv, expected.x_adv, atol=1e-5)
 
 
+@pytest.mark.long
 def test_the_order_changes_nothing(expected):
     logits_fn, x, labels = data()
     order = np.random.default_rng(1).permutation(COUNT)

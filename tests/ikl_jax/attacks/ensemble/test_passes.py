@@ -21,7 +21,8 @@ class Stopped(Exception):
     pass
 
 
-@pytest.mark.parametrize("after", [1, pytest.param(5, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("after", [1, 5])
 def test_an_evaluation_goes_on_from_its_records(expected, after):
     records = []
 

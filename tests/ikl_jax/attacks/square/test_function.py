@@ -71,6 +71,7 @@ def plain_search(logits_fn, x, label, epsilon, queries, rng):
     return loss > 0
 
 
+@pytest.mark.long
 def test_success_rates_agree_with_a_plain_search():
     rng = np.random.default_rng(0)
     w1, w2 = rng.standard_normal((50, 16)), rng.standard_normal((16, 2))

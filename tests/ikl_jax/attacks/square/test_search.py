@@ -137,6 +137,7 @@ def test_one_program_serves_all_queries_of_a_batch_shape():
     assert attack._start._cache_size() == 1
 
 
+@pytest.mark.long
 def test_is_an_attack_of_the_ensemble_also_of_a_randomised_network():
     x = images(3, 6, 6, 1)
     noisy = lambda x, key: linear(slope_of(x), 1e3)(x + jax.random.normal(key, x.shape))

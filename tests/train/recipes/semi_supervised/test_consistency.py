@@ -63,6 +63,7 @@ def of(name, n, m, **changed):
 TEMPERATURES = dict(loss__temperature=2.0, unlabelled__target_temperature=0.5)
 
 
+@pytest.mark.long
 def test_values_at_two_temperatures(x64):
     """The prediction's is 2, the target's 1/2; squared errors of IKL are of raw logits."""
     n, m = np.random.default_rng(0).standard_normal((2, 6, 4))

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+from tests.conftest import case_rows
 from tests.support.semi_supervised import batch, built, moved
 from train.recipes.semi_supervised.consistency import CONSISTENCIES
 
@@ -32,7 +33,12 @@ def stepped(recipe_, **changed):
     return state, new, metrics
 
 
-@pytest.mark.parametrize(("name", "weights"), CASES)
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    case_rows(
+        CASES, quick=[("ce", "sample"), ("ikl", "class_means")], mark=pytest.mark.long
+    ),
+)
 def test_fixmatch_moves_the_strong_branch_alone(name, weights):
     recipe_ = built("fixmatch", loss__name=name, loss__weights=weights)
     before, after, metrics = stepped(recipe_)
