@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from configs import base
-from tests.conftest import case_rows
 from tests.support.recipes import (
     after,
     assert_trees_close,
@@ -61,12 +60,11 @@ def test_class_wise_dkl_without_class_means_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("loss",),
-    case_rows(
-        [(name,) for name in sorted(DIVERGENCES)],
-        quick=[("kl",), ("ikl",)],
-        mark=pytest.mark.long,
-    ),
+    "loss",
+    [
+        pytest.param(name, marks=() if name in ("kl", "ikl") else pytest.mark.long)
+        for name in sorted(DIVERGENCES)
+    ],
 )
 def test_every_divergence_trains_every_recipe_that_takes_one(loss):
     """Those with streams do so in `semi_supervised/test_gradients.py`."""
