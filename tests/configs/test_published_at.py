@@ -168,7 +168,7 @@ def test_every_row_is_valid_and_lockable_and_so_is_its_quick_form(data, row):
         assert config.name == f"{data}_at:{argument}"
         assert (
             settings.differences(base.get_config().to_dict(), config.to_dict()).keys()
-            <= dict(settings._flat(base.get_config().to_dict())).keys()
+            <= dict(settings.flat(base.get_config().to_dict())).keys()
         )
 
 

@@ -2,7 +2,7 @@
 
 from train.cli import process_flags
 from train.cli.command import CLOSED, FAILED, INTERRUPTED, REQUEUE, USAGE, run
-from train.cli.config_flag import define_config
+from train.cli.config_flag import define_config, load
 from train.cli.train import main
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "REQUEUE",
     "USAGE",
     "define_config",
+    "load",
     "main",
     "process_flags",
     "run",

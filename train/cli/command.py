@@ -87,8 +87,8 @@ def _run(command: _Command, argv: list[str]) -> int:
             print(shown)
             return 0
         _parse(command, values, argv)
-    except (flags.Error, LookupError, AttributeError, TypeError, ValueError) as error:
-        return _complain(_innermost(error), USAGE)
+    except parsers.ERRORS as error:
+        return _complain(parsers.innermost(error), USAGE)
     return _call(command, values)
 
 
@@ -129,7 +129,9 @@ def _call(command: _Command, values: flags.FlagValues) -> int:
             raise
         # Other errors arrive here too, so print the traceback.
         traceback.print_exc()
-        return _complain(f"another process may be gone: {_innermost(error)}", FAILED)
+        return _complain(
+            f"another process may be gone: {parsers.innermost(error)}", FAILED
+        )
     return 0
 
 
@@ -143,13 +145,6 @@ def _out_of_memory(error: Exception) -> str:
         f"out of memory: {first}; a smaller batch_size or evaluation.batch_size, "
         "accumulate, model.remat and model.dtype=bfloat16 need less (docs/pods.md)"
     )
-
-
-def _innermost(error: object) -> object:
-    """The message of an error; ml_collections wraps one error in another."""
-    while isinstance(error, Exception) and error.args:
-        error = error.args[0]
-    return error
 
 
 def _complain(error: object, code: int) -> int:

@@ -10,6 +10,10 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+from train.base.config import Config
+from train.base.errors import UserError
+from train.cli import parsers
+
 
 def define_config(
     values: flags.FlagValues, argv: Sequence[str], default: str | None, text: str
@@ -21,6 +25,28 @@ def define_config(
     flag = values["config"]
     overrides = (re.match(r"--?(?:no)?config\.([^=]*)", each) for each in argv)
     flag.parser = _ConfigParser(flag.parser, [each[1] for each in overrides if each])
+
+
+def load(argument: str, overrides: Sequence[str] = ()) -> Config:
+    """The config that `python -m train` would have with this command line.
+
+    Args:
+      argument: the value of `--config`: a file, and its options after a colon.
+      overrides: flags `--config.FIELD=VALUE`.
+
+    Raises:
+      UserError: the file cannot be loaded, or it has no such option or field, or the
+        field takes no such value.
+    """
+    values = flags.FlagValues()
+    argv = ["load", f"--config={argument}", *overrides]
+    try:
+        define_config(values, argv, None, "A file of configs/.")
+        parsers.replace(values)
+        values(argv)
+    except parsers.ERRORS as error:
+        raise UserError(str(parsers.innermost(error))) from error
+    return values.config
 
 
 class _ConfigParser(flags.ArgumentParser):

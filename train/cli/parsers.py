@@ -5,6 +5,9 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
+# What absl and ml_collections raise for a command line that cannot be used.
+ERRORS = (flags.Error, LookupError, AttributeError, TypeError, ValueError)
+
 
 class Number(flags.FloatParser):
     """A number, or a fraction of two: 8/255."""
@@ -56,3 +59,10 @@ def replace(values: flags.FlagValues) -> None:
     for name in values:
         flag = values[name]
         flag.parser = _PARSERS.get(type(flag.parser), flag.parser)
+
+
+def innermost(error: object) -> object:
+    """The message of an error; ml_collections wraps one error in another."""
+    while isinstance(error, Exception) and error.args:
+        error = error.args[0]
+    return error

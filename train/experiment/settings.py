@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from ml_collections import ConfigDict
@@ -23,6 +23,11 @@ MAY_CHANGE = (
     "checkpoint_every", "keep_checkpoints", "data.threads", "data.data_dir",
     "data.source", "data.synthetic", "data.undecodable", "data.label_list",
     "teacher.path", "teacher.cache", "evaluation.",
+)  # fmt: skip
+# Fields on which no result of a run depends: how it is computed, and what it is called.
+WITHOUT_EFFECT = (
+    "name", "mesh", "fsdp", "accumulate", "model.remat", "log_every",
+    "checkpoint_every", "keep_checkpoints", "data.threads", "teacher.cache",
 )  # fmt: skip
 # Fields whose values may be different when a run is evaluated.
 OF_EVALUATION = (
@@ -183,7 +188,7 @@ def differences(
     before: dict[str, Any], now: dict[str, Any]
 ) -> dict[str, tuple[Any, Any]]:
     """The dotted fields that differ between two configs, with both values."""
-    old, new = dict(_flat(before)), dict(_flat(now))
+    old, new = dict(flat(before)), dict(flat(now))
     return {
         field: (old.get(field), new.get(field))
         for field in sorted(old.keys() | new.keys())
@@ -209,9 +214,10 @@ def agree(config: Config) -> None:
         raise UserError(f"the processes have different configs: {shown or 'see there'}")
 
 
-def _flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The dotted names of all fields of a config's JSON, with their values."""
     for name, value in tree.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from flat(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
