@@ -70,7 +70,7 @@ def test_reports_read_files_and_records_never_a_model():
         "train.base",
         "train.reports",
         "train.evaluation.predictions",
-        "train.evaluation.pgd",
+        "train.evaluation.batch_attack",
         "train.evaluation.records",
         "train.experiment.finished",
         "train.experiment.settings",
