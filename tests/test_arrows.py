@@ -37,7 +37,7 @@ DATA = [
     {"checks", "sources"},
     {"pipeline"},
     {"fingerprint", "mixture", "reader", "subsets"},
-    {"augment"},
+    {"augment", "corruptions"},
     {"formats"},
     {"splits"},
     {"noticed", "order"},
