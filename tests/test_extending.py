@@ -1,4 +1,4 @@
-"""The four changes of docs/extending.md, each made in a copy and trained with."""
+"""The changes of docs/extending.md, each made in a copy and used there."""
 
 import dataclasses
 import re
@@ -24,17 +24,18 @@ class Change:
 
     Attributes:
       files: the content of each Python block, by the path in its title.
-      command: what the section runs.
+      commands: what the section runs, one after another.
     """
 
     files: dict[str, str]
-    command: list[str]
+    commands: list[list[str]]
 
     @classmethod
     def of(cls, section):
         blocks = re.findall(r'```python title="(.*?)"\n(.*?)```', section, re.DOTALL)
         (command,) = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
-        return cls(dict(blocks), shlex.split(command.replace("\\\n", " ")))
+        lines = command.replace("\\\n", " ").splitlines()
+        return cls(dict(blocks), [shlex.split(line) for line in lines])
 
 
 def changes():
@@ -70,6 +71,13 @@ def make(change, root):
     return new, lines
 
 
+def arguments(command):
+    """Those of Python; a command that trains is shortened."""
+    python, *rest = command
+    assert python == "python"
+    return [*rest, *(SHORT if rest[:2] == ["-m", "train"] else [])]
+
+
 def run(root, *arguments):
     """In the copy, whose packages come before the installed ones."""
     return subprocess.run(
@@ -78,8 +86,9 @@ def run(root, *arguments):
     )  # fmt: skip
 
 
-def test_the_page_has_the_four_changes():
-    assert [*CHANGES] == ["divergence", "data source", "model", "recipe"]
+def test_the_page_has_the_changes():
+    expected = ["divergence", "data source", "model", "recipe", "measure"]
+    assert [*CHANGES] == expected
     table = re.findall(r"^\| a ([\w ]+) \|.*`([\w/]+\.py)` \|$", PAGE, re.MULTILINE)
     registries = {
         kind: [name for name in change.files if (ROOT / name).exists()]
@@ -95,12 +104,13 @@ def test_a_change_is_one_file_and_one_line(kind, tmp_path):
     new, lines = make(change, root)
     print(f"{kind}: {new} new file, {lines} line in another")
     assert (new, lines) == (1, 1)
-    assert change.command[0] == "python"
-    before = run(ROOT, *change.command[1:], *SHORT)
+    *_, last = change.commands
+    before = run(ROOT, *arguments(last))
     assert before.returncode == 1
     assert "unknown" in before.stderr, "it is there without the change"
-    done = run(root, *change.command[1:], *SHORT)
-    assert done.returncode == 0, done.stderr
+    for command in change.commands:
+        done = run(root, *arguments(command))
+        assert done.returncode == 0, done.stderr
     (result,) = root.glob("runs/*/result.json")
     assert '"natural_accuracy"' in result.read_text()
 

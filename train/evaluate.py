@@ -7,19 +7,22 @@ AutoAttack, which goes on where it was stopped, and draws `autoattack.png`. Weig
 
 `python -m train.evaluate --weights=FILE.npz --source=cifar10:DIR --attack=autoattack`
 
+`--measure` asks for more than accuracy (docs/measures.md). All measures share one pass,
+and each has a record and a picture of its own:
+
+`python -m train.evaluate --workdir=runs/digits_ikl_at --measure=calibration,classes`
+
 On many machines, start the same command on each of them with `--distributed`: each
 evaluates its share of the examples.
 """
 
 import dataclasses
 import functools
-import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
-from ml_collections import config_flags
 from rich.console import Console
 
 from ikl_jax import checks
@@ -28,24 +31,22 @@ from train import cli
 from train.base import contents, files, terminal
 from train.base.errors import UserError, explained
 from train.base.files import Path
+from train.cli import evaluated, measure_flags
 from train.devices import preemption, processes
-from train.evaluation import records, target
-from train.evaluation.judgement import Judgement, Options, check_options
+from train.evaluation import records
+from train.evaluation.judgement import (
+    Judgement,
+    Options,
+    check_options,
+    given_flags,
+)
 from train.evaluation.kinds import KINDS
+from train.evaluation.measures import judging
+from train.evaluation.measures.measure import Measure
 from train.experiment import settings
-from train.networks import converted
-from train.reports import pictures
+from train.reports import pictures, printed
 
 FLAGS = (
-    (flags.DEFINE_string, "workdir",
-     "The folder of the run, or for the results of --weights=FILE. Required without "
-     "--weights=FILE."),
-    (flags.DEFINE_string, "weights",
-     "last, averaged or best of a run (default: averaged if the run keeps them), or a "
-     "file of train.convert."),
-    (flags.DEFINE_string, "source", "With --weights=FILE: the data to evaluate on."),
-    (flags.DEFINE_string, "model",
-     "With --weights=FILE: the architecture that the file must hold."),
     (flags.DEFINE_string, "norm", "linf, l2 or l1. Default: the config's."),
     (flags.DEFINE_float, "epsilon",
      "Radius in pixels of [0, 1]. Default: the config's."),
@@ -58,23 +59,12 @@ FLAGS = (
      "Version of AutoAttack, or names of its attacks with commas between: "
      "apgd-ce,square. Default: standard."),
     (flags.DEFINE_integer, "seed",
-     "Seed of the attack. Default: 0, and of PGD the config's."),
+     "Seed of random numbers. Default: 0, and of PGD the config's."),
 )  # fmt: skip
-WEIGHTS = ("last", "averaged", "best")
 OPTIONS = (
     "norm", "epsilon", "steps", "restarts", "relative_step_size", "version", "seed",
     "num_examples",
 )  # fmt: skip
-BASE_CONFIG = pathlib.Path(__file__).parent.parent / "configs" / "base.py"
-OF_A_FILE = ("model", "source", "config")
-# Fields of the config that change the evaluation of a file.
-FIELDS_OF_A_FILE = (
-    "mesh", "seed", "data.", "attack.norm", "attack.epsilon", "evaluation.batch_size",
-    "evaluation.shots", "evaluation.steps", "evaluation.restarts",
-    "evaluation.relative_step_size",
-)  # fmt: skip
-# Fields that are printed with a line for each entry.
-LISTED = ("stages", "notes", "worst_classes", "most_confused")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,33 +73,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _define(values: flags.FlagValues, argv: list[str]) -> None:
+    evaluated.define(values, argv)
     for define, name, text in FLAGS:
         define(name, None, text, flag_values=values)
     flags.DEFINE_bool(
-        "picture", True, "Search for distances, and draw them (AutoAttack).",
+        "picture", True, "Draw what was found; of AutoAttack, search for distances.",
         flag_values=values,
     )  # fmt: skip
     flags.DEFINE_enum(
         "attack", "pgd", [*KINDS], "The kind of evaluation.", flag_values=values
     )
-    cli.define_config(
-        values, argv, str(BASE_CONFIG), "With --weights=FILE: how its data are read, "
-        "and the defaults of the attack. Single fields, of a run too: "
-        "--config.FIELD=VALUE.",
-    )  # fmt: skip
+    measure_flags.define(values)
     cli.process_flags.define(values)
-    flags.register_multi_flags_validator(
-        ["weights", "workdir"], _names_something,
-        "--workdir is required, or --weights=FILE", flag_values=values,
-    )  # fmt: skip
-
-
-def _names_something(given: dict[str, str | None]) -> bool:
-    return bool(given["workdir"]) or _is_file(given["weights"])
-
-
-def _is_file(weights: str | None) -> bool:
-    return weights is not None and weights not in WEIGHTS
 
 
 def _evaluate(values: flags.FlagValues) -> None:
@@ -117,44 +92,62 @@ def _evaluate(values: flags.FlagValues) -> None:
         **{name: values[name].value for name in OPTIONS}, picture=values.picture
     )
     _check(options.given(), options.num_examples)
-    changed = config_flags.get_override_values(values["config"])
-    check_options(values.attack, options, KINDS, changed)
-    if values["picture"].present and values.attack != "autoattack":
-        raise UserError(
-            f"--picture is for --attack=autoattack, not for {values.attack}"
-        )
+    measures = measure_flags.measures(values)
+    _check_choice(values, options, measures)
+    own = judging.values(measures, measure_flags.given(values))
     cli.process_flags.start(values)
     preemption.end_at_sigterm()
     _agree(values, options)
-    evaluated = _target(values, changed)
-    evaluated.agree()
+    target = evaluated.target_of(values)
+    target.agree()
     console = terminal.console(quiet=not processes.is_main())
     if processes.is_main():
-        _warn_if_damaged(evaluated.workdir)
-    found: dict[str, Any] = {}
-    for judgement in KINDS[values.attack].judge(evaluated, options, console):
-        found = judgement.record
-        keep = functools.partial(_keep, evaluated.workdir, judgement, console)
+        _warn_if_damaged(target.workdir)
+    if measures:
+        judgements = judging.judge(measures, target, options, own, console)
+    else:
+        judgements = KINDS[values.attack].judge(target, options, console)
+    found: dict[str, dict[str, Any]] = {}
+    for judgement in judgements:
+        found[judgement.key] = judgement.record
+        keep = functools.partial(_keep, target.workdir, judgement, options, console)
         processes.on_main(keep)
     if processes.is_main():
-        _print_record(found)
+        _print(*found.values())
 
 
-def _keep(workdir: Path, judgement: Judgement, console: Console) -> None:
+def _check_choice(
+    values: flags.FlagValues, options: Options, measures: Sequence[Measure]
+) -> None:
+    """Raises `UserError` for flags that what is asked for does not read."""
+    takers = {f"--attack={name}": kind.options for name, kind in KINDS.items()}
+    takers |= measure_flags.takers()
+    chosen = [f"--measure={each.name}" for each in measures]
+    chosen = chosen or [f"--attack={values.attack}"]
+    given = given_flags(options, evaluated.changed_fields(values))
+    given |= {f"--{name}": name for name in measure_flags.given(values)}
+    if values["picture"].present:
+        given["--picture"] = "picture"
+    check_options(chosen, given, takers)
+
+
+def _keep(
+    workdir: Path, judgement: Judgement, options: Options, console: Console
+) -> None:
     try:
         records.add(workdir, judgement)
-        if "distance" in judgement.per_example:
+        if options.picture:
             _draw(workdir, judgement, console)
     except UserError:
-        _print_record(judgement.record)  # so that it is not lost
+        _print(judgement.record)  # so that it is not lost
         raise
 
 
 def _agree(values: flags.FlagValues, options: Options) -> None:
     """Raises `UserError` unless all processes were started with the same flags."""
     given = {"attack": values.attack, **dataclasses.asdict(options)}
-    if not _is_file(values.weights):  # the content of a file is compared, not its name
-        given["weights"] = values.weights
+    if not evaluated.is_file(values.weights):
+        given["weights"] = values.weights  # of a file the content is compared
     shown = [f"--{name}={value}" for name, value in given.items() if value is not None]
     processes.agree("flags", " ".join(shown))
     settings.agree(values.config)
@@ -172,10 +165,15 @@ def _warn_if_damaged(workdir: Path) -> None:
 
 
 def _draw(workdir: Path, judgement: Judgement, console: Console) -> None:
-    """Draws the picture beside the per-example file; `autoattack.png` is the newest."""
+    """Draws the picture, if there is one, beside the per-example file.
+
+    The newest one lies in the workdir too, such as `autoattack.png`.
+    """
     path = (workdir / judgement.per_example_file).with_suffix(".png")
-    newest = workdir / "autoattack.png"
-    pictures.save_robustness(path, judgement.record, judgement.per_example)
+    name = pictures.save_of_record(path, judgement.record, judgement.per_example)
+    if name is None:
+        return
+    newest = workdir / f"{name}.png"
     with files.reading(path):
         drawn = path.read_bytes()
     with files.whole(newest) as file:
@@ -183,53 +181,10 @@ def _draw(workdir: Path, judgement: Judgement, console: Console) -> None:
     console.print(f"picture: {newest}", highlight=False)
 
 
-def _print_record(record: dict[str, Any]) -> None:
-    """Prints all but the curve, which has a picture, and what is empty."""
-    for field, value in record.items():
-        if field == "curve" or value == {}:
-            continue
-        if field not in LISTED or not value:
-            print(terminal.shown(f"{field}: {_text(value)}"))
-            continue
-        print(f"{field}:")
-        for entry in value:
-            print(terminal.shown(f"  {_text(entry)}"))
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_text(entry)}" for name, entry in value.items())
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _target(values: flags.FlagValues, changed: Mapping[str, Any]) -> target.Target:
-    if not _is_file(values.weights):
-        for name in OF_A_FILE:
-            if values[name].present:
-                raise UserError(f"--{name} is for --weights=FILE, not for a run")
-        return target.of_run(
-            files.of_run(values.workdir, "--workdir"), values.weights, changed
-        )
-    for field in changed:
-        if not settings.is_among(field, FIELDS_OF_A_FILE):
-            raise UserError(
-                f"--config.{field} has no effect with --weights=FILE; these fields "
-                f"have: {', '.join(FIELDS_OF_A_FILE)}"
-            )
-    path, config = files.named(values.weights, "--weights"), values.config
-    if path.suffix != ".npz":
-        raise UserError(
-            f"--weights must be {', '.join(WEIGHTS)} or an .npz file of train.convert, "
-            f"got {path}; python -m train.convert makes one from torch's files"
-        )
-    model = converted.read(path).model
-    if values.model not in (None, model):
-        raise UserError(f"--model={values.model}, but {path} holds weights of {model}")
-    config.data.source = values.source or config.data.source
-    workdir = files.named(values.workdir or str(path.with_suffix("")), "--workdir")
-    with files.written(workdir):
-        workdir.mkdir(parents=True, exist_ok=True)
-    return target.of_file(path, config, workdir)
+def _print(*shown: dict[str, Any]) -> None:
+    for record in shown:
+        for line in printed.lines(record):
+            print(line)
 
 
 def _check(given: dict[str, Any], num_examples: int | None) -> None:

@@ -96,7 +96,8 @@ def evaluating(draw: random.Random, folder: pathlib.Path) -> list[str]:
         "workdir", "weights", "source", "model", "norm", "epsilon", "steps", "restarts",
         "relative_step_size", "num_examples", "version", "seed", "picture", "attack",
         "config", "config.evaluation.steps", "config.data.source", "config.mesh",
-        "config.optimizer.momentum", "config.evaluation.every",
+        "config.optimizer.momentum", "config.evaluation.every", "measure", "bins",
+        "temperature",
     )  # fmt: skip
     given = (
         str(folder / "run"),
@@ -105,6 +106,7 @@ def evaluating(draw: random.Random, folder: pathlib.Path) -> list[str]:
         "autoattack",
         "pgd",
         "standard",
+        "calibration,classes",
         *VALUES,
     )
     flags = [f"--workdir={folder / 'run'}"] * (draw.random() < 0.7)

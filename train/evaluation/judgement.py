@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -119,29 +119,33 @@ class Kind(NamedTuple):
     judge: Callable[[Target, Options, Console], Iterator[Judgement]]
 
 
-def check_options(
-    name: str,
-    options: Options,
-    kinds: Mapping[str, Kind],
-    changed: Iterable[str] = (),
-) -> None:
-    """Raises `UserError` for what only another kind of evaluation reads.
+def given_flags(options: Options, changed: Iterable[str] = ()) -> dict[str, str]:
+    """The flags that set options, with the name of the option that each sets.
 
     Args:
-      name: of the kind.
       options: that are given.
-      kinds: all of them by name.
       changed: fields of the config that are given.
     """
-    fields = {field: field.rpartition(".")[2] for field in changed}
-    given = {f"--{option}": option for option in options.given()} | {
-        f"--config.{field}": option
-        for field, option in fields.items()
+    return {f"--{option}": option for option in options.given()} | {
+        f"--config.{field}": field.rpartition(".")[2]
+        for field in changed
         if field.startswith("evaluation.")
     }
+
+
+def check_options(
+    chosen: Sequence[str], given: Mapping[str, str], takers: Mapping[str, Sequence[str]]
+) -> None:
+    """Raises `UserError` for a flag that only another kind of evaluation reads.
+
+    Args:
+      chosen: what is asked for, such as "--attack=pgd"; keys of `takers`.
+      given: the option that each given flag sets.
+      takers: everything that can be asked for, with the options that it reads.
+    """
     for flag, option in given.items():
-        takers = [other for other, kind in kinds.items() if option in kind.options]
-        if takers and name not in takers:
+        readers = [name for name, options in takers.items() if option in options]
+        if readers and not set(readers) & set(chosen):
             raise UserError(
-                f"{flag} is for --attack={' or '.join(takers)}, not for {name}"
+                f"{flag} is for {' or '.join(readers)}, not for {' and '.join(chosen)}"
             )

@@ -1,16 +1,14 @@
 """A judgement by PGD, or of natural accuracy alone."""
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
-from train.base.errors import UserError
 from train.devices import processes
-from train.evaluation import shares
+from train.evaluation import asked_attack, shares
 from train.evaluation.batch_attack import PgdAttack, attack_arguments
 from train.evaluation.journals import Journals
 from train.evaluation.judgement import Judgement, Kind, Options
@@ -18,20 +16,17 @@ from train.evaluation.pgd import Evaluator, robust_accuracy
 from train.evaluation.predictions import Predictions, in_order, joined
 from train.evaluation.summaries import summarized
 from train.evaluation.target import Target, exif_rotations
-from train.recipes.attack import check_epsilon
 from train.recipes.state import Weights
 
 
 def judge(target: Target, options: Options, console: Console) -> Iterator[Judgement]:
     """Natural accuracy, and robust accuracy unless there are 0 restarts."""
-    config, changed = target.config, options.given()
-    seed = changed.pop("seed", config.seed)
-    attack = dataclasses.replace(PgdAttack.of(config), **changed)
-    _check(attack, options.given(), target)
+    attack = asked_attack.of_target(target, options)
+    seed = asked_attack.seed(target, options)
     evaluator = Evaluator(
         target.model, target.data.test, attack, target.mesh,
         num_classes=target.data.num_classes,
-        batch_size=config.evaluation.batch_size, seed=seed,
+        batch_size=target.config.evaluation.batch_size, seed=seed,
     )  # fmt: skip
     whole = len(target.data.test)
     count = min(options.num_examples or whole, whole)
@@ -99,17 +94,6 @@ def _judged(
         },
         per_example(predictions),
     )
-
-
-def _check(attack: PgdAttack, given: dict[str, Any], target: Target) -> None:
-    """Raises `UserError` for options that an evaluation without attack ignores."""
-    if attack.restarts:
-        check_epsilon("epsilon", attack.norm, attack.epsilon, target.data.image_shape)
-    elif ignored := [f"--{name}" for name in given if name != "restarts"]:
-        raise UserError(
-            f"{' and '.join(ignored)} would have no effect: with restarts=0 no attack "
-            "is made; --restarts=1 makes one"
-        )
 
 
 def per_example(predictions: Predictions) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 from train.base import files
 from train.evaluation.batch_attack import PgdAttack
 from train.evaluation.predictions import AttackedImages
+from train.reports.measures import PICTURES
 
 COUNT = 8  # images in a row, at most
 
@@ -27,6 +28,31 @@ def save(path: files.Path, images: AttackedImages, attack: PgdAttack) -> None:
     _grid(figure, images, attack.norm, attack.epsilon, attack.name)
     figure.tight_layout()
     _write(figure, path)
+
+
+def save_of_record(
+    path: files.Path,
+    record: Mapping[str, Any],
+    per_example: Mapping[str, np.ndarray],
+) -> str | None:
+    """Draws the picture of an evaluation, if it has one.
+
+    Args:
+      path: of the picture.
+      record: of the evaluation.
+      per_example: the arrays of its per-example file.
+
+    Returns:
+      What the picture is of, "autoattack" or a measure; None: there is none.
+    """
+    measure = record.get("measure")
+    if measure in PICTURES:
+        _write(PICTURES[measure](record, per_example), path)
+        return measure
+    if "distance" in per_example and record.get("attack") == "autoattack":
+        save_robustness(path, record, per_example)
+        return "autoattack"
+    return None
 
 
 def save_robustness(

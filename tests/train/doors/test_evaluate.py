@@ -228,7 +228,7 @@ def bad_calls(workdir, path):
         ),
         "a version of PGD": (
             (f"--workdir={workdir}", "--version=apgd"), 1,
-            "--version is for --attack=autoattack, not for pgd",
+            "--version is for --attack=autoattack, not for --attack=pgd",
         ),
         "version": (
             (f"--workdir={workdir}", *AUTOATTACK, "--version=standrad"), 1,
@@ -259,11 +259,44 @@ def bad_calls(workdir, path):
             "--norm and --steps would have no effect: with restarts=0 no attack",
         ),
         "a picture of PGD": (
-            (f"--workdir={workdir}", "--nopicture"), 1, "--picture is for --attack=autoattack",
+            (f"--workdir={workdir}", "--nopicture"), 1,
+            "--picture is for --attack=autoattack or --measure=.*, not for --attack=pgd",
         ),
         "a field of PGD": (
             (f"--workdir={workdir}", *ONE, "--config.evaluation.steps=3"), 1,
-            "--config.evaluation.steps is for --attack=pgd, not for autoattack",
+            "--config.evaluation.steps is for --attack=pgd or --measure=classes, not for "
+            "--attack=autoattack",
+        ),
+        "a measure": (
+            (f"--workdir={workdir}", "--measure=clases"), 1, "unknown measure 'clases'",
+        ),
+        "a measure and an attack": (
+            (f"--workdir={workdir}", "--measure=classes", "--attack=pgd"), 1,
+            "--attack and --measure cannot be given together",
+        ),
+        "a measure by several processes": (
+            (f"--workdir={workdir}", "--measure=classes", "--distributed"), 1,
+            "--distributed is for an attack, .*: --measure runs in one process",
+        ),
+        "a measure's flag of another one": (
+            (f"--workdir={workdir}", "--measure=classes", "--bins=3"), 1,
+            "--bins is for --measure=calibration, not for --measure=classes",
+        ),
+        "a measure's flag of an attack": (
+            (f"--workdir={workdir}", "--bins=3"), 1,
+            "--bins is for --measure=calibration, not for --attack=pgd",
+        ),
+        "an attack's flag of a measure": (
+            (f"--workdir={workdir}", "--measure=calibration", "--steps=3"), 1,
+            "--steps is for --attack=pgd or --measure=.*, not for --measure=calibration",
+        ),
+        "a value of a measure's flag": (
+            (f"--workdir={workdir}", "--measure=calibration", "--bins=0"), 1,
+            "bins must be > 0, got 0",
+        ),
+        "no validation part": (
+            (f"--workdir={workdir}", "--measure=calibration", "--temperature=fit"), 1,
+            "--temperature=fit needs a validation part, and no examples were held out",
         ),
         "a field of training": (
             (f"--workdir={workdir}", "--config.evaluation.every=3"), 1,

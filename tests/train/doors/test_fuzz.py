@@ -24,6 +24,7 @@ from train import (
     pseudo_label,
 )
 from train.base.errors import UserError
+from train.cli import evaluated
 from train.planning import command as planning
 from train.training import loop
 
@@ -108,7 +109,7 @@ def tell(title, codes, problems):
 
 
 def test_command_lines(trained, tmp_path, no_work, monkeypatch, capsys):
-    monkeypatch.setattr(evaluate.target, "of_run", stop)
+    monkeypatch.setattr(evaluated.target, "of_run", stop)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     (tmp_path / "run").mkdir()

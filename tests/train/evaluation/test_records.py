@@ -9,7 +9,12 @@ import pytest
 
 from train.base.errors import UserError
 from train.evaluation import records
-from train.evaluation.judgement import Judgement, Kind, Options, check_options
+from train.evaluation.judgement import (
+    Judgement,
+    Options,
+    check_options,
+    given_flags,
+)
 
 ARGUMENTS = {
     "attack": "pgd", "norm": "linf", "epsilon": 0.12, "steps": 5,
@@ -143,19 +148,28 @@ def test_a_per_example_file_that_is_gone(tmp_path):
 
 
 def test_options_of_other_kinds_are_refused():
-    nothing = lambda target, options, console: iter(())
-    kinds = {
-        "pgd": Kind(("steps", "seed"), nothing),
-        "other": Kind(("version", "seed"), nothing),
-        "third": Kind(("version",), nothing),
+    takers = {
+        "--attack=pgd": ("steps", "seed"),
+        "--attack=other": ("version", "seed"),
+        "--measure=classes": ("version", "bins"),
     }
-    check_options("pgd", Options(steps=3, seed=1, num_examples=5, picture=False), kinds)
+    pgd, other = ["--attack=pgd"], ["--attack=other"]
+    given = given_flags(Options(steps=3, seed=1, num_examples=5, picture=False))
+    assert given == {"--steps": "steps", "--seed": "seed"}
+    check_options(pgd, given, takers)
     with pytest.raises(
-        UserError, match="--version is for --attack=other or third, not for pgd"
+        UserError,
+        match="--version is for --attack=other or --measure=classes, not for "
+        "--attack=pgd",
     ):
-        check_options("pgd", Options(steps=3, version="standard"), kinds)
-    check_options("pgd", Options(), kinds, ["evaluation.steps", "data.source"])
+        check_options(pgd, given_flags(Options(version="standard")), takers)
+    given = given_flags(Options(), ["evaluation.steps", "data.source"])
+    check_options(pgd, given, takers)
     with pytest.raises(
-        UserError, match=r"--config.evaluation.steps is for --attack=pgd, not for other"
+        UserError,
+        match=r"--config.evaluation.steps is for --attack=pgd, not for --attack=other",
     ):
-        check_options("other", Options(), kinds, ["evaluation.steps"])
+        check_options(other, given, takers)
+    check_options([*other, *pgd], given, takers)  # one that reads it is enough
+    with pytest.raises(UserError, match="--bins is for --measure=classes, not for"):
+        check_options(pgd, {"--bins": "bins"}, takers)

@@ -75,7 +75,7 @@ def test_reports_read_files_and_records_never_a_model():
         "train.experiment.finished",
         "train.experiment.settings",
     )
-    for path in sorted((ROOT / "train" / "reports").glob("*.py")):
+    for path in sorted((ROOT / "train" / "reports").rglob("*.py")):
         for module in modules(path):
             package = module.split(".")[0]
             assert package not in {"jax", "flax", "ikl_jax"}, (path.name, module)

@@ -188,4 +188,4 @@ def _robust_after(
     }
 
 
-KIND = Kind(("norm", "epsilon", "version", "seed"), judge)
+KIND = Kind(("norm", "epsilon", "version", "seed", "picture"), judge)

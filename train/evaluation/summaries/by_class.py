@@ -55,7 +55,7 @@ def summarize(predictions: Predictions, data: DataSet, config: Config) -> Fields
     return {
         "worst_classes": [
             {
-                **_named("class", int(label), data),
+                **named("class", int(label), data),
                 "natural_accuracy": float(by_class[label]),
                 "examples": int(counts[label]),
             }
@@ -64,8 +64,8 @@ def summarize(predictions: Predictions, data: DataSet, config: Config) -> Fields
         ],
         "most_confused": [
             {
-                **_named("class", label, data),
-                **_named("predicted", other, data),
+                **named("class", label, data),
+                **named("predicted", other, data),
                 "examples": count,
             }
             for label, other, count in _most_confused(labels, predicted)
@@ -87,7 +87,8 @@ def _most_confused(
     return [(int(pairs[0, i]), int(pairs[1, i]), int(counts[i])) for i in most]
 
 
-def _named(field: str, label: int, data: DataSet) -> Fields:
+def named(field: str, label: int, data: DataSet) -> Fields:
+    """A class as fields of a record: its number, and its name if it has one."""
     names = data.class_names
     return (
         {field: label}
