@@ -51,7 +51,7 @@ def test_measures_of_converted_weights_are_those_of_their_run(workdir, tmp_path)
     (theirs,) = evaluations(tmp_path / "weights").values()
     for number in ("negative_log_likelihood", "brier_score", "mean_confidence"):
         assert theirs["found"][number] == pytest.approx(ours["found"][number])
-    assert not list(tmp_path.glob("**/*.png"))
+    assert not list((tmp_path / "weights").glob("**/*.png"))
     held_out = "--config.data.validation_size=100"
     assert judge(f"--weights={path}", "--source=digits", *given, held_out) == 0
     *_, fitted = evaluations(tmp_path / "weights").values()
