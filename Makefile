@@ -13,8 +13,8 @@ demo: $(VENV)/.installed
 	$(BIN)/python -m train.evaluate --workdir=$(RUNS)/digits_ikl_at --attack=autoattack
 	@echo "Natural training, and IKL adversarial training, on the same images:"
 	@$(BIN)/python -m train.compare $(RUNS)/digits_natural $(RUNS)/digits_ikl_at
-	@echo "Images, perturbations and predictions: $(RUNS)/digits_ikl_at/examples.png"
-	@echo "Robust accuracy against epsilon: $(RUNS)/digits_ikl_at/autoattack.png"
+	@echo "Curves, robustness, images and configs, to be opened in a browser:"
+	@$(BIN)/python -m train.report $(RUNS)/digits_natural $(RUNS)/digits_ikl_at --output=$(RUNS)/report.html
 
 demo-distillation: $(VENV)/.installed
 	$(BIN)/python -m train --config=configs/digits_distill.py:teacher --workdir=$(RUNS)/digits_teacher

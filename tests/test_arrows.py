@@ -66,6 +66,7 @@ TRAIN = [
         "evaluate",
         "export",
         "pseudo_label",
+        "report",
         "sweep",
     },
     {"cli"},

@@ -4,7 +4,7 @@ What comes from a command line or from a file may be anything: words in the plac
 numbers, numbers that no device can hold, NaN. Each is refused by its name.
 """
 
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args, get_origin
 
@@ -60,7 +60,7 @@ def _is(value: Any, kind: Any) -> bool:
     if kind is int:
         return type(value) is int and abs(value) <= LARGEST
     if kind is float:
-        return type(value) in (int, float) and math.isfinite(value)
+        return type(value) in (int, float) and abs(value) <= sys.float_info.max
     return isinstance(value, kind)
 
 

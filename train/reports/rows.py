@@ -156,7 +156,9 @@ def rows(run: str, result: Record | None, records: Iterable[Record]) -> list[Row
 
 def _as_record(result: Record) -> Record:
     """A result as the record of an evaluation after the last step."""
-    return {**result, **result.get("attack", {}), "step": result["steps"]}
+    attack = result.get("attack")
+    arguments = attack if isinstance(attack, dict) else {}
+    return {**result, **arguments, "step": result["steps"]}
 
 
 def _with_image_sizes(record: Record) -> Record:

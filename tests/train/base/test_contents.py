@@ -18,6 +18,7 @@ BAD = [
     (None, str, "x must be text, got None"),
     (1, bool, "x must be True or False, got 1"),
     (float("nan"), float, "x must be a finite number, got nan"),
+    (10**400, float, f"x must be a finite number, got 1{'0' * 56}..."),
     (2**31, int, "x must be at most 2147483647, got 2147483648"),
     (-(2**31), int, "x must be at least -2147483647, got -2147483648"),
     ((1, "a"), Sequence[int], "x must be a list of integers up to 2147483647, got (1, 'a')"),

@@ -10,6 +10,7 @@ from train import (
     evaluate,
     export,
     pseudo_label,
+    report,
 )
 
 COMMANDS = {
@@ -20,6 +21,7 @@ COMMANDS = {
     "train.convert_synthetic": convert_synthetic.main,
     "train.export": export.main,
     "train.pseudo_label": pseudo_label.main,
+    "train.report": report.main,
 }
 
 

@@ -73,6 +73,7 @@ def test_reports_read_files_and_records_never_a_model():
         "train.evaluation.batch_attack",
         "train.evaluation.records",
         "train.experiment.finished",
+        "train.experiment.metrics_log",
         "train.experiment.settings",
     )
     for path in sorted((ROOT / "train" / "reports").rglob("*.py")):
