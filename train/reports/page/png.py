@@ -27,7 +27,8 @@ def fewer_colors(content: bytes, width: int) -> bytes:
     if picture.width > width:
         height = round(picture.height * width / picture.width)
         picture = picture.resize((width, height), Image.Resampling.LANCZOS)
-    return _bytes(picture.quantize(64))
+    # Other methods lose the colours of few pixels, such as those of the titles.
+    return _bytes(picture.quantize(64, method=Image.Quantize.FASTOCTREE))
 
 
 def img(content: bytes, alt: str, class_: str = "pixels") -> Html:

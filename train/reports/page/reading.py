@@ -13,6 +13,7 @@ from train.experiment import finished, metrics_log
 from train.reports import rows
 
 CONFIG, RECORDS, EXAMPLES = "config.json", "evaluation.json", "examples.png"
+OF_A_RUN = (CONFIG, RECORDS)  # a folder that has one of them is that of a run
 LOCK = ".train.lock"  # there while a process trains
 DIRECTORY = "relative_to"  # the entry of config.json that is no field
 
@@ -84,7 +85,7 @@ def read(path: files.Path) -> Folder:
     with files.reading(path):
         if not path.is_dir():
             raise UserError(f"{path} is no folder of a run: there is no such folder")
-        there = [name for name in (CONFIG, RECORDS) if (path / name).exists()]
+        there = [name for name in OF_A_RUN if (path / name).exists()]
     if not there:
         raise UserError(
             f"{path} holds no run: there is neither {CONFIG} nor {RECORDS} in it"
@@ -96,6 +97,20 @@ def read(path: files.Path) -> Folder:
         path, config, directory, result, _records(path, notes), lines, _written(path),
         (path / LOCK).exists(), _examples(path, notes), notes,
     )  # fmt: skip
+
+
+def runs_in(path: files.Path) -> list[files.Path]:
+    """The folders of runs in a folder, such as that of a sweep, or else the folder.
+
+    Raises:
+      UserError: it cannot be read.
+    """
+    with files.reading(path):
+        if not path.is_dir() or any((path / name).exists() for name in OF_A_RUN):
+            return [path]
+        inside = sorted(path.iterdir())
+        found = [each for each in inside if each.is_dir() and (each / CONFIG).exists()]
+    return found or [path]
 
 
 def arrays(folder: Folder, record: Record, names: Iterable[str]) -> dict[str, Any]:
