@@ -3,7 +3,8 @@
 The page is one HTML file: summary, results, curves of training, robust accuracy against
 epsilon, images, measures, configs and their differences, versions, and the commands to
 repeat it all. It needs no network and no script. Only files of the runs are read, so a
-run that is going on can be looked at, too.
+run that is going on can be looked at, too. A folder that holds folders of runs, such as
+that of a sweep, stands for these.
 """
 
 import datetime
@@ -34,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _define(values: flags.FlagValues, argv: list[str]) -> None:
     flags.DEFINE_multi_string(
-        "runs", None, "The folder of a run; an argument without a flag is one, too",
+        "runs", None, "The folder of a run, or one that holds folders of runs; an "
+        "argument without a flag is one, too",
         flag_values=values,
     )  # fmt: skip
     flags.DEFINE_string(
@@ -45,8 +47,8 @@ def _define(values: flags.FlagValues, argv: list[str]) -> None:
 def _report(values: flags.FlagValues) -> None:
     output = files.named(values.output, "--output")
     _check_output(output)
-    paths = [files.named(each, "a folder of a run") for each in values.runs]
-    paths, again = once(paths)
+    named = [files.named(each, "a folder of a run") for each in values.runs]
+    paths, again = once([path for each in named for path in reading.runs_in(each)])
     notes = [f"{path} was named more than once; it is shown once." for path in again]
     runs = arranged([reading.read(path) for path in paths])
     page = document.page(

@@ -43,6 +43,17 @@ def test_a_folder_named_twice_is_shown_once(tmp_path, capsys):
     assert len(page.all("img")) == 3 * 8
 
 
+def test_a_folder_of_runs_stands_for_these(tmp_path):
+    for name in "ba":
+        finished(tmp_path / "runs" / name)
+    (tmp_path / "runs" / "other").mkdir()
+    output = tmp_path / "page.html"
+    assert run(tmp_path / "runs", f"--output={output}") == 0
+    page = Page(output.read_text()).checked()
+    assert "Two runs of one setting" in page.text
+    assert "a and b" in page.text
+
+
 def test_damage_is_said_on_the_terminal_too(tmp_path, capsys):
     folder, output = finished(tmp_path / "a"), tmp_path / "page.html"
     (folder / "result.json").write_text("{")
