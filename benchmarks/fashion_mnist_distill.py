@@ -75,6 +75,10 @@ def cell(
     )
 
 
+def teacher_cell(data: str) -> Cell:
+    return Cell(f"{data}_teacher", f"{CONFIG}:{DATA[data]}teacher")
+
+
 def tuned(data: str, runs: pathlib.Path, jobs: int) -> dict[str, dict[str, float]]:
     """Prints what every setting reaches on held-out images; each method's best one."""
     cells = {
@@ -107,7 +111,7 @@ def compared(
         for method in METHODS
     }
     results = run_all(list(cells.values()), runs, jobs)
-    teacher = run_all([Cell(f"{data}_teacher", "")], runs, 1)[f"{data}_teacher"]
+    (teacher,) = run_all([teacher_cell(data)], runs, 1).values()
     groups = [g for g in GROUPS if g in teacher.get("accuracy_by_shots", {})]
     header = ["method", "setting", "test accuracy", *groups]
     print(f"\n| {' | '.join(header)} |\n{'|---' * len(header)}|")
@@ -138,7 +142,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
     data, runs, jobs = arguments.data, arguments.runs.resolve(), arguments.jobs
-    run_all([Cell(f"{data}_teacher", f"{CONFIG}:{DATA[data]}teacher")], runs, 1)
+    run_all([teacher_cell(data)], runs, 1)
     first = cell(data, "KD", settings(METHODS["KD"][1])[0], TUNING_SEED, "tune", runs)
     run_all([first], runs, 1)  # which computes the teacher's logits
     compared(data, tuned(data, runs, jobs), runs, jobs)

@@ -73,6 +73,23 @@ def choose(argument: str, **groups: Iterable[str]) -> dict[str, str]:
     return {name: chosen.get(name, options[0]) for name, options in allowed.items()}
 
 
+def divide(
+    options: Iterable[str], **groups: Iterable[str]
+) -> tuple[list[str], list[str]]:
+    """The options that are for `choose` with these groups, and the others.
+
+    >>> divide(["ikl", "loss=kd", "quick"], loss=("ikl", "gkl"))
+    (['ikl', 'loss=kd'], ['quick'])
+    """
+    known = {option for among in groups.values() for option in among}
+    ours: list[str] = []
+    others: list[str] = []
+    for option in options:
+        is_ours = option in known or option.partition("=")[0] in groups
+        (ours if is_ours else others).append(option)
+    return ours, others
+
+
 def reject(argument: str) -> None:
     if argument:
         raise ValueError(f"this config takes no argument, got {argument!r}")

@@ -25,10 +25,10 @@ def apply(config: Config, argument: str) -> str:
     first method and the first loss are those of an argument that names none.
     """
     options = list(filter(None, argument.split(",")))
-    ours = [option for option in options if option in (*METHODS, *LOSSES)]
+    ours, rest = arguments.divide(options, method=METHODS, loss=LOSSES)
     chosen = arguments.choose(",".join(ours), method=METHODS, loss=LOSSES)
     method, loss = chosen["method"], chosen["loss"]
-    if method == "supervised" and any(option in LOSSES for option in ours):
+    if method == "supervised" and len(ours) > 1:
         raise ValueError(f"supervised takes no consistency, got {argument!r}")
     config.recipe = method
     config.name += f":{method}"
@@ -45,7 +45,7 @@ def apply(config: Config, argument: str) -> str:
     config.averaging.every = "step"
     config.averaging.decay = 0.99
     config.evaluation.restarts = 0
-    return ",".join(option for option in options if option not in ours)
+    return ",".join(rest)
 
 
 def shrink(config: Config) -> None:

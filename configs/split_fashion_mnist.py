@@ -55,11 +55,11 @@ def get_config(argument: str = "") -> Config:
 def _apply(config: Config, argument: str) -> str:
     """Applies the options of method and loss; returns the others."""
     options = list(filter(None, argument.split(",")))
-    ours = [option for option in options if option in (*METHODS, *LOSSES)]
+    ours, rest = arguments.divide(options, method=METHODS, loss=LOSSES)
     chosen = arguments.choose(",".join(ours), method=METHODS, loss=LOSSES)
     method, loss = chosen["method"], chosen["loss"]
     if method == "fine_tuning":
-        if any(option in LOSSES for option in ours):
+        if len(ours) > 1:
             raise ValueError(f"fine_tuning takes no loss, got {argument!r}")
         config.recipe = "supervised"
         config.name += ":fine_tuning"
@@ -67,7 +67,7 @@ def _apply(config: Config, argument: str) -> str:
         config.recipe = "distillation"
         config.name += f":lwf,{loss}"
         config.loss.update({"name": loss, **LOSSES[loss]})
-    return ",".join(option for option in options if option not in ours)
+    return ",".join(rest)
 
 
 def _memory(config: Config, value: str) -> None:

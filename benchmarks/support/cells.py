@@ -1,75 +1,53 @@
-"""Tables of runs: a cell is one `python -m train`; finished ones are not run again.
+"""Tables of runs for the benchmarks: `train.search` makes them, results come back.
 
-They are known by their folders' names: delete the folders after a change of the config.
+What is finished is not run again; a folder that was made with another config is refused.
 """
 
-import concurrent.futures
-import json
+import contextlib
 import os
 import pathlib
-import queue
-import subprocess
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from train.base.errors import UserError
+from train.base.files import lock
+from train.cli import config_flag
+from train.devices.preemption import Preempted
+from train.search import folder, grid, runs, slots, standing
+from train.search.cells import Cell
+
+__all__ = ["ROOT", "Cell", "run_all"]
 ROOT = pathlib.Path(__file__).parent.parent.parent
 
 
-class Cell(NamedTuple):
-    """One run: its folder's name, the config with its argument, overrides of fields.
-
-    `evaluations` are the arguments of each `python -m train.evaluate` that judges it.
-    """
-
-    name: str
-    config: str
-    overrides: tuple[str, ...] = ()
-    evaluations: tuple[tuple[str, ...], ...] = ()
-
-
 def run_all(cells: Sequence[Cell], workdir: pathlib.Path, jobs: int) -> dict[str, dict]:
-    """Runs what is not finished, each job on cores of its own; name to result.
+    """Runs what is not finished, at most that many at a time; name to result.
 
-    A result's `evaluations` are the verdicts of the cell's, in their order.
+    A result's `evaluations` are the records of the cell's, in their order.
+
+    Raises:
+      RuntimeError: some have failed, or a folder was made with another config.
     """
-    cores = sorted(os.sched_getaffinity(0))
-    share = max(1, len(cores) // jobs)
-    slots: queue.Queue[set[int]] = queue.Queue()
-    for job in range(jobs):
-        slots.put(set(cores[job * share : (job + 1) * share]) or set(cores))
-
-    def run(cell: Cell) -> dict:
-        slot = slots.get()
-        try:
-            return _finished(cell, workdir / cell.name, slot)
-        finally:
-            slots.put(slot)
-
-    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        return dict(zip([c.name for c in cells], pool.map(run, cells), strict=True))
-
-
-def _finished(cell: Cell, folder: pathlib.Path, cores: set[int]) -> dict:
-    """The cell's result, of now or of earlier."""
-    result, verdicts = folder / "result.json", folder / "evaluation.json"
-    if not result.exists():
-        _call(("train", f"--config={cell.config}", *cell.overrides), folder, cores)
-    done = len(json.loads(verdicts.read_text())) if verdicts.exists() else 0
-    for arguments in cell.evaluations[done:]:
-        _call(("train.evaluate", *arguments), folder, cores)
-    judged = json.loads(verdicts.read_text()) if cell.evaluations else {}
-    return json.loads(result.read_text()) | {"evaluations": [*judged.values()]}
+    workdir = workdir.resolve()
+    workdir.mkdir(parents=True, exist_ok=True)
+    say = lambda line: print(line, file=sys.stderr, flush=True)
+    try:
+        # Configs and data are named from the checkout.
+        with contextlib.chdir(ROOT), lock.held(workdir / folder.LOCK, workdir):
+            known = [_with_fields(cell) for cell in cells]
+            gpus = slots.visible_gpus(os.environ)
+            places = slots.of_machine(min(jobs, len(gpus)) if gpus else jobs)
+            failed = runs.make(known, workdir, places, say)
+        if failed:
+            raise RuntimeError("\n".join(f"{n}: {why}" for n, why in failed.items()))
+        return {c.name: standing.result_of(c, workdir / c.name) for c in known}
+    except UserError as error:
+        raise RuntimeError(str(error)) from error
+    except Preempted as stop:
+        sys.exit(f"stopped by {stop.by}; the same command goes on")
 
 
-def _call(arguments: tuple[str, ...], folder: pathlib.Path, cores: set[int]) -> None:
-    """`python -m ... --workdir=folder`; `RuntimeError` with what it said if not."""
-    command = [sys.executable, "-m", *arguments, f"--workdir={folder}"]
-    cache = {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax")}
-    done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | cache, capture_output=True, text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, cores), check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}\n{done.stderr[-2000:]}")
-    print(f"{folder.name}: {arguments[0]} done", file=sys.stderr, flush=True)
+def _with_fields(cell: Cell) -> Cell:
+    """The cell, with all fields of its config, which its folder must have too."""
+    name, config, overrides, evaluations, _ = cell
+    return grid.create(name, config, overrides, evaluations, config_flag.load)

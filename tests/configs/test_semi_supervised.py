@@ -37,10 +37,13 @@ def test_options():
     config = fashion_mnist_ssl.get_config("labels=40,mean_teacher,validation")
     assert (config.data.num_labels, config.recipe) == (40, "mean_teacher")
     assert config.data.validation_size == 5000
+    named = fashion_mnist_ssl.get_config("method=mean_teacher,labels=40,validation")
+    assert named == config
     for argument, message in (
         ("supervised,ikl", "supervised takes no consistency"),
         ("ikl,kl", "takes one loss"), ("labels=x", "labels must be a number"),
         ("ikl2", "unknown config argument 'ikl2'"),
+        ("loss=ikl2", "unknown config argument 'loss=ikl2'; known: method fixmatch"),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=message):
             fashion_mnist_ssl.get_config(argument)

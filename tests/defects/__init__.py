@@ -3,6 +3,7 @@
 from tests.defects import (
     attacks,
     augment,
+    comparisons,
     continual,
     data,
     ensemble,
@@ -28,6 +29,7 @@ ROOMS: dict[str, list[Defect]] = {
     "semi_supervised": semi_supervised.DEFECTS,
     "continual": continual.DEFECTS,
     "runs": runs.DEFECTS,
+    "comparisons": comparisons.DEFECTS,
     "files": files.DEFECTS,
     "evaluation": evaluation.DEFECTS,
     "weights": weights.DEFECTS,

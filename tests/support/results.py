@@ -7,7 +7,7 @@ from train.experiment import settings
 from train.reports.folders import RunFiles
 
 RESULT = {
-    "config": "base", "dataset": "digits", "weights": "last", "epochs": 100, "steps": 44,
+    "config": "base", "dataset": "digits", "weights": "last", "epochs": 30, "steps": 44,
     "weights_checksum": "aaaaaaaa", "dtype": "float32", "seconds": 7.3,
     "data_fingerprint": "360 of 8x8x1 (0)", "evaluated_on": "test",
     "num_examples": 360, "natural_accuracy": 0.9, "epsilon": 0.12, "norm": "linf",
