@@ -1,6 +1,7 @@
 """Tables of runs for the benchmarks: `train.search` makes them, results come back.
 
-What is finished is not run again; a folder that was made with another config is refused.
+What is finished is not run again. A folder that was made with another config is
+refused.
 """
 
 import contextlib
