@@ -147,7 +147,7 @@ def test_killed_and_stopped_it_comes_to_the_same_table(tmp_path):
     assert running
     for pid in [process.pid, *running]:
         os.kill(pid, signal.SIGKILL)
-    process.wait()
+    process.communicate()
     assert not (workdir / first / "result.json").exists()
 
     process = started(workdir)
