@@ -117,6 +117,7 @@ def test_files_are_written_by_one_package_alone():
     ]
     assert list(writes(own / "whole.py"))
     assert found == [
+        "train/search/children.py: open",  # what the process of a run prints
         "train/teachers/cached_logits.py: open",
         "train/training/writers.py: open",  # the events of TensorBoard
     ]
