@@ -65,6 +65,7 @@ TRAIN = [
         "convert_synthetic",
         "evaluate",
         "export",
+        "margins",
         "pseudo_label",
         "report",
         "sweep",

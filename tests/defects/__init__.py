@@ -10,6 +10,7 @@ from tests.defects import (
     evaluation,
     files,
     losses,
+    margins,
     models,
     recipes,
     runs,
@@ -32,5 +33,6 @@ ROOMS: dict[str, list[Defect]] = {
     "comparisons": comparisons.DEFECTS,
     "files": files.DEFECTS,
     "evaluation": evaluation.DEFECTS,
+    "margins": margins.DEFECTS,
     "weights": weights.DEFECTS,
 }

@@ -11,9 +11,9 @@ from train.experiment import run as runs
 from train.networks import converted
 from train.reports import measures as pictures
 
-MEASURES = ("calibration", "classes")
+MEASURES = ("calibration", "classes", "margins", "features")
 GIVEN = (f"--measure={','.join(MEASURES)}", "--num_examples=40", "--steps=1",
-         "--restarts=1", "--resamples=20")  # fmt: skip
+         "--restarts=1", "--resamples=20", "--distances=3", "--map_examples=10")  # fmt: skip
 
 
 @pytest.mark.long

@@ -99,8 +99,22 @@ def of_target(evaluated: Target, options: Options) -> Attacked:
     Raises:
       ValueError: an option is out of its range, or unknown.
     """
-    config, defaults = evaluated.config, PgdAttack.of(evaluated.config)
+    defaults = PgdAttack.of(evaluated.config)
     x, labels = target.images(evaluated.data, options.num_examples)
+    epsilon = defaults.epsilon if options.epsilon is None else options.epsilon
+    norm = options.norm or defaults.norm
+    checks.positive(epsilon=epsilon)
+    check_epsilon("epsilon", norm, epsilon, evaluated.data.image_shape)
+    return dataclasses.replace(
+        of_images(evaluated, x, labels, norm), epsilon=epsilon,
+        version=_attacks(options.version or "standard"), seed=options.seed or 0,
+    )  # fmt: skip
+
+
+def of_images(
+    evaluated: Target, x: np.ndarray, labels: np.ndarray, norm: str
+) -> Attacked:
+    """Images `[N, H, W, K]` in [0, 1] and labels `[N]`; the rest has its defaults."""
     num_classes = evaluated.data.num_classes
 
     def logits_fn(x: Array) -> Array:
@@ -108,14 +122,9 @@ def of_target(evaluated: Target, options: Options) -> Attacked:
         # The other columns are padding, which no attack needs to aim at.
         return logits if logits.shape[1] == num_classes else logits[:, :num_classes]
 
-    epsilon = defaults.epsilon if options.epsilon is None else options.epsilon
-    norm = options.norm or defaults.norm
-    checks.positive(epsilon=epsilon)
-    check_epsilon("epsilon", norm, epsilon, evaluated.data.image_shape)
     return Attacked(
-        logits_fn, x, labels, norm=norm, epsilon=epsilon,
-        version=_attacks(options.version or "standard"), seed=options.seed or 0,
-        batch_size=config.evaluation.batch_size,
+        logits_fn, x, labels, norm=norm, epsilon=evaluated.config.attack.epsilon,
+        version="standard", seed=0, batch_size=evaluated.config.evaluation.batch_size,
         sharding=evaluated.sharding,
     )  # fmt: skip
 

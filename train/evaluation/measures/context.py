@@ -110,34 +110,52 @@ class Context:
 
     @functools.cached_property
     def adversarial(self) -> Outputs | None:
-        """Those for adversarial images of the evaluated examples; None: no attack.
+        """Those for adversarial images of the evaluated examples; None: no attack."""
+        return self.adversarial_of(self.target.data.test, self.count)
+
+    def adversarial_of(self, split: Split, limit: int | None = None) -> Outputs | None:
+        """Those for adversarial images of other images of the same shape.
 
         Of several restarts, an example's are those of the first one that changes its
         prediction from the label, or of the last one where none does.
+
+        Args:
+          split: the images: another part, or other data.
+          limit: of the first examples; None: of all.
+
+        Returns:
+          None where there is no attack.
         """
         if not self.attack.restarts:
             return None
         progress = ProgressPrinter(self.console)
+        count = len(split) if limit is None else min(limit, len(split))
         parts, done, wrong = [], 0, 0
-        for part in self._attacked():
+        for part in self._attacked(split, count):
             parts.append(part)
             done += len(part.labels)
             wrong += int((part.predicted != part.labels).sum())
             text = f"{self.attack.name}: {100 * wrong / done:.2f}% wrong so far"
-            progress.update(done, self.count, text)
+            progress.update(done, count, text)
         return _finite(joined(parts))
 
     @property
     def _attack_seed(self) -> int:
         return asked_attack.seed(self.target, self.options)
 
-    def _attacked(self) -> Iterator[Outputs]:
-        target, restarts = self.target, range(self.attack.restarts)
-        attack = BatchAttack(
+    @functools.cached_property
+    def _batch_attack(self) -> BatchAttack:
+        """Compiled once for all images."""
+        target = self.target
+        return BatchAttack(
             target.model, self.attack, target.mesh, seed=self._attack_seed
         )
-        for batch in self._pass.batches(self.count):
-            images = (attack(target.weights, batch, restart) for restart in restarts)
+
+    def _attacked(self, split: Split, count: int) -> Iterator[Outputs]:
+        attack, weights = self._batch_attack, self.target.weights
+        for batch in self._pass.over(split).batches(count):
+            restarts = range(self.attack.restarts)
+            images = (attack(weights, batch, restart) for restart in restarts)
             yield self._strongest(batch, images)
 
     def _strongest(self, batch: DeviceBatch, images: Iterator[Array]) -> Outputs:

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from train.reports.measures import calibration, classes
+from train.reports.measures import calibration, classes, features, margins
 
 Draw = Callable[[Mapping[str, Any], Mapping[str, np.ndarray]], Figure]
 
 PICTURES: dict[str, Draw] = {
     "calibration": calibration.draw,
     "classes": classes.draw,
+    "features": features.draw,
+    "margins": margins.draw,
 }
