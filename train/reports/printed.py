@@ -28,10 +28,23 @@ def lines(record: dict[str, Any]) -> Iterator[str]:
 def _found(found: dict[str, Any]) -> Iterator[str]:
     """The numbers of a measure; long lists stay in the file."""
     for name, value in found.items():
+        if _is_table(value):
+            yield terminal.shown(f"  {name}:")
+            yield from (
+                terminal.shown(f"    {k}: {_text(v)}") for k, v in value.items()
+            )
+            continue
         long = isinstance(value, list) and len(value) > LONGEST
         text = f"{len(value)} entries in the record" if long else _text(value)
         if text:  # an object of long lists has none
             yield terminal.shown(f"  {name}: {text}")
+
+
+def _is_table(value: Any) -> bool:
+    """Whether it is an object of objects that have more than long lists."""
+    if not isinstance(value, dict) or not value:
+        return False
+    return all(isinstance(v, dict) and _text(v) for v in value.values())
 
 
 def _text(value: Any) -> str:

@@ -294,6 +294,17 @@ def bad_calls(workdir, path):
             (f"--workdir={workdir}", "--measure=calibration", "--bins=0"), 1,
             "bins must be > 0, got 0",
         ),
+        "no other images": (
+            (f"--workdir={workdir}", "--measure=ood"), 1, "--measure=ood needs --ood",
+        ),
+        "the same images": (
+            (f"--workdir={workdir}", "--measure=ood", "--ood=digits"), 1,
+            "--ood=digits holds the evaluated images themselves",
+        ),
+        "other images that are not there": (
+            (f"--workdir={workdir}", "--measure=ood", "--ood=npz:none.npz"), 1,
+            "none.npz",
+        ),
         "no validation part": (
             (f"--workdir={workdir}", "--measure=calibration", "--temperature=fit"), 1,
             "--temperature=fit needs a validation part, and no examples were held out",

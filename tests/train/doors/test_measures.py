@@ -11,16 +11,17 @@ from train.experiment import run as runs
 from train.networks import converted
 from train.reports import measures as pictures
 
-MEASURES = ("calibration", "classes", "margins", "features")
+MEASURES = ("calibration", "classes", "margins", "features", "ood")
 GIVEN = (f"--measure={','.join(MEASURES)}", "--num_examples=40", "--steps=1",
-         "--restarts=1", "--resamples=20", "--distances=3", "--map_examples=10")  # fmt: skip
+         "--restarts=1", "--resamples=20", "--distances=3", "--map_examples=10",
+         "--ood=noise", "--fit_examples=100")  # fmt: skip
 
 
 @pytest.mark.long
 def test_measures_of_a_run(workdir, capsys):
     assert judge(f"--workdir={workdir}", *GIVEN) == 0
     told = capsys.readouterr().out
-    assert "  expected_calibration_error: equal_width value 0." in told
+    assert "  expected_calibration_error:\n    equal_width: value 0." in told
     stored = evaluations(workdir)
     assert [name.partition(",")[0] for name in stored] == [*MEASURES]
     for name, record in zip(MEASURES, stored.values(), strict=True):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from train.data.splits import DataSet, InMemory
-from train.evaluation.measures import calibration, classes
+from train.evaluation.measures import calibration, classes, ood
 from train.evaluation.measures.registry import MEASURES
 from train.evaluation.outputs import Outputs
 from train.reports.measures import PICTURES
@@ -31,6 +31,11 @@ def test_calibration(fitted):
     after = {"temperature": 2.0, "after_temperature": dict(found)}
     none = {"temperature": None, "after_temperature": None}
     drawn("calibration", {**found, **(after if fitted else none)}, {})
+
+
+def test_ood():
+    draw = lambda: {"energy": RNG.normal(size=20), "maximum_logit": RNG.normal(size=20)}
+    drawn("ood", {"scores": ood.found(draw(), draw())}, {})
 
 
 @pytest.mark.parametrize("attacked", [False, True])

@@ -43,7 +43,7 @@ def values(measures: Sequence[Measure], given: Mapping[str, Any]) -> dict[str, A
     for measure in measures:
         for option in measure.options:
             value = given.get(option.name, option.default)
-            if option.required and value is None:
+            if option.required and value in (None, ""):
                 raise UserError(f"--measure={measure.name} needs --{option.name}")
             if option.name in given:
                 contents.check(f"--{option.name}", value, option.kind)

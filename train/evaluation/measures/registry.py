@@ -12,6 +12,7 @@ from train.evaluation.measures.classes import CLASSES
 from train.evaluation.measures.features import FEATURES
 from train.evaluation.measures.margins import MARGINS
 from train.evaluation.measures.measure import Measure, Option
+from train.evaluation.measures.ood import OOD
 
 # What --measure accepts.
 MEASURES: dict[str, Measure] = registry.by_name(globals(), Measure)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from train.reports.measures import calibration, classes, features, margins
+from train.reports.measures import calibration, classes, features, margins, ood
 
 Draw = Callable[[Mapping[str, Any], Mapping[str, np.ndarray]], Figure]
 
@@ -19,4 +19,5 @@ PICTURES: dict[str, Draw] = {
     "classes": classes.draw,
     "features": features.draw,
     "margins": margins.draw,
+    "ood": ood.draw,
 }
