@@ -19,6 +19,22 @@ def test_the_readmes_examples():
     assert run >= 8
 
 
+def pages_with_examples():
+    pages = sorted((ROOT / "docs").glob("*.md"))
+    return [page.name for page in pages if ">>> " in page.read_text()]
+
+
+@pytest.mark.parametrize("page", pages_with_examples())
+def test_the_examples_of_a_page(page):
+    failures, run = doctest.testfile(
+        str(ROOT / "docs" / page),
+        module_relative=False,
+        optionflags=doctest.NORMALIZE_WHITESPACE,
+    )
+    assert failures == 0
+    assert run > 0
+
+
 def test_every_public_name_is_documented():
     import ikl_jax
 
