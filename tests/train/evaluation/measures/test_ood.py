@@ -196,15 +196,16 @@ def test_channels_that_do_not_fit_are_refused(tmp_path):
         images.of_source(source, context_of((8, 8, 1)))
 
 
-def test_a_seed_is_for_noise_alone():
-    context = context_of((8, 8, 1), seed=3)
-    context.values["ood"] = "digits"
-    with pytest.raises(UserError, match="only noise is random"):
-        ood._others(context)
-    context.values["ood"] = "noise"
-    others = ood._others(context)
-    assert isinstance(others.split, images.Noise)
-    assert (others.split.seed, len(others.split)) == (3, 360)
+def test_noise_is_named_with_its_seed():
+    context = context_of((8, 8, 1), num_examples=40)
+    for source, seed in (("noise", 0), ("noise:3", 3)):
+        others = ood._others(source, context)
+        assert isinstance(others.split, images.Noise)
+        assert (others.split.seed, len(others.split)) == (seed, 40)
+        assert others.fingerprint.endswith(f"seed {seed}")
+    for source in ("noise:", "noise:-1", "noise:x"):
+        with pytest.raises(UserError, match="seed of noise must be an integer >= 0"):
+            ood._others(source, context)
 
 
 def test_examples_are_spread_over_a_split():

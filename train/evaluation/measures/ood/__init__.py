@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from ikl_jax import checks
-from train.base.errors import UserError, explained
+from train.base.errors import explained
 from train.evaluation.judgement import Judgement
 from train.evaluation.measures.context import Context
 from train.evaluation.measures.measure import Finding, Measure, Option, Prepared
@@ -14,7 +14,11 @@ from train.evaluation.measures.ood.images import Others
 from train.evaluation.outputs import Outputs, joined
 
 SOURCE = Option(
-    "ood", str, None, "The other images: a data source, or noise.", required=True
+    "ood",
+    str,
+    None,
+    "The other images: a data source, noise or noise:SEED.",
+    required=True,
 )
 SPLIT = Option("ood_split", str, "test", "The part of a folder or tfds source to take.")
 SHRINKAGE = Option(
@@ -47,7 +51,8 @@ def scores_of(
 
 
 def _prepare(context: Context) -> Prepared:
-    source, others = context.values["ood"], _others(context)
+    source = context.values["ood"]
+    others = _others(source, context)
     train = context.target.data.train
     fitted = images.spread(train, context.values["fit_examples"])
     shrinkage = context.values["shrinkage"]
@@ -79,15 +84,9 @@ def _prepare(context: Context) -> Prepared:
     return Prepared(arguments, find, f", {source}")
 
 
-def _others(context: Context) -> Others:
-    source, seed = context.values["ood"], context.options.seed
-    if source == images.NOISE:
-        return images.noise(context, seed or 0)
-    if seed is not None:
-        raise UserError(
-            f"--seed would have no effect on --measure=ood with --ood={source}: only "
-            "noise is random"
-        )
+def _others(source: str, context: Context) -> Others:
+    if source.partition(":")[0] == images.NOISE:
+        return images.noise(source, context)
     return images.of_source(source, context)
 
 
@@ -103,6 +102,6 @@ def _arrays(
 
 
 OOD = Measure(
-    "ood", _prepare, (SOURCE, SPLIT, SHRINKAGE, FIT_EXAMPLES), ("seed",),
+    "ood", _prepare, (SOURCE, SPLIT, SHRINKAGE, FIT_EXAMPLES),
     needs_features=True,
 )  # fmt: skip

@@ -105,8 +105,20 @@ class Others(NamedTuple):
     shape: Shape
 
 
-def noise(context: Context, seed: int) -> Others:
-    """As much noise as there are evaluated examples."""
+def noise(source: str, context: Context) -> Others:
+    """As much noise as there are evaluated examples.
+
+    Args:
+      source: "noise" or "noise:SEED"; the seed is 0 if it is not given.
+      context: of the evaluated examples.
+
+    Raises:
+      UserError: the seed is no integer from 0.
+    """
+    _, colon, given = source.partition(":")
+    if colon and not given.isdecimal():
+        raise UserError(f"--ood={source}: the seed of noise must be an integer >= 0")
+    seed = int(given or 0)
     shape = context.target.data.image_shape
     split = Noise(context.count, shape, seed)
     return Others(split, f"{len(split)} of uniform noise, seed {seed}", shape)
