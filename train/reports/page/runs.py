@@ -98,6 +98,8 @@ def differing(runs: Sequence[Run]) -> dict[str, list[Any]]:
     configs = [run.folder.config for run in runs if run.folder.config]
     fields = dict.fromkeys(field for config in configs for field in config)
     fields.pop("name", None)  # it follows from the others
+    if "seed" in fields:
+        fields["seed"] = fields.pop("seed")  # comes last
     values = {field: [_value(run, field) for run in runs] for field in fields}
     known = {field: [_text(c, field) for c in configs] for field in fields}
     return {field: values[field] for field in fields if len(set(known[field])) > 1}

@@ -76,7 +76,7 @@ def class_names(folders: Iterable[Folder]) -> dict[int, str]:
     for folder in folders:
         for source in folder.sources():
             for entry in _entries(source):
-                for field in ("class", "predicted"):
+                for field in ("class", "predicted", "falls_to"):
                     label, name = entry.get(field), entry.get(f"{field}_name")
                     if isinstance(label, int) and isinstance(name, str):
                         found.setdefault(label, name)
@@ -91,9 +91,14 @@ def class_name(label: int, names: Mapping[int, str]) -> str:
     return names.get(label, f"class {label}")
 
 
+def _of_measure(source: Mapping[str, Any]) -> Any:
+    found = source.get("found")
+    return found.get("by_class") if isinstance(found, dict) else None
+
+
 def _entries(source: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
-    for field in ("worst_classes", "most_confused"):
-        entries = source.get(field)
+    lists = [source.get(field) for field in ("worst_classes", "most_confused")]
+    for entries in [*lists, _of_measure(source)]:
         for entry in entries if isinstance(entries, list) else ():
             if isinstance(entry, dict):
                 yield entry

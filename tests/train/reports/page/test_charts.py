@@ -43,6 +43,7 @@ def test_means_of_neighbours_with_nan_are_gaps():
     points = [(float(i), NAN if i == 7 else 1.0) for i in range(1000)]
     thinned = lines.thinned(points, 100)
     assert len(thinned) == 100
+    assert 60 < len(lines.thinned(points)) <= 120
     assert [not numbers.is_number(y) for _, y in thinned].count(True) == 1
 
 
@@ -94,6 +95,23 @@ def test_contrast(mode):
     assert contrast(colors["warn"], colors["warn-paper"]) >= 4.5
     for number in range(COLORS):
         assert contrast(colors[f"c{number}"], colors["paper"]) >= 3, number
+
+
+@pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
+def test_contrast_in_coloured_tables(mode):
+    text, colors = document.STYLE.read_text(), styles()[mode]
+    heat = [int(n) for n in re.findall(r"--heat: (\d+), (\d+), (\d+)", text)[mode]]
+    shares = {
+        int(n): float(a) for n, a in re.findall(r"\.h(\d+) \{ --a: ([\d.]+)", text)
+    }
+    assert set(shares) == set(range(1, 11))
+    for number, share in shares.items():
+        cell = [
+            share * h + (1 - share) * p
+            for h, p in zip(heat, colors["paper"], strict=True)
+        ]
+        ink = colors["heat-ink" if number >= (8, 7)[mode] else "ink"]
+        assert contrast(cell, ink) >= 4.4, number
 
 
 def test_looks_differ_by_more_than_colour():

@@ -36,6 +36,18 @@ def test_several_runs(tmp_path):
     assert "the same" in page.text
 
 
+def test_means_over_seeds(tmp_path):
+    """Of settings with several seeds; a setting with one run has no spread."""
+    folders = []
+    for number, (alpha, robust) in enumerate([(1, 0.5), (1, 0.75), (2, 0.25)]):
+        config = pages.CONFIG | {"seed": number, "loss": {"alpha": alpha}}
+        result = pages.result(robust)
+        folders.append(write(tmp_path / str(number), config=config, result=result))
+    text = checked(*folders).text
+    assert "loss.alpha=1290.0 ± 0.0\u202f%62.5 ± 17.7\u202f%" in text
+    assert "loss.alpha=2" not in text
+
+
 def test_a_page_loads_nothing(tmp_path):
     content = made(finished(tmp_path / "a"), finished(tmp_path / "b"))
     assert escaped(document.POLICY) in content
@@ -109,7 +121,8 @@ def test_runs_on_different_data(tmp_path):
     first = finished(tmp_path / "a")
     second = write(tmp_path / "b", config=config, result=other)
     page = checked(first, second)
-    assert "cannot be compared" in page.text
+    assert "These results are on different data" in page.text
+    assert "so their numbers cannot be compared" in page.text  # in the summary
     assert "idx:fashion (test)" in page.text
 
 

@@ -31,6 +31,7 @@ def table(
     high: float = 1.0,
     shown: Sequence[Sequence[str]],
     corner: Content = "",
+    class_: str = "heat",
 ) -> Html:
     """A table with a text and a colour in each cell.
 
@@ -42,6 +43,7 @@ def table(
       low, high: the values of the lightest and the strongest colour.
       shown: the texts of the cells, by rows.
       corner: what stands above the headings of the rows.
+      class_: of the table; "heat square" has narrow columns with upright headings.
     """
     head = [element("th", corner, scope="col")]
     head += [element("th", name, scope="col") for name in columns]
@@ -57,7 +59,7 @@ def table(
         for name, row, texts in zip(rows, values, shown, strict=True)
     ]
     parts = element("thead", element("tr", head)), element("tbody", body)
-    return scrolling(element("table", *parts, class_="heat"), label)
+    return scrolling(element("table", *parts, class_=class_), label)
 
 
 def picture(

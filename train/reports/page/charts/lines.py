@@ -36,7 +36,7 @@ class Line:
 def frame_of(
     lines: Sequence[Line], x: str, y: str, *, as_percent: bool = False
 ) -> Frame:
-    """Axes that hold all lines: x from its smallest to its largest value."""
+    """Axes that hold all lines: x from 0 to its largest value."""
     xs = [point[0] for line in lines for point in line.points]
     ys = [point[1] for line in lines for point in line.finite()]
     low, high = frame.around(ys)
@@ -45,7 +45,7 @@ def frame_of(
     elif ys and min(ys) >= 0 and low < 0.35 * high:
         low, high = numbers.outward(0.0, high)
     return Frame(
-        Axis(x, min(xs, default=0.0), max(xs, default=1.0)),
+        Axis(x, min(0.0, *xs), max(xs, default=1.0)) if xs else Axis(x, 0.0, 1.0),
         Axis(y, low, high, as_percent),
     )
 

@@ -1,6 +1,6 @@
 """Marks of points, and the samples of lines and marks in a legend."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from train.reports.page.html import Content, Html, element, name, plain_list
 from train.reports.page.runs import SHAPES, Look, Run
@@ -40,7 +40,18 @@ def sample(look: Look) -> Html:
     )  # fmt: skip
 
 
-def legend(entries: Iterable[tuple[Look, Content]]) -> Html:
+def plain_sample(look: Look) -> Html:
+    """A piece of a line that has no marks."""
+    return element(
+        "svg",
+        element("path", class_=f"line {look.class_}", d="M1 6H27"),
+        class_="sample", viewBox="0 0 28 12", aria_hidden="true", focusable="false",
+    )  # fmt: skip
+
+
+def legend(
+    entries: Iterable[tuple[Look, Content]], sample: Callable[[Look], Html] = sample
+) -> Html:
     """The lines of a chart, each with what it shows."""
     items = [(sample(look), element("span", text)) for look, text in entries]
     return plain_list(items, "legend")

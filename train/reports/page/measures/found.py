@@ -1,12 +1,12 @@
 """What a measure has found on the weights of a run."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from train.base.errors import UserError
 from train.reports.page import reading
-from train.reports.page.html import Html, element, joined, name
+from train.reports.page.html import Content, Html, element, joined, name
 from train.reports.page.runs import Run
 
 
@@ -41,6 +41,20 @@ class Found:
             return {}
 
 
+class Drawing(NamedTuple):
+    """How the page shows the records of one measure.
+
+    Attributes:
+      title: of its part of the page.
+      lead: what it says.
+      draw: maps its records, of one run or several, to what is shown.
+    """
+
+    title: str
+    lead: str
+    draw: Callable[[Sequence[Found]], Content]
+
+
 def titles(found: Sequence[Found]) -> list[Html]:
     """The name of each record's run; with weights and data where a run has several."""
     runs = [each.run.name for each in found]
@@ -56,3 +70,13 @@ def _whole(each: Found) -> Html:
         f"{record['weights']} weights, {record['dataset']} ({record['evaluated_on']})"
     )
     return joined(name(each.run.name), " ", element("small", name(what)))
+
+
+def notes(found: Sequence[Found]) -> Html:
+    """What the measure itself remarks."""
+    remarks = [
+        joined(name(each.run.name), f": {note}.")
+        for each in found
+        for note in each.content.get("notes", ())
+    ]
+    return joined(element("p", remark, class_="note") for remark in remarks)

@@ -1,15 +1,28 @@
 """The section of measures: a part for each measure that a run has a record of."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from train.reports.page.html import Content, Html, element, joined, name, section
-from train.reports.page.measures import generic
-from train.reports.page.measures.found import Found
+from train.reports.page.html import Html, element, joined, name, section
+from train.reports.page.measures import (
+    calibration,
+    classes,
+    corruptions,
+    features,
+    generic,
+    margins,
+    ood,
+)
+from train.reports.page.measures.found import Drawing, Found
 from train.reports.page.runs import Run
 
-# The title of a measure, what it says, and how it is drawn.
-Drawing = Callable[[Sequence[Found]], Content]
-DRAWINGS: Mapping[str, tuple[str, str, Drawing]] = {}
+DRAWINGS: Mapping[str, Drawing] = {
+    "classes": classes.DRAWING,
+    "calibration": calibration.DRAWING,
+    "corruptions": corruptions.DRAWING,
+    "ood": ood.DRAWING,
+    "margins": margins.DRAWING,
+    "features": features.DRAWING,
+}
 
 
 def draw(runs: Sequence[Run]) -> Html | None:
@@ -33,9 +46,9 @@ def draw(runs: Sequence[Run]) -> Html | None:
 
 
 def _part(measure: str, found: Sequence[Found]) -> Html:
-    title, lead, drawing = DRAWINGS.get(measure, ("", "", generic.draw))
+    title, lead, draw_it = DRAWINGS.get(measure, Drawing("", "", generic.draw))
     try:
-        drawn = drawing(found)
+        drawn = draw_it(found)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError):
         # A record of another version, whose form is not the one that is drawn.
         drawn = generic.draw(found)

@@ -16,6 +16,12 @@ FLAGS = {
     "pgd": ("norm", "epsilon", "steps", "restarts", "relative_step_size", "seed"),
     "autoattack": ("version", "norm", "epsilon", "seed"),
 }
+# Those that are flags with --measure, where the record of a measure has them.
+OF_MEASURES = (
+    "norm", "epsilon", "steps", "restarts", "relative_step_size", "seed", "bins",
+    "resamples", "ood", "shrinkage", "fit_examples", "map_examples", "corruptions",
+    "severities",
+)  # fmt: skip
 NOT_FLAGS = ("name",)
 WIDTH = 84
 
@@ -82,19 +88,31 @@ def _evaluation(record: Record, workdir: str, source: object) -> str:
         parts.append(f"--weights={_quoted(record['weights'])}")
         if record["dataset"] != source:
             parts.append(f"--config.data.source={_quoted(record['dataset'])}")
-    if "measure" in record:
-        parts.append(f"--measure={_quoted(record['measure'])}")
-    attack = str(record.get("attack"))
-    if "measure" not in record and attack == "none":
-        parts.append("--restarts=0")
-    if "measure" not in record and attack in FLAGS:
-        parts.append(f"--attack={attack}")
-        for field in FLAGS[attack]:
-            if field in record:
-                parts.append(f"--{field}={_value(record[field])}")
+    parts += _kind(record)
     if record.get("part_examples") not in (None, record["num_examples"]):
         parts.append(f"--num_examples={record['num_examples']}")
     return _filled(parts)
+
+
+def _kind(record: Record) -> list[str]:
+    """Which evaluation made a record, and with which arguments."""
+    attack = str(record.get("attack"))
+    if "measure" in record:
+        chosen, fields = f"--measure={_quoted(record['measure'])}", OF_MEASURES
+    elif attack in FLAGS:
+        chosen, fields = f"--attack={attack}", FLAGS[attack]
+    else:
+        return ["--restarts=0"] if attack == "none" else []
+    given = {field: record[field] for field in fields if field in record}
+    if "distance_examples" in record:
+        given["distances"] = record["distance_examples"]
+    flags = [f"--{field}={_argument(value)}" for field, value in given.items()]
+    return [chosen, *flags]
+
+
+def _argument(value: Any) -> str:
+    """The value of a flag: a list has commas between."""
+    return _quoted(",".join(map(str, value)) if isinstance(value, list) else value)
 
 
 def _value(value: Any) -> str:

@@ -25,15 +25,15 @@ def draw(runs: Sequence[Run]) -> Html | None:
 
 
 def _rows(run: Run) -> list[list[Content]]:
-    """One row for each combination that differs; of many alike, the first."""
-    found: dict[tuple[str, ...], str] = {}
+    """One row for each combination that differs."""
+    found: dict[tuple[str, ...], dict[str, None]] = {}
     made = [] if run.folder.result is None else [("training", run.folder.result)]
     made += [(_maker(record), record) for record in run.folder.records.values()]
     for kind, record in made:
-        found.setdefault(_identity(record), kind)
+        found.setdefault(_identity(record), {})[kind] = None
     return [
-        [name(run.name), kind, *(name(text) for text in row)]
-        for row, kind in found.items()
+        [name(run.name), name(numbers.listed([*kinds])), *(name(text) for text in row)]
+        for row, kinds in found.items()
         if any(text != "–" for text in row)
     ]
 

@@ -57,8 +57,9 @@ def draw(runs: Sequence[Run]) -> Html | None:
             parts.append(details(name(run.name), drawn, open_=place < OPEN))
     return section(
         "images", "Images and perturbations", *parts,
-        lead="The first images that the attack broke: as they are, what the attack "
-        "adds (grey is zero), and both together, with the model's answer to each.",
+        lead="Images as they are, what the attack adds (grey is zero), and both "
+        "together, with the model's answers. After AutoAttack, these are the first "
+        "images that it broke; otherwise, the first ones.",
     )  # fmt: skip
 
 

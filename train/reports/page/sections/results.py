@@ -17,6 +17,7 @@ from train.reports.page.html import (
     table,
 )
 from train.reports.page.runs import Run
+from train.reports.page.sections import seeds
 from train.reports.rows import Column, Row, rows
 
 Rows = Sequence[tuple[Run, Row]]
@@ -34,6 +35,7 @@ def draw(runs: Sequence[Run]) -> Html | None:
         "results", "Results",
         _data_note(data),
         _table(found),
+        seeds.draw(found, columns(found)),
         element("div", *_frontiers(found), class_="charts"),
         *sequences,
         lead="Share of the evaluated examples that are classified correctly: as they "
