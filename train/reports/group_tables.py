@@ -48,7 +48,7 @@ def page(made: Comparison, baseline: int | None = None) -> Page:
         notes.append("± is the standard deviation over the seeds (n - 1).")
     if made.labels.others:
         notes.append(
-            f"With these, the groups differ in {', '.join(made.labels.others)}."
+            f"The groups differ in these, too: {', '.join(made.labels.others)}."
         )
     if baseline is not None:
         differing = difference_grid(made, baseline)

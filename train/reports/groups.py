@@ -112,22 +112,23 @@ def chosen(groups: Sequence[Group], text: str) -> int:
 
     Args:
       groups: to choose from.
-      text: FIELD=VALUE, several with commas between, or the folder of a run. The last
-        part of a field's name is enough, and `loss=kl` stands for `loss.name=kl`.
+      text: FIELD=VALUE, several with commas between, or the folder of a run. Of a field
+        in which groups differ, the last part of the name is enough, and `loss=kl`
+        stands for `loss.name=kl`.
 
     Raises:
       UserError: it names none, or several.
     """
+    names, others = labels(groups)
     matching = [
         number for number, each in enumerate(groups)
         if text.rstrip("/") in [run.folder.rstrip("/") for run in each.runs.values()]
     ] or [
         number for number, each in enumerate(groups)
-        if all(_has(each, part) for part in text.split(","))
+        if all(_has(each, part, [*names, *others]) for part in text.split(","))
     ]  # fmt: skip
     if len(matching) == 1:
         return matching[0]
-    names = labels(groups).fields
     among = matching or range(len(groups))
     listed = "; ".join(",".join(description(groups[i], names)) for i in among)
     count = f"{len(matching)} groups" if matching else "no group"
@@ -157,15 +158,19 @@ def _text(group: Group, field: str) -> str:
     return json.dumps(group.settings.get(field), sort_keys=True, default=str)
 
 
-def _has(group: Group, part: str) -> bool:
-    """Whether a group has the setting FIELD=VALUE, in a short form of it."""
+def _has(group: Group, part: str, different: Sequence[str]) -> bool:
+    """Whether a group has the setting FIELD=VALUE, in a short form if it differs."""
     name, equals, value = part.strip().partition("=")
     if not equals:
         return False
     return any(
         value == shown(there) or _equal_numbers(value, there)
         for field, there in group.settings.items()
-        if name in (field, field.rpartition(".")[2], field.removesuffix(".name"))
+        if name == field
+        or (
+            field in different
+            and name in (field.rpartition(".")[2], field.removesuffix(".name"))
+        )
     )
 
 

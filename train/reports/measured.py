@@ -8,7 +8,7 @@ from train.reports import rows, tasks
 from train.reports.folders import RunFiles
 from train.reports.rows import Record
 
-FORM = "MEASURE.NUMBER, such as calibration.ece, or a number of result.json"
+FORM = "MEASURE.NUMBER, such as calibration.brier_score, or a number of result.json"
 
 
 class Metric(NamedTuple):

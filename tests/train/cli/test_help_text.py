@@ -11,6 +11,7 @@ from train import (
     export,
     pseudo_label,
     report,
+    sweep,
 )
 
 COMMANDS = {
@@ -22,6 +23,7 @@ COMMANDS = {
     "train.export": export.main,
     "train.pseudo_label": pseudo_label.main,
     "train.report": report.main,
+    "train.sweep": sweep.main,
 }
 
 

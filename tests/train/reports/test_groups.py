@@ -89,6 +89,11 @@ def test_a_baseline_in_several_forms(text):
     assert groups.chosen(group(four()).groups, text) == 1
 
 
+def test_a_short_name_is_of_a_field_that_differs():
+    """`attack.loss` ends in the same word as what `loss=kl` means."""
+    assert groups.chosen(group(four(attack__loss="kl")).groups, "loss=kl") == 0
+
+
 def test_a_baseline_that_names_none_or_several():
     found = group(four() + four(loss__strength=7.0)).groups
     with pytest.raises(UserError, match="names no group; choose one of: loss.name=kl"):
