@@ -3,7 +3,8 @@
     make demo
     python -m train --config=configs/digits_ikl_at.py --workdir=runs/digits_ikl_at
 
-Options: `:natural` trains without attacks, for comparison; `:quick` takes seconds.
+Options: `:natural` trains without attacks, for comparison; `:validation`, for tuning:
+evaluates on 300 training examples that are held out; `:quick` takes seconds.
 """
 
 from configs import arguments, base
@@ -29,11 +30,17 @@ def get_config(argument: str = "") -> Config:
     config.awp.start_epoch = 5
     config.averaging.every = "step"
     config.averaging.decay = 0.99
-    return arguments.vary(config, argument, {"natural": _natural, "quick": _quick})
+    variants = {"natural": _natural, "validation": _validation, "quick": _quick}
+    return arguments.vary(config, argument, variants)
 
 
 def _natural(config: Config, _: str) -> None:
     config.recipe = "supervised"
+
+
+def _validation(config: Config, _: str) -> None:
+    config.data.validation_size = 300
+    config.data.evaluate_on = "validation"
 
 
 def _quick(config: Config, _: str) -> None:

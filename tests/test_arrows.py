@@ -68,6 +68,7 @@ TRAIN = [
         "margins",
         "pseudo_label",
         "report",
+        "tune",
         "sweep",
     },
     {"cli"},

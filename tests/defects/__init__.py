@@ -15,6 +15,7 @@ from tests.defects import (
     recipes,
     report,
     runs,
+    search,
     semi_supervised,
     weights,
 )
@@ -33,6 +34,7 @@ ROOMS: dict[str, list[Defect]] = {
     "report": report.DEFECTS,
     "runs": runs.DEFECTS,
     "comparisons": comparisons.DEFECTS,
+    "search": search.DEFECTS,
     "files": files.DEFECTS,
     "evaluation": evaluation.DEFECTS,
     "margins": margins.DEFECTS,

@@ -49,6 +49,19 @@ def load(argument: str, overrides: Sequence[str] = ()) -> Config:
     return values.config
 
 
+def apart(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """A command line without its overrides, and the overrides.
+
+    The value of `--config=` becomes an argument without a flag.
+
+    >>> apart(["tune", "--config=x.py", "--config.seed=1", "--trials=3"])
+    (['tune', 'x.py', '--trials=3'], ['--config.seed=1'])
+    """
+    overrides = [each for each in argv[1:] if re.match(r"--?(no)?config\.", each)]
+    rest = [each for each in argv if each not in overrides]
+    return [re.sub(r"^--?config=", "", each) for each in rest], overrides
+
+
 class _ConfigParser(flags.ArgumentParser):
     """Loads a config file; whatever fails in it becomes one sentence.
 

@@ -5,6 +5,8 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
+from train.base import numbers
+
 # What absl and ml_collections raise for a command line that cannot be used.
 ERRORS = (flags.Error, LookupError, AttributeError, TypeError, ValueError)
 
@@ -13,11 +15,7 @@ class Number(flags.FloatParser):
     """A number, or a fraction of two: 8/255."""
 
     def convert(self, argument: Any) -> float:
-        top, slash, bottom = str(argument).partition("/")
-        try:
-            return float(top) / float(bottom) if slash else float(top)
-        except (ValueError, ZeroDivisionError):
-            raise ValueError("it must be a number, or a fraction as 8/255") from None
+        return numbers.parsed(str(argument))
 
 
 class Integer(flags.IntegerParser):

@@ -10,6 +10,8 @@ from train.base.errors import UserError
 from train.experiment.checkpoint import Checkpoints
 from train.recipes.recipe import Metrics
 
+NOT_FINITE = "not finite at step"  # what is said of a run that is stopped for it
+
 
 def fetched(pending: list[Metrics]) -> list[dict[str, Any]]:
     """The metrics of several steps, copied from the devices."""
@@ -47,7 +49,7 @@ def stop(
     steps = checkpoints.steps()
     saved = f"step {steps[-1]} is saved" if steps else "nothing is saved yet"
     raise UserError(
-        f"{what} not finite at step {step} {f'({values})' if values else ''}; {saved}. "
+        f"{what} {NOT_FINITE} {step} {f'({values})' if values else ''}; {saved}. "
         "Look at optimizer.learning_rate (too high?), loss.strength, loss.alpha, "
         "awp.gamma and the images and labels around that step"
     )
