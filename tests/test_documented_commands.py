@@ -18,6 +18,7 @@ from configs import base
 from tests.conftest import ROOT
 from tests.support.commands import environment
 from train.cli import command
+from train.search import cells, config_file
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(
@@ -25,6 +26,7 @@ FENCE = re.compile(
 )
 ELLIPSIS = "..."  # stands for the rest of a command that is shown elsewhere
 CHECKOUT = "~/ikl_jax/"  # where a page supposes the reader's copy
+SEARCHED = "runs/tune/best.py"  # a config that train.tune has written
 # Files, and fields of results, that are called as a section of the config is.
 NO_FIELDS = {
     "evaluation.json",
@@ -81,8 +83,15 @@ def test_commands_are_found():
 
 
 @pytest.mark.parametrize("words", of("python", "-m"))
-def test_flags_and_configs_are_those_of_the_program(words, monkeypatch, capsys):
-    module, arguments = words[2], [word.replace(CHECKOUT, "") for word in words[3:]]
+def test_flags_and_configs_are_those_of_the_program(
+    words, monkeypatch, capsys, tmp_path
+):
+    best = tmp_path / "best.py"
+    config_file.write(best, "A config.", cells.fields_of(base.get_config()), {})
+    module, arguments = (
+        words[2],
+        [word.replace(CHECKOUT, "").replace(SEARCHED, str(best)) for word in words[3:]],
+    )
     if not module.startswith("train"):
         assert importlib.util.find_spec(module), module
         return

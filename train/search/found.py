@@ -18,6 +18,7 @@ STATES = {
     "COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed",
     "RUNNING": "running", "WAITING": "waiting",
 }  # fmt: skip
+DIVERGED = "diverged"  # pruned, as Optuna has it, by a loss that was not finite
 
 
 def of(study: "optuna.Study", wanted: Settings) -> dict[str, Any]:
@@ -91,14 +92,16 @@ def _trial(trial: Any, wanted: Settings) -> dict[str, Any]:
     for name in (*trials.OBJECTIVES, "seconds", "error"):
         if name in attributes:
             found[name] = attributes[name]
-    if state == "pruned" and trial.last_step is not None:
+    if state == "pruned" and "error" in found:
+        found["state"] = DIVERGED
+    elif state == "pruned" and trial.last_step is not None:
         found[wanted.objectives[0]] = trial.intermediate_values[trial.last_step]
     return found
 
 
 def ordered(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The trials: first those of the front, then the finished, then the others."""
-    states, best = list(STATES.values()), found["best"]
+    states, best = [*STATES.values(), DIVERGED], found["best"]
     first = found["objectives"][0]
 
     def key(each: Mapping[str, Any]) -> tuple[Any, ...]:

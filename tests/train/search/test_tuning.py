@@ -96,7 +96,8 @@ def test_a_trial_that_diverges_counts_as_a_bad_one(tmp_path, monkeypatch):
     said = "error: a metric is not finite at step 3; nothing is saved yet"
     monkeypatch.setenv("STAND_IN", f"if folder.name == '0001': sys.exit('{said}')")
     shown, _ = search(wanted(tmp_path, trials=2))
-    assert [each["state"] for each in shown["trials"]] == ["finished", "pruned"]
+    assert [each["state"] for each in shown["trials"]] == ["finished", "diverged"]
+    assert "robust" not in shown["trials"][1]
     assert "not finite" in shown["trials"][1]["error"]
 
 
