@@ -97,8 +97,9 @@ axis.legend()
 figure.tight_layout()
 
 # %% [markdown]
-# The function that rounds stops the attacks that follow a gradient: there is none.
-# Square, which only compares outputs, breaks it. AutoAttack says what looks wrong:
+# The function that rounds has no gradient to follow, so the attacks that need one find
+# little. It looks the most robust of the three until Square, which only compares
+# outputs, breaks more. AutoAttack says what looks wrong:
 
 # %%
 for name, result in results.items():

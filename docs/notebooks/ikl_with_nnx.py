@@ -181,7 +181,7 @@ for axis, epoch in zip(axes, (0, len(history) - 1), strict=True):
     axis.set(title=f"after epoch {epoch + 1}", xlabel="predicted", ylabel="class")
     axis.set_xticks(range(10))
     axis.set_yticks(range(10))
-figure.colorbar(shown, ax=axes, label="mean probability")
+_ = figure.colorbar(shown, ax=axes, label="mean probability")
 # %%
 confused = history[-1] - np.diag(np.full(10, np.inf))
 label, other = np.unravel_index(confused.argmax(), confused.shape)
