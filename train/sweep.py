@@ -35,25 +35,16 @@ from train.reports import folders, formats, overview
 from train.search import cells, evaluations, folder, grid, runs, slots, standing
 from train.search.cells import Cell
 
-OVERRIDE = ("--config.", "-config.", "--noconfig.", "-noconfig.")
-CONFIG = ("--config=", "-config=")
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     given = list(sys.argv if argv is None else ["sweep", *argv])
-    overrides = [each for each in given[1:] if each.startswith(OVERRIDE)]
-    rest = [
-        each.partition("=")[2] if each.startswith(CONFIG) else each
-        for each in given[1:]
-        if each not in overrides
-    ]
+    rest, overrides = config_flag.apart(given)
 
     def call(values: flags.FlagValues) -> None:
         _sweep(values, overrides)
 
     return cli.run(
-        [given[0], *rest], define=_define, call=call, positional="configs",
-        required=("workdir",),
+        rest, define=_define, call=call, positional="configs", required=("workdir",),
         kept="what is finished stays, and the same command goes on",
     )  # fmt: skip
 

@@ -98,8 +98,8 @@ figure.tight_layout()
 
 # %% [markdown]
 # The function that rounds has no gradient to follow, so the attacks that need one find
-# little. It looks the most robust of the three until Square, which only compares
-# outputs, breaks more. AutoAttack says what looks wrong:
+# little, and it looks far more robust than the function inside of it. Square, which
+# only compares outputs, finds more. AutoAttack says what looks wrong:
 
 # %%
 for name, result in results.items():
