@@ -19,6 +19,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from scipy import stats
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
@@ -85,24 +86,25 @@ def print_spread(searches: dict[str, dict]) -> None:
         print("| " + " | ".join(cells) + " |")
 
 
-def print_thirds(searches: dict[str, dict]) -> None:
-    """Mean robust accuracy in the lower, middle and upper third of each field."""
-    print("\n| field | third | range | natural | robust |\n|---|---|---|---|---|")
+def print_fields(searches: dict[str, dict]) -> None:
+    """A row a field: robust accuracy in thirds of its values, rank correlations."""
+    print(
+        "\n| field | robust, lower third | middle | upper | rank correlation, natural "
+        "| robust | importance |\n|---|---|---|---|---|---|---|"
+    )
     for found in (searches["ikl"], searches["kl"]):
+        trials = finished(found)
         for field in found["space"]:
-            ordered = sorted(finished(found), key=lambda each: each["values"][field])
-            for third, part in zip(
-                ("lower", "middle", "upper"), np.array_split(np.array(ordered), 3),
-                strict=True,
-            ):  # fmt: skip
-                ends = [part[0]["values"][field], part[-1]["values"][field]]
-                means = [
-                    100 * np.mean([e[n] for e in part]) for n in ("natural", "robust")
-                ]
-                print(
-                    f"| {LABELS[field]} | {third} | {ends[0]:.3g} to {ends[1]:.3g} | "
-                    f"{means[0]:.1f} | {means[1]:.1f} |"
-                )
+            given = np.array([each["values"][field] for each in trials])
+            cells = [f"{LABELS[field]} ({given.min():.2g} to {given.max():.2g})"]
+            for part in np.array_split(np.argsort(given), 3):
+                cells.append(f"{percent(found, 'robust')[part].mean():.1f}")
+            for objective in ("natural", "robust"):
+                test = stats.spearmanr(given, percent(found, objective))
+                cells.append(f"{test.statistic:+.2f} (p = {test.pvalue:.2g})")
+            share, deviation = found["importance"]["robust"].get(field, (1.0, 0.0))
+            cells.append(f"{100 * share:.0f} ± {100 * deviation:.0f} %")
+            print("| " + " | ".join(cells) + " |")
 
 
 def draw(searches: dict[str, dict], path: pathlib.Path) -> None:
@@ -148,7 +150,7 @@ def main() -> None:
         name: search(name, count, arguments.workdir) for name, count in counts.items()
     }
     print_spread(searches)
-    print_thirds(searches)
+    print_fields(searches)
     draw(searches, ROOT / "docs" / "digits_sensitivity.png")
 
 
