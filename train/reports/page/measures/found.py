@@ -73,10 +73,21 @@ def _whole(each: Found) -> Html:
 
 
 def notes(found: Sequence[Found]) -> Html:
-    """What the measure itself remarks."""
-    remarks = [
-        joined(name(each.run.name), f": {note}.")
-        for each in found
-        for note in each.content.get("notes", ())
-    ]
-    return joined(element("p", remark, class_="note") for remark in remarks)
+    """What the measure itself remarks, with the runs of which it says so."""
+    runs: dict[str, dict[str, None]] = {}
+    for each in found:
+        for note in each.content.get("notes", ()):
+            runs.setdefault(str(note), {})[each.run.name] = None
+    everybody = len({each.run.name for each in found})
+    return joined(
+        element("p", _of_whom([*names], everybody), f"{note}.", class_="hint")
+        for note, names in runs.items()
+    )
+
+
+def _of_whom(names: Sequence[str], everybody: int) -> Html:
+    """The names before a remark, unless it is of all runs."""
+    if len(names) == everybody:
+        return joined("")
+    first = ((name(each), ", ") for each in names[:-1])
+    return joined(first, name(names[-1]), ": ")

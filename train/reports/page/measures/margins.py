@@ -62,7 +62,7 @@ def _histograms(each: Found) -> Iterator[Html]:
             for key, (text, look) in GROUPS.items()
             if key in drawn
         }
-        title = TITLES.get(kind, kind)
+        title = str(TITLES.get(kind, kind))
         at = each.record.get("epsilon") if kind == "distance" else 0.0
         yield bars.histogram(title.capitalize(), drawn["edges"], groups, x=title, at=at)
 
