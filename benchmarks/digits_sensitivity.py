@@ -24,6 +24,7 @@ from scipy import stats
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
 from train import tune
+from train.reports import sensitivity
 
 ROOT = pathlib.Path(__file__).parent.parent
 CONFIG = "configs/digits_ikl_at.py:validation"
@@ -130,7 +131,7 @@ def draw(searches: dict[str, dict], path: pathlib.Path) -> None:
                 color=color,
                 label=objective,
             )
-        axis.set_xscale("log")
+        sensitivity.make_logarithmic(axis)
         axis.set_xlabel(LABELS[field])
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("accuracy on the validation part (%)")

@@ -7,6 +7,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib import ticker
 
 from train.base import files
 
@@ -63,11 +64,19 @@ def draw(axis: Any, found: Mapping[str, Any], across: str, up: str) -> None:
     if choices:
         axis.set_xticks(range(len(choices)), choices)
     elif found["space"].get(across, "").startswith("log:"):
-        axis.set_xscale("log")
+        make_logarithmic(axis)
     is_objective = across in found["objectives"]
     axis.set_xlabel(f"{across} accuracy (%)" if is_objective else across)
     axis.set_ylabel(f"{up} accuracy (%)")
     axis.grid(alpha=0.3)
+
+
+def make_logarithmic(axis: Any) -> None:
+    """A horizontal axis in logarithms, with plain numbers on it: 1, 3, 10, 30."""
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 3), numticks=9))
+    axis.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: f"{x:g}"))
+    axis.xaxis.set_minor_formatter(ticker.NullFormatter())
 
 
 def _points(
