@@ -11,6 +11,7 @@ from tests.defects import (
     files,
     losses,
     margins,
+    measures,
     models,
     recipes,
     report,
@@ -38,5 +39,6 @@ ROOMS: dict[str, list[Defect]] = {
     "files": files.DEFECTS,
     "evaluation": evaluation.DEFECTS,
     "margins": margins.DEFECTS,
+    "measures": measures.DEFECTS,
     "weights": weights.DEFECTS,
 }
