@@ -72,7 +72,8 @@ def test_scores_of_logits():
 
 
 @pytest.mark.parametrize("shrinkage", [0.0, 0.1, 1.0])
-def test_distances_are_those_of_scikit_learns_covariance(shrinkage):
+def test_distances_are_those_of_scikit_learns_covariance(shrinkage, monkeypatch):
+    monkeypatch.setattr(scores, "CHUNK", 4)
     labels = np.repeat([0, 1, 3], [30, 40, 50])
     features = RNG.normal(size=(120, 5)) * np.arange(1, 6) + 3.0 * labels[:, None]
     parts = [

@@ -15,6 +15,8 @@ import numpy as np
 from scipy.linalg import cho_factor, solve_triangular
 from scipy.special import logsumexp, softmax
 
+CHUNK = 4096  # examples whose distances are computed at a time
+
 
 def maximum_probability(logits: np.ndarray) -> np.ndarray:
     """`[N]` of logits `[N, C]`: the largest predicted probability."""
@@ -109,8 +111,11 @@ def mahalanobis(
         ) from None
     whiten = lambda x: solve_triangular(factor, x.T, lower=True).T
     means = whiten(gaussians.means)
-    x = whiten(np.asarray(features, np.float64))
-    inner = x @ means.T
-    squared = (means**2).sum(axis=1) - 2 * inner
-    nearest = squared.min(axis=1) + (x**2).sum(axis=1)
-    return -np.maximum(nearest, 0.0)
+
+    def nearest(x: np.ndarray) -> np.ndarray:
+        x = whiten(np.asarray(x, np.float64))
+        squared = (means**2).sum(axis=1) - 2 * x @ means.T
+        return squared.min(axis=1) + (x**2).sum(axis=1)
+
+    parts = [features[i : i + CHUNK] for i in range(0, len(features), CHUNK)]
+    return -np.maximum(np.concatenate([nearest(part) for part in parts]), 0.0)
