@@ -6,7 +6,7 @@
 What is varied is an option of the config's argument (`loss`) or a field
 (`optimizer.learning_rate`). The same command again goes on: it leaves out what is
 finished, and resumes what is not. A run that fails stops no other. At the end comes the
-table of `python -m train.compare`.
+table of `train.compare`.
 
 `--evaluate` judges each run when it is trained, `--dry_run` lists the runs, and
 `--array` prints a line of shell for each, for a job array of SLURM:
