@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -108,9 +109,15 @@ def runs_in(path: files.Path) -> list[files.Path]:
     with files.reading(path):
         if not path.is_dir() or any((path / name).exists() for name in OF_A_RUN):
             return [path]
-        inside = sorted(path.iterdir())
+        inside = sorted(path.iterdir(), key=_as_people_sort)
         found = [each for each in inside if each.is_dir() and (each / CONFIG).exists()]
     return found or [path]
+
+
+def _as_people_sort(path: files.Path) -> list[tuple[int, str]]:
+    """Puts `run_2` before `run_10`."""
+    parts = re.findall(r"\d+|\D+", path.name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def arrays(folder: Folder, record: Record, names: Iterable[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from tests.support.pages import Page, finished
 from train.evaluation.measures import calibration
 from train.reports.page import reading
 from train.reports.page.html import element
+from train.reports.page.measures import features
 from train.reports.page.measures.found import Found
 from train.reports.page.measures.sections import DRAWINGS
 from train.reports.page.runs import arranged
@@ -119,6 +120,15 @@ def test_many_classes_are_a_picture(tmp_path):
     drawn = element("main", DRAWINGS["classes"].draw([each]))
     assert len(Page(drawn).checked().all("svg")) == 2
     assert len(drawn) < 20_000
+
+
+def test_maps_of_many_runs_have_fewer_points(tmp_path, monkeypatch):
+    monkeypatch.setattr(features, "POINTS", 40)
+    records = [found(tmp_path / str(i), "features") for i in range(2)]
+    drawn = element("main", DRAWINGS["features"].draw(records))
+    assert Page(drawn).checked().text.count("features of 20 of 60 images") == 2 * 2
+    dots = [each["d"] for each in Page(drawn).all("path") if "dot" in each["class"]]
+    assert "".join(dots).count("M") == 2 * 20
 
 
 def test_the_order_of_measures_and_their_titles(tmp_path):

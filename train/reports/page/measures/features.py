@@ -25,6 +25,7 @@ NUMBERS = {
     "nearest_mean": "right by nearest mean",
 }  # fmt: skip
 STATES = ("natural", "adversarial")
+POINTS = 8000  # images on the maps of all runs together, at most
 ROOM = 14  # pixels of the view box around the points
 LONGEST = 14  # letters of a label on the map
 
@@ -47,7 +48,7 @@ def draw(found: Sequence[Found]) -> Html:
     maps = [
         (title, drawn)
         for title, each in zip(heads, found, strict=True)
-        if (drawn := _map(each)) is not None
+        if (drawn := _map(each, POINTS // len(found))) is not None
     ]
     if len(maps) <= 2:
         parts.append(
@@ -65,18 +66,27 @@ def _number(each: Found, state: str, field: str) -> str:
     return "–" if value is None else numbers.short(value)
 
 
-def _map(each: Found) -> Html | None:
-    """The places of t-SNE, natural images as dots and attacked ones as crosses."""
+def _map(each: Found, most: int) -> Html | None:
+    """The places of t-SNE, natural images as dots and attacked ones as crosses.
+
+    Args:
+      each: a record.
+      most: how many images may be drawn; of more, these are evenly spread.
+    """
     arrays = each.arrays("map_label", "map_natural", "map_adversarial")
     if "map_natural" not in arrays or "map_label" not in arrays:
         return None
+    count = len(arrays["map_label"])
+    every = -(-count // max(most, 1))
+    arrays = {key: array[::every] for key, array in arrays.items()}
     labels = arrays["map_label"]
     places = {
         state: arrays[f"map_{state}"] for state in STATES if f"map_{state}" in arrays
     }
     scaled = _scaled(places)
     names = words.class_names([each.run.folder])
-    title = f"Map of the features of {len(labels):,} images"
+    of_all = "" if every == 1 else f" of {count:,}"
+    title = f"Map of the features of {len(labels):,}{of_all} images"
     said = "natural images are dots"
     said += ", attacked ones crosses" if "adversarial" in places else ""
     picture = frame.svg(

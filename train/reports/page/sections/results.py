@@ -21,6 +21,7 @@ from train.reports.page.sections import seeds
 from train.reports.rows import Column, Row, rows
 
 Rows = Sequence[tuple[Run, Row]]
+LEGEND = 8  # runs in the legend of a small chart, at most
 HYPHEN = "\u2011"  # at which no line breaks
 
 
@@ -171,9 +172,12 @@ def _frontier(points: Sequence[tuple[Run, float, float]], heading: str) -> Html:
         [axes.drawn(), drawn], title=title, description="; ".join(said[:20])
     )
     unique = {run.name: run for run, *_ in points}
+    legend = element("p", "The marks are those of the table above.", class_="hint")
+    if len(unique) <= LEGEND:
+        legend = marks.legend_of_runs(unique.values())
     return frame.figure(
         "Natural against robust", picture, unit=f"{heading}, %",
-        below=marks.legend_of_runs(unique.values()),
+        below=legend,
     )  # fmt: skip
 
 
