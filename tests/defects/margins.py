@@ -33,8 +33,8 @@ DEFECTS = [
     Defect(
         "classes that were not seen count in the deviation",
         MEASURES,
-        "seen = (logits > PADDING_LOGIT).any(axis=0)",
-        "seen = (logits >= PADDING_LOGIT).any(axis=0)",
+        "(logits > PADDING_LOGIT).any(axis=0)",
+        "(logits >= PADDING_LOGIT).any(axis=0)",
         PARTS,
     ),
     Defect(

@@ -108,12 +108,13 @@ def relations(found: Sequence[Point], part: str) -> list[Relation]:
     made = []
     for kind in KINDS:
         for gap in STATES:
-            margins = [point.margin(kind, part, gap) for point in found]
-            gaps = [point.gap(gap) for point in found]
-            if None in margins or None in gaps:
+            pairs = [(each.margin(kind, part, gap), each.gap(gap)) for each in found]
+            known = [(x, y) for x, y in pairs if x is not None and y is not None]
+            if len(known) < len(found):
                 continue
-            known: Any = (margins, gaps)
-            made.append(Relation(kind, gap, *known, rank_correlation(*known)))
+            margins, gaps = map(list, zip(*known, strict=True))
+            correlation = rank_correlation(margins, gaps)
+            made.append(Relation(kind, gap, margins, gaps, correlation))
     return made
 
 
