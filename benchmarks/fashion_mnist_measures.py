@@ -64,7 +64,7 @@ NUMBERS = (
     *(
         Number(
             f"AUROC against {where['ood']}, {score.replace('_', ' ')}", "ood",
-            f"{score}.area_under_roc", where=where,
+            f"scores.{score}.area_under_roc", where=where,
         )
         for where in (DIGITS, NOISE)
         for score in ("maximum_probability", "energy", "mahalanobis")

@@ -69,6 +69,11 @@ class Relation(NamedTuple):
     gaps: list[float]
     correlation: Correlation
 
+    @property
+    def what(self) -> str:
+        """What is set beside the gap, in words."""
+        return self.kind if self.kind == DISTANCE else f"{self.kind} margin"
+
 
 def points(runs: Sequence[RunFiles]) -> list[Point]:
     """The records of margins that can be compared, one for each run.

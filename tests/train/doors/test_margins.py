@@ -36,7 +36,7 @@ def test_what_is_printed_and_drawn(runs, tmp_path, capsys):
     told = capsys.readouterr().out
     assert "run_3" in told
     assert "logit margin and natural gap: Spearman's -0.80 over 4 runs, exact" in told
-    assert "logit margin and robust gap: Spearman's -0.80" in told
+    assert "\ndistance and robust gap: Spearman's +0.80" in told
     assert "These are 4 runs of 3 settings" in told
     assert f"picture: {output}" in told
     assert output.read_bytes().startswith(b"\x89PNG")
