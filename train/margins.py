@@ -50,8 +50,7 @@ def _relate(values: flags.FlagValues) -> None:
     console.print(generalisation.runs_table(points, values.part))
     for relation in relations:
         print(
-            f"{relation.what} and {relation.gap} gap: "
-            f"{relation.correlation.statement}"
+            f"{relation.what} and {relation.gap} gap: {relation.correlation.statement}"
         )
     for caution in [*found.notes, *generalisation.cautions(points, relations)]:
         console.print(caution)
