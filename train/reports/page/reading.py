@@ -64,6 +64,12 @@ class Folder:
         return self.result is not None and self.result.get("epochs", epochs) == epochs
 
     @property
+    def unfinished(self) -> bool:
+        """Whether the run is known not to have finished."""
+        damaged = self.result is None and (self.path / finished.FILE).exists()
+        return bool(self.config) and not self.finished and not damaged
+
+    @property
     def last_step(self) -> int:
         """The last step in the log; 0: there is none."""
         return max((line["step"] for line in self.lines), default=0)

@@ -163,7 +163,7 @@ def _caution(runs: Sequence[Run], found: Found) -> str:
     """What a reader must know before believing the numbers."""
     if len({row.data for _, row in found}) > 1:
         return "The runs are on different data, so their numbers cannot be compared."
-    open_ = [run for run in runs if run.folder.config and not run.folder.finished]
+    open_ = [run for run in runs if run.folder.unfinished]
     if open_:
         count = (
             "It" if len(runs) == 1 else numbers.counted(len(open_), "run").capitalize()
@@ -212,7 +212,7 @@ def _states(runs: Sequence[Run], now: datetime.datetime) -> Html | None:
     lines = [
         joined(name(run.name), _state(run, now))
         for run in runs
-        if run.folder.config and not run.folder.finished
+        if run.folder.unfinished
     ]
     return plain_list(lines, "notes") if lines else None
 

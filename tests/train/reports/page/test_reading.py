@@ -88,6 +88,7 @@ def test_damaged_files_are_said_and_the_rest_is_shown(tmp_path, name, content):
     page = checked(folder)
     assert f"a/{name}" in page.text
     assert "Training" in page.text
+    assert "has stopped" not in page.text
 
 
 def test_a_damaged_record_hides_no_other(tmp_path):
