@@ -17,7 +17,6 @@ table of `train.compare`.
 """
 
 import pathlib
-import shlex
 import sys
 from collections.abc import Sequence
 
@@ -174,10 +173,11 @@ def _print_table(workdir: pathlib.Path, console: Console) -> None:
 
 
 def _of_failed(failed: dict[str, str], count: int, workdir: pathlib.Path) -> str:
-    shown = "; ".join(f"{name}: {why}" for name, why in failed.items())
+    """The runs that failed; why has been printed when each did."""
+    logs = ", ".join(str(workdir / f"{name}.log") for name in failed)
     return (
-        f"{len(failed)} of {count} runs failed: {shown}. Each has a log "
-        f"{shlex.quote(str(workdir))}/NAME.log; the same command tries them again"
+        f"{len(failed)} of {count} runs failed, see {logs}; the same command tries "
+        "them again"
     )
 
 

@@ -93,6 +93,19 @@ def test_a_finished_sweep_prints_its_table(capsys, tmp_path):
     assert "90.50 ± 0.71" in out
 
 
+def test_runs_that_failed_are_named_after_the_table(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep.runs, "make", lambda *_: {"seed=1": "it is NaN"})
+    given = ("configs/base.py", "--seeds=2", f"--workdir={tmp_path}")
+    code, out, error = ended(capsys, *given)
+    assert (code, out) == (1, "")
+    assert error == (
+        f"error: 1 of 2 runs failed, see {tmp_path / 'seed=1.log'}; the same command "
+        "tries them again\n"
+    )
+    write(tmp_path / "seed=0", 0.9, 0.5)
+    assert "90.0%" in ended(capsys, *given)[1]
+
+
 def test_help_names_the_flags(capsys):
     code, out, _ = ended(capsys, "--help")
     assert code == 0
