@@ -97,6 +97,11 @@ def test_the_error_is_that_of_a_loop_over_bins():
         assert ours == pytest.approx(loop_error(confidence, correct, groups))
 
 
+def test_a_confidence_at_an_edge_is_in_the_bin_below():
+    confidence = np.array([0.25, 0.26, 0.5, 0.75, 1.0])
+    np.testing.assert_array_equal(errors.equal_width(confidence, 4), [0, 1, 1, 2, 3])
+
+
 def test_examples_of_one_confidence_share_a_bin_of_equal_mass():
     confidence = np.array([1.0, 1.0, 0.2, 1.0, 0.3, 1.0])
     np.testing.assert_array_equal(errors.equal_mass(confidence, 3), [1, 1, 0, 1, 0, 1])
