@@ -1,6 +1,6 @@
 """Decoupled Kullback-Leibler losses, class means, attacks and models in JAX."""
 
-from ikl_jax import attacks, awp, models, verify
+from ikl_jax import attacks, awp, linear_head, models, verify
 from ikl_jax.class_means import ClassMeans
 from ikl_jax.distillation import dkd_loss, kd_loss
 from ikl_jax.divergences import (
@@ -24,6 +24,7 @@ __all__ = [
     "ikl_loss",
     "kd_loss",
     "kl_divergence",
+    "linear_head",
     "models",
     "soft_cross_entropy",
     "verify",

@@ -16,6 +16,7 @@ ROOMS = {
     "checks": {"ikl_jax.types"},
     "divergences": LEAVES,
     "distillation": LEAVES | {"ikl_jax.divergences"},
+    "linear_head": LEAVES | {"ikl_jax.divergences", "ikl_jax.distillation"},
     "class_means": LEAVES,
     "awp": LEAVES,
     "attacks": LEAVES | {"ikl_jax.version"},
@@ -31,6 +32,14 @@ DIVERGENCES = [
     {"inputs", "kullback_leibler"},
     {"closed_form"},
     {"derivatives"},
+]
+LINEAR_HEAD = [
+    {"decoupled", "losses"},
+    {"problem"},
+    {"arguments", "passes"},
+    {"rows"},
+    {"layout", "products", "top_classes", "varying"},
+    {"heads"},
 ]
 ATTACKS = [{"ensemble"}, {"apgd", "fab", "pgd", "square"}, {"common"}]
 DATA = [
@@ -138,6 +147,7 @@ def floors(package, order):
     [
         ("ikl_jax.attacks", ATTACKS),
         ("ikl_jax.divergences", DIVERGENCES),
+        ("ikl_jax.linear_head", LINEAR_HEAD),
         ("train", TRAIN),
         ("train.data", DATA),
         ("train.recipes", RECIPES),

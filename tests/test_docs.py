@@ -61,10 +61,17 @@ def api_reference():
 
 
 @pytest.mark.parametrize(
-    "module", ["ikl_jax", "ikl_jax.attacks", "ikl_jax.models", "ikl_jax.verify"]
+    "module",
+    [
+        "ikl_jax",
+        "ikl_jax.attacks",
+        "ikl_jax.linear_head",
+        "ikl_jax.models",
+        "ikl_jax.verify",
+    ],
 )
 def test_every_public_name_is_in_the_api_reference(module):
-    rooms = {"attacks", "models", "verify"}  # a page each
+    rooms = {"attacks", "linear_head", "models", "verify"}  # a page each
     names = set(importlib.import_module(module).__all__) - rooms - {"__version__"}
     assert {f"{module}.{name}" for name in names} <= api_reference().keys()
 

@@ -1,9 +1,10 @@
 """The decoupled losses: DKL, IKL and GKL, each a sum of a wMSE and a cross-entropy."""
 
 import jax
+import jax.numpy as jnp
 
 from ikl_jax import checks
-from ikl_jax.divergences.closed_form import sample_weights, weighted_variance
+from ikl_jax.divergences.closed_form import or_one, sample_weights, weighted_variance
 from ikl_jax.divergences.derivatives import scaled
 from ikl_jax.divergences.inputs import Inputs, prepared
 from ikl_jax.divergences.raised_weights import normalised_power
@@ -161,15 +162,44 @@ def gkl_loss(
       >>> print(ikl_jax.gkl_loss(n, m, gamma=0.0, alpha=2.0, beta=0.0))
       [1.]
     """
+    if normalizer is not None:
+        checks.positive(normalizer=normalizer)
+        inputs = prepared(logits, target_logits)
+        (normalizer,) = inputs.per_example(normalizer=normalizer)
+    return gkl_loss_of_log(
+        logits, target_logits, weights, alpha=alpha, beta=beta, gamma=gamma,
+        temperature=temperature, target_temperature=target_temperature, where=where,
+        log_normalizer=None if normalizer is None else jnp.log(or_one(normalizer)),
+    )  # fmt: skip
+
+
+def gkl_loss_of_log(
+    logits: Array,
+    target_logits: Array,
+    weights: Array | None = None,
+    *,
+    alpha: Scalar = 1.0,
+    beta: Scalar = 1.0,
+    gamma: Scalar = 1.0,
+    temperature: Scalar = 1.0,
+    target_temperature: Scalar | None = None,
+    where: Array | None = None,
+    log_normalizer: Scalar | None = None,
+) -> Array:
+    """`gkl_loss` of the logarithm of the normaliser, which may not be a float itself.
+
+    Args:
+      log_normalizer: a scalar or `[...]`, stopped; the other arguments are those of
+        `gkl_loss`.
+    """
     inputs = prepared(logits, target_logits, where)
     (powers,) = inputs.beside_classes(gamma=gamma)
     checks.non_negative(gamma=gamma)
     if weights is not None:
         weights = inputs.weights(weights, where)
-    if normalizer is not None:
-        checks.positive(normalizer=normalizer)
-        (normalizer,) = inputs.per_example(normalizer=normalizer)
-    w = normalised_power(inputs, weights, powers, normalizer)
+    if log_normalizer is not None:
+        (log_normalizer,) = inputs.per_example(log_normalizer=log_normalizer)
+    w = normalised_power(inputs, weights, powers, log_normalizer)
     squared_error = weighted_variance(inputs.n, inputs.m, *w)
     return _weighted_sum(
         inputs, alpha, squared_error, beta, temperature, target_temperature

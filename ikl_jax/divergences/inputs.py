@@ -97,13 +97,18 @@ def prepared(logits: Array, target_logits: Array, where: Array | None = None) ->
 
 def mask(where: Array, shape: tuple[int, ...]) -> Array:
     """`where`, checked, in the shape of the logits."""
+    return jnp.broadcast_to(checked_mask(where, shape), shape)
+
+
+def checked_mask(where: Array, shape: tuple[int, ...]) -> Array:
+    """`where` as an array, checked that it broadcasts to the shape of the logits."""
     where = checks.as_array(where=where)
     if where.dtype != jnp.bool_:
         raise TypeError(f"where must be boolean, got {where.dtype}")
-    try:
-        return jnp.broadcast_to(where, shape)
-    except ValueError:
+    ends = zip(reversed(where.shape), reversed(shape), strict=False)
+    if where.ndim > len(shape) or any(size not in (1, of) for size, of in ends):
         raise ValueError(
             f"where must broadcast to the logits' shape {shape}, got {where.shape}; "
             "a mask of examples is where[..., None]"
-        ) from None
+        )
+    return where

@@ -9,6 +9,7 @@ from tests.defects import (
     ensemble,
     evaluation,
     files,
+    linear_head,
     losses,
     margins,
     measures,
@@ -24,6 +25,7 @@ from tests.defects.defect import Defect
 
 ROOMS: dict[str, list[Defect]] = {
     "losses": losses.DEFECTS,
+    "linear_head": linear_head.DEFECTS,
     "attacks": attacks.DEFECTS,
     "ensemble": ensemble.DEFECTS,
     "models": models.DEFECTS,

@@ -57,7 +57,7 @@ DEFECTS = [
         "GKL divides by the square of the mean instead of the mean of the squares",
         DIVERGENCES,
         "    return largest + jnp.log(or_one(mean))",
-        "    mean = jnp.square(jnp.sum(jnp.exp((squared - largest) / 2)) / count)\n"
+        "    mean = jnp.square(jnp.sum(jnp.exp((logarithms - largest) / 2)) / count)\n"
         "    return largest + jnp.log(or_one(mean))",
         OF_DIVERGENCES,
     ),

@@ -1,0 +1,85 @@
+"""Defects of the losses of a linear head."""
+
+from tests.defects.defect import Defect
+
+HEAD = "ikl_jax/linear_head"
+OF_VALUES = ("tests/ikl_jax/linear_head/test_against_dense.py",)
+OF_MASKS = ("tests/ikl_jax/linear_head/test_masks.py",)
+OF_COST = ("tests/ikl_jax/linear_head/test_cost.py",)
+OF_ERRORS = ("tests/ikl_jax/linear_head/test_bad_input.py",)
+
+DEFECTS = [
+    Defect(
+        "the last token counts once more for each position beyond it",
+        HEAD,
+        "padded = jnp.pad(x, (0, self.size * self.count - self.tokens))",
+        "beyond = self.size * self.count - self.tokens\n"
+        '        padded = jnp.pad(x, (0, beyond), mode="edge")',
+        OF_VALUES,
+    ),
+    Defect(
+        "the backward pass scales no gradient of the sum",
+        HEAD,
+        "scaled = [gradient * cotangent.astype(gradient.dtype) for gradient in gradients]",
+        "scaled = list(gradients)",
+        OF_VALUES,
+    ),
+    Defect(
+        "a kernel's gradient is that of the last chunk",
+        HEAD,
+        "layout.put(total, gradient, chunk) if row else total + gradient",
+        "layout.put(total, gradient, chunk) if row else gradient",
+        OF_VALUES,
+    ),
+    Defect(
+        "kernels that nobody trains have gradients",
+        HEAD,
+        "gradients += [head.by_kernel(by_product)] if kernel else []",
+        "by_kernel = head.by_kernel(by_product)\n"
+        "        gradients += [by_kernel] if kernel else []",
+        OF_COST,
+    ),
+    Defect(
+        "the rest of the student's vocabulary does not count if the target leaves it out",
+        HEAD,
+        "return jnp.concatenate([picked, rest[:, None]], axis=1)",
+        "rest = rest if self.with_rest else rest - jnp.inf\n"
+        "        return jnp.concatenate([picked, rest[:, None]], axis=1)",
+        OF_VALUES,
+    ),
+    Defect(
+        "the rest is formed at temperature 1 where the target leaves it out",
+        HEAD,
+        "if self.with_rest or temperature is None:",
+        "if True:",
+        OF_VALUES,
+    ),
+    Defect(
+        "hidden states of tokens that are left out are multiplied as they are",
+        HEAD,
+        "keep = (is_live | is_finite)[:, None]",
+        "keep = (is_live | is_finite | True)[:, None]",
+        OF_MASKS,
+    ),
+    Defect(
+        "of several masks one is enough",
+        HEAD,
+        "found = mask if found is None else found & mask",
+        "found = mask if found is None else found | mask",
+        OF_MASKS,
+    ),
+    Defect(
+        "the last group's weights stand for those of a group that there is not",
+        HEAD,
+        "groups = jnp.where(groups < 0, len(table), groups)",
+        "groups = jnp.where(groups < -1, len(table), groups)",
+        OF_ERRORS,
+    ),
+    Defect(
+        "a soft cap bounds the target by the square of what is given",
+        HEAD,
+        "x = cap * jnp.tanh(x / cap)",
+        "x = cap * cap * jnp.tanh(x / cap)",
+        OF_VALUES,
+    ),
+]

@@ -1,0 +1,212 @@
+"""What is left out of a loss of a linear head: classes, tokens, all; dtypes; `vmap`."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import ikl_jax
+from ikl_jax import linear_head
+from ikl_jax.linear_head import Head, TopKWithRest
+from tests.conftest import case_rows
+from tests.ikl_jax.linear_head import cases
+
+TOLERANCE = 1e-9
+IS_CLASS = jnp.arange(cases.CLASSES) < cases.CLASSES - 2
+KEEP = jnp.arange(cases.TOKENS) % 3 > 0
+MASKS = {
+    "classes": (IS_CLASS, IS_CLASS[None]),
+    "tokens": (KEEP[:, None], KEEP[:, None]),
+    "both": ((IS_CLASS, KEEP[:, None]), IS_CLASS[None] & KEEP[:, None]),
+    "each": ((IS_CLASS[None] & KEEP[:, None]), IS_CLASS[None] & KEEP[:, None]),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "mask"),
+    case_rows(
+        [
+            (name, form, mask)
+            for name, form in (
+                ("ikl_loss", "head"), ("gkl_loss", "logits"), ("kl_divergence", "top k"),
+            )
+            for mask in MASKS
+        ],
+        quick=[("ikl_loss", "head", "both")], mark=pytest.mark.long,
+    ),
+)  # fmt: skip
+def test_masks(name, form, mask, x64):
+    student, teacher, cotangent = cases.arrays()
+    given, whole = MASKS[mask]
+    ours, _ = cases.losses(name, form, where=given)
+    _, dense = cases.losses(name, form, where=whole)
+    found, expected = (
+        cases.value_and_gradients(loss, cotangent)(student, teacher)
+        for loss in (ours, dense)
+    )
+    cases.assert_close(found, expected, TOLERANCE)
+
+
+@pytest.mark.long
+def test_a_mask_of_classes_and_the_rest(x64):
+    student, teacher, _ = cases.arrays()
+    n, m = (
+        jnp.where(IS_CLASS[None], cases.dense_logits(x), -jnp.inf)
+        for x in (student, teacher)
+    )
+    top = cases.indices_of(m)
+    is_top = jnp.zeros(m.shape, bool).at[jnp.arange(len(m))[:, None], top].set(True)
+    rest = lambda x: jax.nn.logsumexp(jnp.where(is_top, -jnp.inf, x), axis=1)
+    picked = lambda x: jnp.take_along_axis(x, top, axis=1)
+    target = TopKWithRest(picked(m), top, rest(m))
+    found = linear_head.kl_divergence(Head(**student), target, where=IS_CLASS)
+    both = [jnp.concatenate([picked(x), rest(x)[:, None]], axis=1) for x in (n, m)]
+    cases.assert_close(found, ikl_jax.kl_divergence(*both), TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    "by",
+    [
+        pytest.param("where", marks=pytest.mark.long),
+        "example weights",
+        pytest.param("a zero cotangent", marks=pytest.mark.long),
+    ],
+)
+def test_a_token_that_is_left_out_may_hold_nan(by):
+    student, teacher, _ = cases.arrays(dtype=jnp.float32)
+    broken = lambda side: (
+        side | {"hidden": jnp.where(KEEP[:, None], side["hidden"], jnp.nan)}
+    )
+
+    @jax.jit
+    def gradients(student, teacher):
+        def total(student, teacher):
+            head, target = Head(**student), Head(**teacher)
+            if by == "where":
+                loss = linear_head.ikl_loss(
+                    head, target, where=KEEP[:, None], chunk_size=4
+                )
+                return jnp.sum(loss)
+            if by == "example weights":
+                each = KEEP.astype(jnp.float32)
+                return linear_head.ikl_loss(
+                    head, target, example_weights=each, chunk_size=4
+                )
+            loss = linear_head.ikl_loss(head, target, chunk_size=4)
+            return jnp.sum(jnp.where(KEEP, loss, 0.0))
+
+        return jax.value_and_grad(total, (0, 1))(student, teacher)
+
+    expected = gradients(student, teacher)
+    cases.assert_close(
+        gradients(broken(student), broken(teacher)), expected, tolerance=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["ikl_loss", pytest.param("gkl_loss", marks=pytest.mark.long)]
+)
+def test_all_tokens_masked(name):
+    student, teacher, _ = cases.arrays(dtype=jnp.float32)
+    nothing = jnp.zeros((cases.TOKENS, 1), bool)
+    ours, _ = cases.losses(name, "head", where=nothing)
+    (total, losses), gradients = cases.value_and_gradients(ours, 1.0)(student, teacher)
+    assert total == 0.0
+    assert not np.any(losses)
+    assert not any(map(np.any, jax.tree.leaves(gradients)))
+
+
+def test_no_tokens():
+    student = Head(jnp.zeros((0, 3)), jnp.zeros((3, 5)))
+    loss = lambda **given: linear_head.ikl_loss(student, jnp.zeros((0, 5)), **given)
+    assert loss().shape == (0,)
+    assert loss(example_weights=jnp.zeros(0)) == 0.0
+
+
+@pytest.mark.parametrize("scale", [pytest.param(1e-6, marks=pytest.mark.long), 1e4])
+def test_extreme_logits_stay_finite(scale):
+    student, _, _ = cases.arrays(dtype=jnp.float32)
+    head = Head(student["hidden"], student["kernel"], scale=scale)
+    m = scale * cases.dense_logits(cases.arrays(seed=1, dtype=jnp.float32)[0])
+
+    @jax.jit
+    def gradients(head, m):
+        loss = lambda head, m: linear_head.gkl_loss(head, m, chunk_size=5).sum()
+        return jax.value_and_grad(loss, (0, 1))(head, m)
+
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(gradients(head, m)))
+
+
+def test_bfloat16_is_as_exact_as_its_products():
+    """Losses as of float32; gradients within 2^-8 of the sums of absolute products.
+
+    The gradient of the logits is rounded to bfloat16 (to within 2^-9) before it is
+    multiplied, and so is the result.
+    """
+    drawn, other, cotangent = cases.arrays(dtype=jnp.bfloat16)
+    cotangent = cotangent.astype(jnp.float32)
+    arrays = [side[x] for side in (drawn, other) for x in ("hidden", "kernel")]
+
+    def ours(h, w, h2, w2, each):
+        return linear_head.ikl_loss(
+            Head(h, w), Head(h2, w2), chunk_size=4, example_weights=each
+        )
+
+    def dense(h, w, h2, w2):
+        exact = [x.astype(jnp.float32) for x in (h, w, h2, w2)]
+        return exact[0] @ exact[1], exact[2] @ exact[3]
+
+    slopes = jax.jit(jax.value_and_grad(ours, (0, 1, 2, 3)))
+    total, found = slopes(*arrays, cotangent)
+    assert total.dtype == jnp.float32
+    assert {x.dtype for x in found} == {jnp.dtype(jnp.bfloat16)}
+    logits = dense(*arrays)
+    loss = lambda n, m: jnp.sum(cotangent * ikl_jax.ikl_loss(n, m))
+    np.testing.assert_allclose(total, loss(*logits), rtol=1e-5)
+    exact = [np.asarray(x, np.float64) for x in arrays]
+    for side, slope in enumerate(jax.jit(jax.grad(loss, (0, 1)))(*logits)):
+        slope = np.asarray(slope, np.float64)
+        hidden, kernel = exact[2 * side : 2 * side + 2]
+        expected = slope @ kernel.T, hidden.T @ slope
+        bounds = abs(slope) @ abs(kernel).T, abs(hidden).T @ abs(slope)
+        for ours_, exact_, bound in zip(
+            found[2 * side :], expected, bounds, strict=False
+        ):
+            assert (abs(np.asarray(ours_, np.float64) - exact_) <= 2**-8 * bound).all()
+
+
+@pytest.mark.long
+def test_two_dtypes_are_multiplied_in_float32(x64):
+    student, teacher, _ = cases.arrays(dtype=jnp.float32)
+    n, m = map(cases.dense_logits, (student, teacher))
+    half = {**student, "hidden": student["hidden"].astype(jnp.bfloat16)}
+    n = cases.dense_logits({**half, "hidden": half["hidden"].astype(jnp.float32)})
+    loss = linear_head.kl_divergence(Head(**half), Head(**teacher))
+    assert loss.dtype == jnp.float32
+    np.testing.assert_allclose(loss, ikl_jax.kl_divergence(n, m), rtol=1e-4, atol=1e-6)
+
+
+def test_strict_dtypes_and_no_transfers():
+    half = jax.ShapeDtypeStruct((cases.TOKENS, 4), jnp.bfloat16)
+    kernel = jax.ShapeDtypeStruct((4, cases.CLASSES), jnp.bfloat16)
+    loss = lambda h, w: linear_head.ikl_loss(Head(h, w), Head(h, w), chunk_size=4).sum()
+    with jax.numpy_dtype_promotion("strict"), jax.transfer_guard("disallow"):
+        found = jax.eval_shape(jax.grad(loss, (0, 1)), half, kernel)
+    assert [x.dtype for x in found] == [jnp.bfloat16] * 2
+
+
+@pytest.mark.long
+def test_under_vmap():
+    student, teacher, _ = cases.arrays(dtype=jnp.float32)
+    hidden = jnp.stack([student["hidden"], 2 * student["hidden"]])
+
+    def gradient(hidden, kernel):
+        loss = lambda h, w: linear_head.ikl_loss(
+            Head(h, w), Head(**teacher), chunk_size=4
+        ).sum()
+        return jax.value_and_grad(loss, (0, 1))(hidden, kernel)
+
+    found = jax.vmap(gradient, (0, None))(hidden, student["kernel"])
+    for row in range(2):
+        expected = gradient(hidden[row], student["kernel"])
+        cases.assert_close(jax.tree.map(lambda x: x[row], found), expected, 1e-5)
