@@ -92,16 +92,13 @@ def test_a_frozen_kernel_has_no_gradient():
     assert products(by_hidden, *student, logits) == 3
 
 
-@pytest.mark.parametrize(
-    "form", [pytest.param("head", marks=pytest.mark.long), "logits"]
-)
-def test_memory_is_four_chunks_and_the_gradients(form, optimised):
-    student, teacher, logits = shapes()
-    target = teacher if form == "head" else logits
-    made = gradients(linear_head.ikl_loss, student, target, total=True, chunk_size=64)
-    compiled = jax.jit(made).lower(student, target).compile()
+def test_memory_is_four_chunks_and_the_gradients(optimised):
+    student, _, logits = shapes()
+    made = gradients(linear_head.ikl_loss, student, logits, total=True, chunk_size=64)
+    compiled = jax.jit(made).lower(student, logits).compile()
     chunk, by_kernel = 4 * 64 * V, 4 * H * V
-    # On CPU a kernel's gradient is added to the sum as an array of its own.
+    # On CPU a kernel's gradient is added to the sum as an array of its own, and a chunk
+    # of the target is copied.
     allowed = 4 * chunk + 2 * by_kernel + 2 * 4 * T * H
     assert compiled.memory_analysis().temp_size_in_bytes <= allowed
 
@@ -117,7 +114,7 @@ def test_memory_at_the_scale_of_a_language_model(total, optimised):
     by_kernel, by_hidden = 4 * width * classes, 2 * 4 * tokens * width
     found = compiled.memory_analysis().temp_size_in_bytes
     print(f"{(found - 2 * by_kernel) / chunk:.2f} chunks of {chunk / 1e9:.2f} GB")
-    assert found <= 4 * chunk + 2 * by_kernel + by_hidden
+    assert found <= 3 * chunk + 2 * by_kernel + by_hidden
     of_dense = jax.value_and_grad(
         lambda s: ikl_jax.ikl_loss(s[0] @ s[1], s[0] @ s[1]).sum()
     )
