@@ -13,7 +13,7 @@ from tests.ikl_jax.linear_head import cases
 
 TOLERANCE = 1e-9
 QUICK = [
-    ("soft_cross_entropy", "top k"), ("ikl_loss", "head"), ("gkl_loss", "top k with rest"),
+    ("soft_cross_entropy", "top k"), ("ikl_loss", "head"), ("gkl_loss", "logits"),
 ]  # fmt: skip
 
 
@@ -98,6 +98,7 @@ def test_a_value_for_each_token_and_the_gradients_of_scalars(x64):
     cases.assert_close(found, expected, TOLERANCE)
 
 
+@pytest.mark.long
 def test_a_normalizer_that_is_known(x64):
     student, teacher, _ = cases.arrays()
     ours, dense = cases.losses("gkl_loss", "logits", "shared", normalizer=0.7)
@@ -117,6 +118,7 @@ def test_entries_at_minus_infinity_are_not_in_the_top_k(x64):
     cases.assert_close(kl(padded), kl(TopK(picked, top)), TOLERANCE)
 
 
+@pytest.mark.long
 def test_all_classes_are_the_top_k(x64):
     student, teacher, _ = cases.arrays()
     n, m = map(cases.dense_logits, (student, teacher))

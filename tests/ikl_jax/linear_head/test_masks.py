@@ -137,6 +137,7 @@ def test_extreme_logits_stay_finite(scale):
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(gradients(head, m)))
 
 
+@pytest.mark.long
 def test_bfloat16_is_as_exact_as_its_products():
     """Losses as of float32; gradients within 2^-8 of the sums of absolute products.
 
