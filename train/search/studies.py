@@ -11,7 +11,6 @@ import dataclasses
 import importlib.util
 import json
 import pathlib
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -237,15 +236,13 @@ def requeue(study: "optuna.Study", trial: Any) -> bool:
     attempt = trial.user_attrs.get("attempt", 1) + 1
     if attempt > ATTEMPTS:
         return False
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        study.enqueue_trial(
-            trial.params,
-            user_attrs={
-                "folder": trial.user_attrs.get("folder", f"{trial.number:04}"),
-                "again": trial.number, "attempt": attempt,
-            },
-        )  # fmt: skip
+    study.enqueue_trial(
+        trial.params,
+        user_attrs={
+            "folder": trial.user_attrs.get("folder", f"{trial.number:04}"),
+            "again": trial.number, "attempt": attempt,
+        },
+    )  # fmt: skip
     return True
 
 

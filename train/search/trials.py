@@ -109,21 +109,8 @@ def tell(
     """
     import optuna
 
-    folder = folder_of(wanted.workdir, trial)
-    result = finished.read(folder) if code == 0 else None
-    if result is not None:
-        found = accuracies(result, folder / finished.FILE)
-        missing = [name for name in wanted.objectives if name not in found]
-        if missing:
-            raise UserError(
-                f"{folder} has no robust accuracy: evaluation.restarts must be above 0"
-            )
-        for name, value in found.items():
-            trial.set_user_attr(name, value)
-        trial.set_user_attr("seconds", result["seconds"])
-        study.tell(trial, [found[name] for name in wanted.objectives])
-        shown = (f"{name} {100 * value:.1f} %" for name, value in found.items())
-        return ", ".join(shown)
+    if code == 0:
+        return _tell_result(study, trial, wanted)
     if pruned and died(code):
         study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         return "pruned"
@@ -136,6 +123,21 @@ def tell(
     state = optuna.trial.TrialState.PRUNED if diverged else optuna.trial.TrialState.FAIL
     study.tell(trial, state=state)
     return f"failed: {error}"
+
+
+def _tell_result(study: "optuna.Study", trial: "optuna.Trial", wanted: Settings) -> str:
+    """Tells the study what a finished run has reached; returns it in words."""
+    folder = folder_of(wanted.workdir, trial)
+    result = finished.read(folder, seconds=float, natural_accuracy=float)
+    if result is None:
+        raise UserError(f"{folder} has ended without a {finished.FILE}")
+    found = accuracies(result, folder / finished.FILE)
+    if missing := [name for name in wanted.objectives if name not in found]:
+        raise UserError(f"{folder / finished.FILE} lacks the accuracy {missing[0]}")
+    for name, value in {**found, "seconds": result["seconds"]}.items():
+        trial.set_user_attr(name, value)
+    study.tell(trial, [found[name] for name in wanted.objectives])
+    return ", ".join(f"{name} {100 * value:.1f} %" for name, value in found.items())
 
 
 def died(code: int) -> bool:

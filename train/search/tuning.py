@@ -42,7 +42,7 @@ def search(
       Preempted: SIGTERM or Ctrl-C; the trial has saved, and goes on another time.
     """
     with _worker(wanted.workdir) as slot, Stopping() as stopping:
-        while True:
+        while not stopping.by:
             with studies.next_trial(study, wanted) as trial:
                 if trial is None:
                     return
@@ -56,6 +56,7 @@ def search(
             )
             report(f"trial {name}: {values}: {said}")
             _check_some_succeed(study)
+        raise Preempted(stopping.by)
 
 
 def _run(
