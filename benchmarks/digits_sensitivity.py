@@ -101,8 +101,8 @@ def print_fields(searches: dict[str, dict]) -> None:
             for part in np.array_split(np.argsort(given), 3):
                 cells.append(f"{percent(found, 'robust')[part].mean():.1f}")
             for objective in ("natural", "robust"):
-                test = stats.spearmanr(given, percent(found, objective))
-                cells.append(f"{test.statistic:+.2f} (p = {test.pvalue:.2g})")
+                rank, p = stats.spearmanr(given, percent(found, objective))
+                cells.append(f"{rank:+.2f} (p = {p:.2g})")
             share, deviation = found["importance"]["robust"].get(field, (1.0, 0.0))
             cells.append(f"{100 * share:.0f} ± {100 * deviation:.0f} %")
             print("| " + " | ".join(cells) + " |")

@@ -72,6 +72,13 @@ DEFECTS = [
         STUDIES,
     ),
     Defect(
+        "a trial may be pruned an epoch too early",
+        "train/search/studies.py",
+        "int(FIRST_EPOCHS * wanted.config.epochs) + 1",
+        "int(FIRST_EPOCHS * wanted.config.epochs)",
+        STUDIES,
+    ),
+    Defect(
         "a trial is pruned at its last evaluation",
         "train/search/trials.py",
         "if epoch < config.epochs:",

@@ -146,7 +146,8 @@ def _pruner(wanted: Settings) -> "optuna.pruners.BasePruner":
         return optuna.pruners.NopPruner()
     return optuna.pruners.MedianPruner(
         n_startup_trials=FIRST_TRIALS,
-        n_warmup_steps=int(FIRST_EPOCHS * wanted.config.epochs),
+        n_warmup_steps=int(FIRST_EPOCHS * wanted.config.epochs)
+        + 1,  # it may from here on
     )
 
 

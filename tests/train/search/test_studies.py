@@ -112,3 +112,22 @@ def test_without_optuna_a_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setattr(studies.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(UserError, match=r"pip install -e '\.\[tune\]'"):
         studies.require()
+
+
+@pytest.mark.parametrize(("epochs", "spared"), [(4, 0), (8, 1)])
+def test_a_trial_is_spared_in_the_first_fifth_of_its_epochs(tmp_path, epochs, spared):
+    asked = wanted(tmp_path, trials=studies.FIRST_TRIALS + 1)
+    asked.config.epochs = epochs
+    study = studies.opened(asked)
+    for _ in range(studies.FIRST_TRIALS):
+        trial = study.ask()
+        for epoch in range(1, epochs):
+            trial.report(0.5, epoch)
+        study.tell(trial, 0.5)
+    trial, first = study.ask(), 1
+    while True:
+        trial.report(0.1, first)
+        if trial.should_prune():
+            break
+        first += 1
+    assert first == spared + 1
