@@ -144,11 +144,8 @@ def _pruner(wanted: Settings) -> "optuna.pruners.BasePruner":
 
     if wanted.pruner == "none":
         return optuna.pruners.NopPruner()
-    return optuna.pruners.MedianPruner(
-        n_startup_trials=FIRST_TRIALS,
-        n_warmup_steps=int(FIRST_EPOCHS * wanted.config.epochs)
-        + 1,  # it may from here on
-    )
+    first = int(FIRST_EPOCHS * wanted.config.epochs) + 1  # epoch that may be the last
+    return optuna.pruners.MedianPruner(FIRST_TRIALS, n_warmup_steps=first)
 
 
 def _sampler(wanted: Settings, number: int) -> "optuna.samplers.BaseSampler":
