@@ -264,7 +264,7 @@ def bad_calls(workdir, path):
         ),
         "a field of PGD": (
             (f"--workdir={workdir}", *ONE, "--config.evaluation.steps=3"), 1,
-            "--config.evaluation.steps is for --attack=pgd or --measure=classes, not for "
+            "--config.evaluation.steps is for --attack=pgd or --measure=.*, not for "
             "--attack=autoattack",
         ),
         "a measure": (
