@@ -5,6 +5,7 @@ from tests.defects import (
     augment,
     comparisons,
     continual,
+    corruptions,
     data,
     ensemble,
     evaluation,
@@ -41,6 +42,7 @@ ROOMS: dict[str, list[Defect]] = {
     "files": files.DEFECTS,
     "evaluation": evaluation.DEFECTS,
     "margins": margins.DEFECTS,
+    "corruptions": corruptions.DEFECTS,
     "measures": measures.DEFECTS,
     "weights": weights.DEFECTS,
 }

@@ -5,6 +5,7 @@ SciPy's distances and labels of connected pixels.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -60,7 +61,8 @@ def _reflection(drops: np.ndarray) -> np.ndarray:
     """
     edges = _edges(np.minimum(drops, 255))
     if edges.any():
-        distance = np.minimum(ndimage.distance_transform_edt(~edges), FARTHEST)
+        nearest: Any = ndimage.distance_transform_edt(~edges)
+        distance = np.minimum(nearest, FARTHEST)
     else:
         distance = np.full(drops.shape, float(FARTHEST))
     relief = _equalized(_mean_of_nine(distance).astype(int))
@@ -91,7 +93,8 @@ def _edges(drops: np.ndarray) -> np.ndarray:
         for i in (-1, 1)
     )
     largest = (size > before) & (size >= after) & (size > WEAK)
-    labels, _ = ndimage.label(largest, np.ones((3, 3)))
+    found: Any = ndimage.label(largest, np.ones((3, 3)))
+    labels = found[0]
     strong = np.unique(labels[largest & (size > STRONG)])
     return np.isin(labels, strong) & largest
 

@@ -1,6 +1,7 @@
 """Random fields for the weather: fog, and frost on a window."""
 
 import functools
+from typing import Any
 
 import numpy as np
 from scipy import fft, ndimage
@@ -116,9 +117,9 @@ def _needles(number: int) -> np.ndarray:
 
 def _filtered(generator: np.random.Generator, response: np.ndarray) -> np.ndarray:
     """White noise after a filter given by its frequencies; mean 0, deviation 1."""
-    noise = fft.rfft2(generator.standard_normal((SIZE, SIZE), np.float32))
+    noise: Any = fft.rfft2(generator.standard_normal((SIZE, SIZE), np.float32))
     response[0, 0] = 0
-    field = fft.irfft2(noise * response.astype(np.float32), (SIZE, SIZE))
+    field: Any = fft.irfft2(noise * response.astype(np.float32), (SIZE, SIZE))
     return field / field.std()
 
 

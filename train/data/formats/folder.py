@@ -4,7 +4,7 @@ import dataclasses
 import os
 import pathlib
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -87,6 +87,15 @@ def open_folder(argument: str, data_config: DataConfig) -> DataSet:
     return data_set(
         train, test, tuple(classes), num_classes=len(classes), data_config=data_config
     )
+
+
+def files_of_part(part: pathlib.Path, classes: Sequence[str]) -> Files:
+    """The files PART/CLASS/FILE of these classes, which are numbered in this order.
+
+    Raises:
+      UserError: there are none, or the folder cannot be read.
+    """
+    return _files(part, list(classes), may_be_empty=True)
 
 
 FOLDER_SOURCE = Source("folder", open_folder, "DIR")

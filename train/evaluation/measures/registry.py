@@ -9,6 +9,7 @@ here that imports it. Its picture, if it has one, is registered in
 from train.base import registry
 from train.evaluation.measures.calibration import CALIBRATION
 from train.evaluation.measures.classes import CLASSES
+from train.evaluation.measures.corruptions import CORRUPTIONS
 from train.evaluation.measures.features import FEATURES
 from train.evaluation.measures.margins import MARGINS
 from train.evaluation.measures.measure import Measure, Option

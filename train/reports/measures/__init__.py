@@ -10,13 +10,21 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from train.reports.measures import calibration, classes, features, margins, ood
+from train.reports.measures import (
+    calibration,
+    classes,
+    corruptions,
+    features,
+    margins,
+    ood,
+)
 
 Draw = Callable[[Mapping[str, Any], Mapping[str, np.ndarray]], Figure]
 
 PICTURES: dict[str, Draw] = {
     "calibration": calibration.draw,
     "classes": classes.draw,
+    "corruptions": corruptions.draw,
     "features": features.draw,
     "margins": margins.draw,
     "ood": ood.draw,

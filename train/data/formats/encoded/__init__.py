@@ -1,5 +1,6 @@
 """Splits of encoded images of any size, decoded by several threads as they are read."""
 
+import copy
 import dataclasses
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -217,6 +218,22 @@ def data_set(
         Encoded(test, data_config, pool, replaced, turned[1], shape),
         num_classes, shape, class_names, replaced, turned=turned,
     )  # fmt: skip
+
+
+def evaluated(
+    records: Records, data_config: DataConfig, pool: Executor,
+    shape: tuple[int, int, int],
+) -> Encoded:  # fmt: skip
+    """A part to evaluate on alone, whose images are brought to the size of `shape`.
+
+    Images that have that size already stay as they are: nothing is cut off.
+    """
+    height, width, _ = shape
+    config = copy.deepcopy(data_config)
+    if config.image_size:
+        config.image_size = config.resize_shorter = height
+    noticed = NoticedImages(len(records)), NoticedImages(len(records))
+    return Encoded(records, config, pool, *noticed, (height, width, 3))
 
 
 def _first_shape(records: Records, data_config: DataConfig) -> tuple[int, int, int]:
