@@ -17,7 +17,7 @@ def test_corruptions_of_a_run(workdir, capsys):
     given = (f"--workdir={workdir}", *GIVEN)
     assert judge(*given) == 0
     told = capsys.readouterr().out
-    assert "contrast 5:" in told
+    assert "  accuracy: fog [0." in told
     ((name, record),) = evaluations(workdir).items()
     assert name.startswith("corruptions, averaged weights of step")
     assert record["found"]["accuracy"].keys() == {"fog", "contrast"}
