@@ -43,6 +43,6 @@ def test_corruptions_of_a_run(workdir, capsys):
         ("--epsilon=0.1", "--epsilon is for "),
         ("--attack=pgd", "--attack and --measure cannot be given together"),
     ):
-        assert judge(*given, refused) == 2
+        assert judge(*given, refused) == 1
         assert message in capsys.readouterr().err
     assert evaluations(workdir) == before
