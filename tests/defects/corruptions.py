@@ -76,10 +76,10 @@ DEFECTS = [
         MEASURED,
     ),
     Defect(
-        "the journal is of any seed",
+        "the journal is of any images",
         MEASURE,
         'OF_THE_WHOLE = ("corruptions", "severities", "baseline")',
-        'OF_THE_WHOLE = ("corruptions", "severities", "baseline", "corrupted_images")',
+        'OF_THE_WHOLE = ("corruptions", "baseline", "corrupted_images", "seed")',
         MEASURED,
     ),
     Defect(
