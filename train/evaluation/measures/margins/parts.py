@@ -70,7 +70,7 @@ def seen_classes(
       logits: `[N, C]`.
       labels: `[N]`.
     """
-    seen: np.ndarray = (logits > PADDING_LOGIT).any(axis=0)
+    seen = np.asarray((logits > PADDING_LOGIT).any(axis=0))
     seen[labels] = True
     return logits[:, seen], (np.cumsum(seen) - 1)[labels]
 
