@@ -29,6 +29,7 @@ EVALUATIONS = (
     ("--measure=calibration",),
     ("--measure=ood", "--ood=digits"),
     ("--measure=ood", "--ood=noise"),
+    ("--measure=corruptions", "--num_examples=2000", "--severities=1,3,5"),
 )  # fmt: skip
 
 
@@ -54,6 +55,9 @@ DIGITS, NOISE = {"ood": "digits"}, {"ood": "noise"}
 NUMBERS = (
     Number("natural accuracy, %", "", "natural_accuracy", 100),
     Number("PGD-20 accuracy, %", "", "robust_accuracy.pgd20", 100),
+    Number(
+        "accuracy under fifteen corruptions, %", "corruptions", "mean_accuracy", 100
+    ),
     Number(
         "calibration error (equal width), %", "calibration",
         "expected_calibration_error.equal_width.value", 100,

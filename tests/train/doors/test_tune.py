@@ -99,7 +99,7 @@ def test_a_search_that_is_killed_goes_on_and_ends_with_a_config_to_run(tmp_path)
     os.kill(first.pid, signal.SIGKILL)
     first.communicate()
     both = [started(workdir, "--trials=3") for _ in range(2)]
-    outputs = [process.communicate(timeout=300) for process in both]
+    outputs = [process.communicate(timeout=900) for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     shown = json.loads((workdir / "study.json").read_text())
     folders = sorted(each["folder"] for each in shown["trials"])
