@@ -64,7 +64,7 @@ def test_an_unknown_option_in_each_command(name, capsys):
     code = main(["command", f"--config={UNKNOWN}", argument])
     assert one_sentence(capsys, code) == (
         f"error: cannot load --config={UNKNOWN}: unknown config argument 'quikc'; "
-        "known: natural, quick\n"
+        "known: natural, validation, quick\n"
     )
 
 

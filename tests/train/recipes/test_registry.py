@@ -11,16 +11,21 @@ from train.base.errors import UserError
 from train.recipes import RECIPES, requirements
 from train.recipes.losses import DIVERGENCES
 
+# Images after an attack and a term of the loss are called so, too.
+WORDS = {"adversarial", "distillation"}
+# What people call them; a name that is not there is shown as it is.
+FOR_PEOPLE = ROOT / "train" / "reports" / "page" / "words.py"
+
 OUTSIDE = sorted(
     path
     for path in (ROOT / "train").rglob("*.py")
-    if "recipes" not in path.relative_to(ROOT / "train").parts
+    if "recipes" not in path.relative_to(ROOT / "train").parts and path != FOR_PEOPLE
 )
 
 
 @pytest.mark.parametrize("path", OUTSIDE, ids=lambda p: str(p.relative_to(ROOT)))
 def test_no_recipe_or_divergence_is_named_outside_its_room(path):
-    names = {*RECIPES, *DIVERGENCES}
+    names = {*RECIPES, *DIVERGENCES} - WORDS
     literals = {
         node.value
         for node in ast.walk(ast.parse(path.read_text()))
