@@ -143,6 +143,26 @@ def test_fields_of_configs_exist():
         assert key in config[section], f"{page}: {name}"
 
 
+PYTHON = re.compile(r"^ *```python\b[^\n]*\n(.*?)^ *```", re.M | re.S)
+IMPORT = re.compile(
+    r"^(?:>>> )?from ((?:ikl_jax|train|configs)[\w.]*) import ([\w, ]+)$", re.M
+)
+# Shows files that the reader writes.
+TO_BE_WRITTEN = ROOT / "docs" / "extending.md"
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page != TO_BE_WRITTEN], ids=lambda p: p.name
+)
+def test_what_programs_import_is_there(page):
+    for block in PYTHON.findall(page.read_text()):
+        for module, names in IMPORT.findall(block):
+            for name in names.split(","):
+                found = importlib.import_module(module)
+                if not hasattr(found, name.strip()):
+                    importlib.import_module(f"{module}.{name.strip()}")
+
+
 STARTED = ROOT / "docs" / "getting_started.md"
 
 

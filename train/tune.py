@@ -17,8 +17,8 @@ the median of the others at the same epoch ends early (`--pruner`).
 prunes with one objective alone, so all trials are then trained to the end.
 
 At the end the folder holds `table.md`, `study.json`, `sensitivity.png` and `best.py`,
-the best trial's config as a file that `python -m train --config=` runs.
-docs/search.md
+the best trial's config as a file to run: `python -m train
+--config=runs/tune/best.py --workdir=runs/best`. docs/search.md
 """
 
 import sys

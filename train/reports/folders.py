@@ -124,10 +124,6 @@ def sweep_runs(path: files.Path) -> list[str]:
 
 def _unfinished(path: files.Path) -> str:
     """What a run without a result is doing."""
-    if files.is_local(path) and (path / settings.LOCK).exists():
-        try:
-            with lock.held(path / settings.LOCK, path):
-                pass
-        except lock.Busy:
-            return "going on"
+    if lock.is_held(path / settings.LOCK):
+        return "going on"
     return "not finished" if (path / CONFIG).exists() else "not begun"

@@ -21,6 +21,7 @@ MEASURE = "margins"
 COMPARABLE = (
     "dataset", "data_fingerprint", "evaluated_on", "num_examples", "attack", "norm",
     "epsilon", "steps", "relative_step_size", "restarts", "distance_examples",
+    "distance_norm",
 )  # fmt: skip
 # The gap of each kind of accuracy, and the state of the images of the margin beside it.
 STATES = {"natural": "natural", "robust": "adversarial"}
@@ -167,6 +168,12 @@ def cautions(found: Sequence[Point], made: Sequence[Relation]) -> list[str]:
             f"These are {len(found)} runs of {different} setting{plural}: "
             "runs that differ in the seed alone are alike, so that p is smaller than "
             "it should be."
+        )
+    stored = sum("distance_record" in point.record for point in found)
+    if 0 < stored < len(found):
+        said.append(
+            f"Distances of the test part are AutoAttack's in {stored} of {len(found)} "
+            "runs and FAB's in the others: they are not found alike."
         )
     if len(made) > 1:
         said.append(

@@ -139,7 +139,7 @@ def _explained(made: Comparison, baseline: int, count: int) -> list[str]:
     if few := [each for each in pairs if each > 1]:
         least = min(few)
         notes.append(
-            f"p sign flip is exact and takes nothing for granted but symmetry: of "
+            f"p sign flip is exact and assumes nothing but symmetry: of "
             f"{least} pairs it cannot be below 2/2^{least} = {2 / 2**least:.3g}, so "
             + ("it cannot reach 0.05." if 2 / 2**least > 0.05 else "it can reach 0.05.")
         )

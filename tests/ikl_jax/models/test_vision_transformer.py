@@ -83,6 +83,7 @@ def test_other_channels_and_classes_are_read_from_the_weights():
     jax.tree.map(np.testing.assert_array_equal, again, variables)
 
 
+@pytest.mark.long
 def test_evaluation_draws_nothing():
     model, variables, x = small(drop_path=0.6)
     plain = model.clone(drop_path=0.0)
@@ -121,6 +122,7 @@ def test_stochastic_depth_keeps_the_mean_and_grows_with_depth():
     assert abs(np.corrcoef((factors[:, 3] == 0).T)[0, 1]) < 0.06
 
 
+@pytest.mark.long
 def test_a_part_that_is_left_out_adds_nothing():
     """With all parts of the last block left out, its weights get no gradient."""
     model, variables, x = small(drop_path=0.5)

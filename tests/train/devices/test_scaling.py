@@ -46,6 +46,7 @@ def entries(shape):
     return tuple(sorted(shape))  # a gradient may be reduced as its transpose
 
 
+@pytest.mark.long
 def test_replicated_parameters_move_gradients_and_class_means_alone():
     arrays = moved(fsdp=False)
     assert {kind for kind, _ in arrays} == {"all-reduce"}

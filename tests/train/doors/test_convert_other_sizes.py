@@ -20,6 +20,7 @@ def convert_arrays(folder, arrays, model, *flags):
     return convert.main(["convert", *paths, f"--model={model}", *flags]), output
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("flags", "side"), [((), 24), (("--image_size=16",), 16)])
 def test_positions_are_fitted_to_the_images_aloud(tmp_path, capsys, flags, side):
     arrays = {f"module.{name}": array for name, array in state_dict(VIT).items()}

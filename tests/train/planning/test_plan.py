@@ -84,6 +84,7 @@ def test_a_plan_of_the_digits():
     assert not alone.fits
 
 
+@pytest.mark.long
 def test_a_teachers_forward_pass_is_among_the_operations(tmp_path):
     model = models.create("cnn", 10)
     variables = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))

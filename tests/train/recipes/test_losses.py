@@ -81,6 +81,7 @@ def test_every_divergence_trains_every_recipe_that_takes_one(loss):
         assert distance(state.params, built.init(jax.random.key(0)).params) > 1e-3
 
 
+@pytest.mark.long
 def test_training_by_dkl_is_training_by_kl():
     runs = {
         name: after(make(loss__name=name, loss__alpha=1.0, attack__loss="kl")[0], 3)

@@ -19,6 +19,7 @@ def with_second_view(first, second):
     return first | {"second_view": second["image"]}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("parts", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_a_second_view_adds_its_weighted_loss(parts):
     weight, settings = 0.3, dict(DETERMINED, accumulate=parts)

@@ -156,3 +156,23 @@ def test_a_picture_has_a_row_for_each_gap_and_a_column_for_each_kind(tmp_path):
     both, one = (plt.imread(tmp_path / name).shape for name in ("both.png", "one.png"))
     assert both[0] > 1.5 * one[0]
     assert both[1] > 1.5 * one[1]
+
+
+def test_distances_that_are_found_otherwise_are_said():
+    given = records()
+    alike = generalisation.points([RunFiles(n, None, given[n], {}) for n in given])
+    assert not any("not found alike" in each for each in said(alike))
+    given["b"] = [record(1, distance_record="autoattack")]
+    mixed = generalisation.points([RunFiles(n, None, given[n], {}) for n in given])
+    assert any("AutoAttack's in 1 of 4 runs" in each for each in said(mixed))
+
+
+def said(found):
+    return generalisation.cautions(found, generalisation.relations(found, "training"))
+
+
+def test_distances_in_another_norm_are_not_compared():
+    given = {run: [record(n, distance_norm="linf")] for n, run in enumerate(RUNS)}
+    given["b"] = [record(1, distance_norm="l2")]
+    with pytest.raises(UserError, match="distance_norm is linf and l2"):
+        points(given)

@@ -45,6 +45,7 @@ def test_a_search_ends_with_all_its_trials(tmp_path):
     assert len(said) == 1
 
 
+@pytest.mark.long
 def test_a_trial_below_the_median_ends_early(tmp_path, monkeypatch):
     monkeypatch.setattr(studies, "FIRST_TRIALS", 2)
     asked = wanted(tmp_path, trials=3)

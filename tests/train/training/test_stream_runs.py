@@ -188,6 +188,7 @@ def test_a_run_does_not_go_on_with_other_examples(
         go(config, tmp_path)
 
 
+@pytest.mark.long
 def test_a_run_is_reopened_without_its_streams(tmp_path, register, config):
     """To be evaluated, on devices that need not divide the streams' sizes."""
     register()

@@ -65,6 +65,23 @@ def held(path: Path, folder: Path) -> Iterator[Lock]:
         lease.release()
 
 
+def is_held(path: Path) -> bool:
+    """Whether a process holds a lock; of a bucket's, whether its object is there.
+
+    Nothing is written: the file of a process that was killed stays.
+    """
+    if not isinstance(path, pathlib.Path) or not path.exists():
+        return path.exists()
+    with reading(path), path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # the file system has no locks
+            return False
+    return False
+
+
 @contextlib.contextmanager
 def awaited(path: Path, folder: Path) -> Iterator[None]:
     """As `held`, for work of seconds: waits until the other processes are done."""

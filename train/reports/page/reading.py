@@ -10,12 +10,13 @@ import numpy as np
 
 from train.base import contents, files
 from train.base.errors import UserError
+from train.base.files import lock
 from train.experiment import finished, metrics_log
 from train.reports import rows
 
 CONFIG, RECORDS, EXAMPLES = "config.json", "evaluation.json", "examples.png"
 OF_A_RUN = (CONFIG, RECORDS)  # a folder that has one of them is that of a run
-LOCK = ".train.lock"  # there while a process trains
+LOCK = ".train.lock"  # held while a process trains; its file stays after a kill
 DIRECTORY = "relative_to"  # the entry of config.json that is no field
 
 # Fields that a config, a result or a record may lack, but that the page reads.
@@ -41,7 +42,7 @@ class Folder:
       records: of its evaluations, by name.
       lines: of its log, in their order.
       written: when the log was last written to; None: there is no log.
-      training: whether the lock of a process that trains is there.
+      training: whether a process holds the lock of training.
       examples: the picture of the run, PNG; None: there is none.
       notes: what is damaged or missing, a sentence each.
     """
@@ -102,7 +103,7 @@ def read(path: files.Path) -> Folder:
     result, lines = _result(path, notes), _lines(path, notes)
     return Folder(
         path, config, directory, result, _records(path, notes), lines, _written(path),
-        (path / LOCK).exists(), _examples(path, notes), notes,
+        lock.is_held(path / LOCK), _examples(path, notes), notes,
     )  # fmt: skip
 
 

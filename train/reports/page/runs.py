@@ -11,11 +11,12 @@ from train.base.files.paths import absolute
 from train.reports.page.reading import Folder
 
 COLORS, DASHES, SHAPES = 7, 4, 7  # of style.css, of style.css, of charts/marks.py
-# Fields that do not make a setting another one: seeds, and how a run is processed.
+# Fields that do not make a setting another one: the seed, where the data lie, and those
+# of settings.WITHOUT_EFFECT, which cannot be imported without JAX.
 REPEATED = (
-    "seed", "name", "mesh", "fsdp", "accumulate", "log_every", "checkpoint_every",
-    "keep_checkpoints", "data.threads", "data.data_dir", "teacher.path",
-    "teacher.cache", "model.remat",
+    "seed", "data.data_dir", "name", "mesh", "fsdp", "accumulate", "model.remat",
+    "log_every", "checkpoint_every", "keep_checkpoints", "data.threads",
+    "teacher.cache",
 )  # fmt: skip
 
 

@@ -96,6 +96,7 @@ def test_restarts_run_only_where_nothing_was_found(monkeypatch):
     assert len(calls) == 1
 
 
+@pytest.mark.long
 def test_nothing_to_attack():
     logits_fn, x, labels = cnn_case(batch=2)
     for rows in (slice(0, 2), slice(0, 0)):

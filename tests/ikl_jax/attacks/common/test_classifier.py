@@ -55,6 +55,7 @@ def test_inputs_other_than_the_constants_are_for_are_right_too():
     np.testing.assert_array_equal(two, 2.0)
 
 
+@pytest.mark.long
 def test_a_small_last_batch_has_the_right_predictions():
     """Batches of 4 and of 1: the class with the largest logit is another one."""
     wanted = lambda x: 9 * np.eye(5, dtype=np.float32)[[len(x)]]

@@ -21,6 +21,7 @@ from tests.ikl_jax.attacks.fab.problems import (
 from tests.ikl_jax.attacks.sizes import size as sizes
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("norm", cases(NORMS, quick=["l2"]))
 def test_where_loops_are_quick_classes_are_looped_over(norm, request):
     labels = predictions(mlp, X)

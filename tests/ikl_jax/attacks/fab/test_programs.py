@@ -5,6 +5,7 @@ import re
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from ikl_jax import attacks
 from ikl_jax.attacks.common import loops
@@ -57,6 +58,7 @@ def test_is_compiled_once_though_the_last_chunk_is_partial(monkeypatch):
     assert len(traced) == before >= 1
 
 
+@pytest.mark.long
 def test_a_partial_chunk_makes_no_more_steps(monkeypatch):
     labels = predictions(mlp, X)
     targets = other_classes(labels)

@@ -28,6 +28,7 @@ from tests.ikl_jax.attacks.fab.problems import (
 from tests.ikl_jax.attacks.sizes import size as sizes
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("norm", cases(NORMS, quick=["l2"]))
 def test_restarts_begin_at_random_points(norm):
     labels = predictions(mlp, X)
@@ -85,6 +86,7 @@ def test_the_attack_finds_what_is_in_the_ball(norm):
     np.testing.assert_array_equal(x_adv[~broken], X[~broken])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("norm", NORMS)
 def test_the_first_that_is_near_enough_stays(norm):
     labels = predictions(mlp, X)

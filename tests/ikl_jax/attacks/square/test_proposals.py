@@ -73,6 +73,7 @@ def test_pyramids_against_their_definition(side, power):
     np.testing.assert_allclose(whole, direct_pyramid(side, power), atol=1e-12)
 
 
+@pytest.mark.long
 def test_l2_moves_the_mass_of_one_window_to_another():
     """Algorithm 3, one example, in NumPy."""
     x = jnp.full((1, 9, 8, 2), 0.5)

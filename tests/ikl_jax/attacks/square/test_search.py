@@ -89,6 +89,7 @@ def test_the_results_do_not_depend_on_the_chunk(norm, monkeypatch):
         np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
+@pytest.mark.long
 def test_ends_as_soon_as_all_are_broken_and_freezes_the_first_misclassified():
     x = images(3, 6, 6, 1, least=0.4, most=0.6)
     slope = slope_of(x)

@@ -72,6 +72,7 @@ def test_names_are_shown_as_they_are(tmp_path, name):
     assert all(attributes == {"dir": "auto"} for attributes in isolated)
 
 
+@pytest.mark.long
 def test_twenty_runs(tmp_path):
     folders = []
     for number in range(20):

@@ -10,7 +10,9 @@ import pytest
 from tests.support import pages
 from tests.support.pages import NOW, Page, checked, finished, write
 from train.base.errors import UserError
-from train.reports.page import reading
+from train.base.files import lock
+from train.experiment import settings
+from train.reports.page import reading, runs
 from train.reports.page.runs import arranged, once
 
 
@@ -26,18 +28,20 @@ def test_a_folder_that_is_no_run(tmp_path):
 
 def test_a_run_that_goes_on(tmp_path):
     folder = write(tmp_path / "a", lines=pages.log(7))
-    (folder / reading.LOCK).touch()
     written = (NOW - datetime.timedelta(minutes=5)).timestamp()
     os.utime(folder / "metrics.jsonl", (written, written))
-    page = checked(folder)
+    with lock.held(folder / reading.LOCK, folder):
+        page = checked(folder)
     assert (
         "goes on: its last step in the log is 7, written at 2026-01-02 02:59 UTC"
         in (page.text)
     )
     assert "5 min 0 s before this page" in page.text
     assert "has not finished" in page.text
-    (folder / reading.LOCK).unlink()
     assert "has stopped before its end" in checked(folder).text
+    (folder / reading.LOCK).touch()  # as a process leaves it that was killed
+    assert "has stopped before its end" in checked(folder).text
+    assert (folder / reading.LOCK).exists()
 
 
 def test_a_finished_run_does_not_go_on(tmp_path):
@@ -164,6 +168,7 @@ def changed(draw, value):
     return draw.choice(other)
 
 
+@pytest.mark.long
 def test_files_that_hold_anything(tmp_path):
     """The page is whole, whatever stands in one place of one file."""
     folder = finished(tmp_path / "a")
@@ -192,3 +197,8 @@ def test_the_parser_of_these_tests_sees_faults():
     ):  # fmt: skip
         with pytest.raises(AssertionError):
             Page(bad).checked()
+
+
+def test_runs_of_other_teachers_are_other_settings():
+    """As `train.compare` has it; the page cannot import that list, which needs JAX."""
+    assert {*runs.REPEATED} == {"seed", "data.data_dir", *settings.WITHOUT_EFFECT}

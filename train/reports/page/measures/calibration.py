@@ -13,7 +13,7 @@ from train.reports.page.runs import Look
 
 HEAD = (
     "run", "accuracy", "mean confidence", "error, equal width", "error, equal mass",
-    "NLL", "Brier score", "temperature", "error at it", "NLL at it",
+    "NLL", "Brier score", "temperature", "error after it", "NLL after it",
 )  # fmt: skip
 AFTER = Look(1, 1, 1)
 
