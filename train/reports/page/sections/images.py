@@ -26,7 +26,7 @@ NAMES = (
     "image_predicted_adversarial",
 )  # fmt: skip
 OPEN = 3  # runs whose images are shown; those of others open by a click
-BYTES = 1_200_000  # of all images together, before they are base64
+BYTES = 600_000  # of all images together, before they are base64
 WIDTH = 900  # pixels of a run's own picture, at most
 
 
