@@ -19,6 +19,8 @@ OF_EVALUATION = (
     "data.undecodable", "evaluation.", "continual.",
 )  # fmt: skip
 OF_THE_ATTACK = ("attack.epsilon", "attack.norm")  # of the evaluation's, too
+# Fields of the section loss that say how a squared error is weighted.
+WEIGHTING = ("weights", "weight_temperature", "class_means_momentum")
 IN_DISTILLATION = ("loss.temperature", "loss.warmup_epochs", "loss.cross_entropy")
 
 
@@ -103,11 +105,13 @@ def _without_effect(field: str, config: Config) -> str:
             "is loss.weight_temperature"
         )
     divergence = recipe.divergences[config.loss.name]
-    if name == "gamma" and not divergence.raises_weights:
-        return f"loss.name={divergence.name} does not raise its weights to a power"
+    attack = recipe.divergences.get(config.attack.loss) if recipe.attacks else None
+    read = divergence.reads | (attack.reads if attack else frozenset())
+    if name in ("alpha", "beta", "gamma") and name not in read:
+        return f"loss.name={divergence.name} does not read it"
     unweighted = divergence.weights == "none"
     if recipe.attacks and config.attack.loss != config.loss.name:
         unweighted = False  # the attack's loss may have weights
-    if name in ("weights", "weight_temperature") and unweighted:
+    if name in WEIGHTING and unweighted:
         return f"loss.name={divergence.name} has no weights to choose"
     return ""

@@ -113,7 +113,7 @@ def test_a_sequence_of_tasks_is_refused():
         ("batch_size=0..64", "batch_size=0: batch_size must be"),
         ("optimizer.name={sgd,adamx}", "optimizer.name=adamx"),
         ("loss.temperature=1..4", "loss.weight_temperature"),
-        ("loss.gamma=0..1", "loss.name=ikl does not raise its weights"),
+        ("loss.gamma=0..1", "loss.name=ikl does not read it"),
         ("teacher.dtype={float32,bfloat16}", "has no teacher"),
     ],
 )
@@ -133,5 +133,12 @@ def test_fields_without_an_effect_depend_on_the_recipe_and_the_loss():
     kl = validated(**{"loss.name": "kl", "attack.loss": "kl"})
     with pytest.raises(UserError, match="loss.name=kl has no weights"):
         check(space.read("loss.weight_temperature=1..5"), kl, ["robust"])
+    for field in ("alpha", "beta", "gamma"):
+        with pytest.raises(UserError, match="loss.name=kl does not read it"):
+            check(space.read(f"loss.{field}=1..5"), kl, ["robust"])
+    attacked = validated(**{"loss.name": "kl", "attack.loss": "ikl"})
+    check(space.read("loss.alpha=1..5"), attacked, ["robust"])
+    with pytest.raises(UserError, match="loss.name=kl does not read it"):
+        check(space.read("loss.gamma=1..5"), attacked, ["robust"])
     check(space.read("loss.gamma=0..1 loss.name={ikl,gkl}"), validated(), ["robust"])
     check(space.read("attack.epsilon=0.01..0.1"), validated(), ["natural"])

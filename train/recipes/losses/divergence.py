@@ -1,8 +1,12 @@
 """What the recipes know of a divergence: one record and one signature for all."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
 
 from ikl_jax.types import Array
 from train.base.config import AttackConfig, LossConfig
@@ -69,6 +73,18 @@ class Divergence:
     batch_scale: Callable[[Array, float], Array] | None = None
     moves_target: bool = True
     takes_target_temperature: bool = False
+
+    @functools.cached_property
+    def reads(self) -> frozenset[str]:
+        """Of alpha, beta and gamma those that its value depends on."""
+        logits, weights = jnp.zeros((2, 3)), jnp.full((2, 3), 1 / 3)
+        target = Target(logits, jnp.zeros(2, int), weights)
+        names = ("alpha", "beta", "gamma")
+        value = lambda numbers: self.loss(logits, target, Coefficients(*numbers))
+        traced = jax.make_jaxpr(value)((1.0,) * len(names)).jaxpr
+        used = {id(each) for equation in traced.eqns for each in equation.invars}
+        read = zip(names, traced.invars, strict=True)
+        return frozenset(name for name, number in read if id(number) in used)
 
     def uses_class_means(self, loss: LossConfig) -> bool:
         """Whether its weights come from the class means, given `loss.weights`."""
