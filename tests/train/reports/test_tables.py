@@ -6,20 +6,12 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
+from tests.support import results
 from train.base import terminal
 from train.reports import tables
 from train.reports.rows import rows
 
-RESULT = {
-    "config": "digits", "dataset": "digits", "weights": "averaged", "steps": 44,
-    "weights_checksum": "aaaaaaaa", "dtype": "float32", "seconds": 7.3,
-    "data_fingerprint": "360 of 8x8x1 (0)", "evaluated_on": "test",
-    "num_examples": 360, "natural_accuracy": 0.9, "epsilon": 0.12, "norm": "linf",
-    "robust_accuracy": {"pgd5": 0.5},
-    "attack": {
-        "attack": "pgd", "steps": 5, "relative_step_size": 0.5, "restarts": 1, "seed": 0
-    },
-}  # fmt: skip
+RESULT = results.RESULT | {"config": "digits", "weights": "averaged"}
 
 
 def record(accuracy, *, attack="pgd5", **changed):
