@@ -21,7 +21,6 @@ import json
 import os
 import pathlib
 import shlex
-import signal
 import sys
 import tempfile
 import time
@@ -88,9 +87,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             command=shlex.join(["accelerator.py", *(argv or sys.argv[1:])]),
             rehearsal=arguments.rehearse, cache=arguments.cache, limit_s=limit,
         )  # fmt: skip
-        try:
-            run_all(chosen, arguments, end, environment, results)
-        except KeyboardInterrupt:
+        with staged.Stop() as stop:
+            run_all(chosen, arguments, end, environment, results, stop)
+        if stop.asked:
             print(f"stopped; what was measured is in {results.page}", file=sys.stderr)
             return 130
     print(results.page.read_text())
@@ -105,6 +104,7 @@ def run_all(
     end: float,
     environment: dict[str, str],
     results: Results,
+    stop: staged.Stop,
 ) -> None:
     """Runs the stages one after the other, and saves after every row."""
     for number, stage in enumerate(chosen):
@@ -119,12 +119,9 @@ def run_all(
             results.save()
             continue
         print(f"{stage.letter}. {stage.title}: {seconds:.0f} s", file=sys.stderr)
-        try:
-            run_stage(stage, seconds, arguments, environment, results, entry)
-        except KeyboardInterrupt:
-            entry["status"] = "stopped"
-            results.save()
-            raise
+        run_stage(stage, seconds, arguments, environment, results, entry, stop)
+        if stop.asked:
+            return
 
 
 def run_stage(
@@ -134,6 +131,7 @@ def run_stage(
     environment: dict[str, str],
     results: Results,
     entry: dict[str, Any],
+    stop: staged.Stop,
 ) -> None:
     folder = results.json.parent
     order = {
@@ -157,6 +155,7 @@ def run_stage(
         environment=environment
         | {"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{stage.memory:g}"},
         receive=receive,
+        stop=stop,
     )
     entry |= {"status": ended.status, "seconds": ended.seconds, "error": ended.error}
     results.save()
@@ -208,10 +207,5 @@ def create_environment(
     return environment
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(main())

@@ -133,10 +133,47 @@ def test_sigterm_keeps_what_was_measured(tmp_path):
     while not (tmp_path / "accelerator.json").exists() and time.monotonic() < end:
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=300)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "what was measured is in" in errors
     assert read(tmp_path)["stages"]["b"]["status"] == "stopped"
+
+
+ENDLESS = [
+    sys.executable, "-c",
+    "import sys, time\nprint(1, flush=True)\nsys.stdout.write('{\"half')\n"
+    "sys.stdout.flush()\ntime.sleep(600)",
+]  # fmt: skip
+
+
+def endless(tmp_path, stop, receive=lambda message: None):
+    return staged.run(
+        ENDLESS, seconds=30, log=tmp_path / "log", environment=os.environ,
+        receive=receive, stop=stop,
+    )  # fmt: skip
+
+
+def test_a_signal_before_the_stage_is_known_ends_it(tmp_path):
+    with staged.Stop() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        ended = endless(tmp_path, stop)
+    assert ended.status == "stopped"
+    assert ended.seconds < 20  # it was not its budget that ended it
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_stage_that_runs(number, tmp_path):
+    received = []
+
+    def receive(message):
+        received.append(message)
+        os.kill(os.getpid(), number)
+
+    before = signal.getsignal(number)
+    with staged.Stop() as stop:
+        assert endless(tmp_path, stop, receive).status == "stopped"
+    assert received == [1]
+    assert signal.getsignal(number) == before
 
 
 BAD = {
