@@ -47,10 +47,11 @@ def plan(config: Config, target: Target) -> Plan:
         assert process.stdin is not None
         assert process.stdout is not None
         with process:
-            # Its end is the other process's sign to end: it stays open until then.
+            # Its end is the other process's sign to end, so it stays open until then.
             process.stdin.write(pickle.dumps((config, target)))
             process.stdin.flush()
             answer = process.stdout.read()
+            process.wait()
         said.seek(0)
         text = said.read().decode(errors="replace")
     if process.returncode:

@@ -56,6 +56,19 @@ def test_an_error_comes_back(config, monkeypatch):
         apart.plan(config, ASKED)
 
 
+def test_the_other_process_may_end_after_its_answer(config, monkeypatch):
+    """It takes the end of its input for the end of the one that asked."""
+    script = (
+        "import os, select, sys\n"
+        "os.read(0, 2**20)\n"
+        f"os.write(1, {pickle.dumps(PLANNED)!r})\n"
+        "os.close(1)\n"
+        "os._exit(1 if select.select([0], [], [], 0.3)[0] else 0)"
+    )
+    other_process(monkeypatch, script)
+    assert apart.plan(config, ASKED) == PLANNED
+
+
 def test_a_crash_of_the_compiler_is_one_sentence(config, monkeypatch):
     script = (
         "import os, signal, sys\n"
