@@ -76,6 +76,20 @@ DEFECTS = [
         OF_ERRORS,
     ),
     Defect(
+        "the logits of all chunks have one dimension more",
+        HEAD,
+        "if n.shape[0] == n.shape[1]:",
+        "if n.shape[0] != -1:",
+        OF_COST,
+    ),
+    Defect(
+        "a value for each token may be one for each class",
+        HEAD,
+        "if n.shape[0] == n.shape[1]:",
+        "if n.shape[0] == -1:",
+        OF_VALUES,
+    ),
+    Defect(
         "a soft cap bounds the target by the square of what is given",
         HEAD,
         "x = cap * jnp.tanh(x / cap)",

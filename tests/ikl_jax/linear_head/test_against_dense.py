@@ -72,8 +72,10 @@ def test_any_chunk_size(chunk_size, x64):
     compare("ikl_loss", "logits", "sample", chunk_size=chunk_size)
 
 
-@pytest.mark.long
-def test_a_value_for_each_token_and_the_gradients_of_scalars(x64):
+@pytest.mark.parametrize(
+    "chunk_size", [pytest.param(4, marks=pytest.mark.long), cases.CLASSES]
+)
+def test_a_value_for_each_token_and_the_gradients_of_scalars(chunk_size, x64):
     student, teacher, cotangent = cases.arrays()
     each = jnp.linspace(0.5, 2.0, cases.TOKENS)
     scalars = {
@@ -84,7 +86,7 @@ def test_a_value_for_each_token_and_the_gradients_of_scalars(x64):
     def ours(scalars, cotangent):
         head, target = Head(**student), Head(**teacher)
         return linear_head.ikl_loss(
-            head, target, **scalars, chunk_size=4, example_weights=cotangent
+            head, target, **scalars, chunk_size=chunk_size, example_weights=cotangent
         )
 
     def dense(scalars, cotangent):
