@@ -153,6 +153,27 @@ def test_the_commands_of_evaluations(tmp_path):
         assert flag in text, flag
 
 
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        ({"corrupted_images": "generated, version 1, seed 0"}, ""),
+        ({"corrupted_images": "cifar_c of 10 (0123abcd)"}, "cifar_c:FOLDER"),
+        ({"corrupted_images": "folder (0123abcd)"}, "folder:FOLDER"),
+        ({"baseline": {"name": "AlexNet", "errors": {}}}, "--baseline=alexnet"),
+        ({"baseline": {"name": "run", "errors": {}}}, "--baseline=RUN_OR_FILE"),
+    ],
+)  # fmt: skip
+def test_the_command_of_corruptions_says_which_paths_it_lacks(tmp_path, fields, shown):
+    (run_,) = arranged([reading.read(write(
+        tmp_path / "run", records={"a": pages.measured("corruptions", {}) | fields}
+    ))])  # fmt: skip
+    (command,) = commands._of_run(run_, report.defaults)[-1:]
+    assert "--measure=corruptions" in command
+    assert shown in command
+    assert ("--corrupted_images=" in command) == (":" in shown)
+    assert ("--baseline=" in command) == ("baseline" in fields)
+
+
 def test_a_report_needs_no_jax():
     """It is made while a run trains, and must not claim that run's accelerator."""
     code = "import sys, train.report; print('jax' in sys.modules)"

@@ -22,6 +22,9 @@ OF_MEASURES = (
     "resamples", "ood", "shrinkage", "fit_examples", "map_examples", "corruptions",
     "severities",
 )  # fmt: skip
+# What published images are told by in a record, and what their flag begins with.
+PUBLISHED = ("cifar_c", "folder")
+ALEXNET = "AlexNet"
 NOT_FLAGS = ("name",)
 WIDTH = 84
 
@@ -45,7 +48,8 @@ def draw(runs: Sequence[Run], defaults: Defaults) -> Html:
     return section(
         "commands", "Commands to repeat", *parts,
         lead="Run from a checkout. A finished run is not made twice: name another "
-        "--workdir to train again.",
+        "--workdir to train again. A word in capitals stands for a path that records "
+        "do not hold.",
     )  # fmt: skip
 
 
@@ -106,8 +110,21 @@ def _kind(record: Record) -> list[str]:
     given = {field: record[field] for field in fields if field in record}
     if "distance_examples" in record:
         given["distances"] = record["distance_examples"]
+    given |= _of_corruptions(record)
     flags = [f"--{field}={_argument(value)}" for field, value in given.items()]
     return [chosen, *flags]
+
+
+def _of_corruptions(record: Record) -> dict[str, str]:
+    """Whose paths a record does not hold: of published images, and of a baseline."""
+    found = {}
+    images, _, _ = str(record.get("corrupted_images", "")).partition(" ")
+    if images in PUBLISHED:
+        found["corrupted_images"] = f"{images}:FOLDER"
+    if isinstance(baseline := record.get("baseline"), dict):
+        is_alexnet = baseline.get("name") == ALEXNET
+        found["baseline"] = ALEXNET.lower() if is_alexnet else "RUN_OR_FILE"
+    return found
 
 
 def _argument(value: Any) -> str:
