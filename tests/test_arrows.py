@@ -16,6 +16,7 @@ ROOMS = {
     "checks": {"ikl_jax.types"},
     "divergences": LEAVES,
     "distillation": LEAVES | {"ikl_jax.divergences"},
+    "kernels": LEAVES | {"ikl_jax.divergences", "ikl_jax.distillation"},
     "linear_head": LEAVES | {"ikl_jax.divergences", "ikl_jax.distillation"},
     "class_means": LEAVES,
     "awp": LEAVES,
@@ -32,6 +33,13 @@ DIVERGENCES = [
     {"inputs", "kullback_leibler"},
     {"closed_form"},
     {"derivatives"},
+]
+KERNELS = [
+    {"decoupled"},
+    {"losses"},
+    {"problem"},
+    {"passes"},
+    {"forms", "rows"},
 ]
 LINEAR_HEAD = [
     {"decoupled", "losses"},
@@ -147,6 +155,7 @@ def floors(package, order):
     [
         ("ikl_jax.attacks", ATTACKS),
         ("ikl_jax.divergences", DIVERGENCES),
+        ("ikl_jax.kernels", KERNELS),
         ("ikl_jax.linear_head", LINEAR_HEAD),
         ("train", TRAIN),
         ("train.data", DATA),

@@ -65,6 +65,7 @@ def api_reference():
     [
         "ikl_jax",
         "ikl_jax.attacks",
+        "ikl_jax.kernels",
         "ikl_jax.linear_head",
         "ikl_jax.models",
         "ikl_jax.verify",

@@ -10,6 +10,7 @@ from tests.defects import (
     ensemble,
     evaluation,
     files,
+    kernels,
     linear_head,
     losses,
     margins,
@@ -26,6 +27,7 @@ from tests.defects.defect import Defect
 
 ROOMS: dict[str, list[Defect]] = {
     "losses": losses.DEFECTS,
+    "kernels": kernels.DEFECTS,
     "linear_head": linear_head.DEFECTS,
     "attacks": attacks.DEFECTS,
     "ensemble": ensemble.DEFECTS,
