@@ -37,7 +37,10 @@ from ikl_jax import linear_head
 from ikl_jax.linear_head import Head
 from ikl_jax.types import Array
 
-SIZES = ((1024, 256, 8_000, 256), (512, 256, 32_000, 128), (256, 512, 64_000, 64))
+SIZES = (
+    (2048, 256, 16_000, 1024), (1024, 256, 8_000, 256), (512, 256, 32_000, 128),
+    (256, 512, 64_000, 64),
+)  # fmt: skip
 VOCABULARIES = (32_000, 64_000, 128_256, 152_064, 262_144)
 TOKENS, WIDTH = 8_192, 2_048
 Student = tuple[Array, Array]  # hidden states and kernel

@@ -207,4 +207,11 @@ def _matrix(name: str, given: Any, hint: str = "") -> Array:
 def _floating(name: str, given: Any) -> Array:
     array = checks.as_array(**{name: given})
     checks.floating(**{name: array})
+    explicit = varying.explicit_axes(array)
+    if explicit:
+        raise ValueError(
+            f"{name} must be divided over axes of a mesh whose type is Auto, got "
+            f"Explicit axes {', '.join(explicit)}; create the mesh with Auto axes, or "
+            "wrap the loss in jax.sharding.auto_axes"
+        )
     return array

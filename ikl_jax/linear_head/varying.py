@@ -1,4 +1,8 @@
-"""The axes of a mesh over which arrays vary, which `shard_map` keeps account of."""
+"""The axes of a mesh that JAX's types of arrays name.
+
+`shard_map` keeps account of the axes over which an array varies. A mesh whose axes have
+the type Explicit keeps account of those that divide it.
+"""
 
 from typing import Any
 
@@ -24,6 +28,13 @@ def over(names: frozenset, tree: PyTree) -> PyTree:
         return jax.lax.pcast(x, missing, to="varying") if missing else x
 
     return jax.tree.map(vary, tree)
+
+
+def explicit_axes(x: Array) -> tuple[str, ...]:
+    """The axes of type Explicit that the array is divided over."""
+    sharding = jax.typeof(x).sharding
+    named = set(jax.tree.leaves(tuple(sharding.spec)))
+    return tuple(axis for axis in sharding.mesh.explicit_axes if axis in named)
 
 
 def _axes(x: Array) -> frozenset:

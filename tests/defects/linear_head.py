@@ -76,6 +76,13 @@ DEFECTS = [
         OF_ERRORS,
     ),
     Defect(
+        "arrays that Explicit axes divide are not refused",
+        HEAD,
+        "axis for axis in sharding.mesh.explicit_axes if axis in named",
+        "axis for axis in sharding.mesh.explicit_axes if axis not in named",
+        ("tests/ikl_jax/linear_head/test_devices.py",),
+    ),
+    Defect(
         "the logits of all chunks have one dimension more",
         HEAD,
         "if n.shape[0] == n.shape[1]:",

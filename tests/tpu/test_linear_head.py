@@ -80,9 +80,13 @@ def test_no_logits_are_gathered_and_the_kernels_gradient_is_summed_once(name):
     assert of_rows <= {1, ROWS, ROWS * K, ROWS * H}
 
 
-@pytest.mark.parametrize("form", ["head", "top k"])
-def test_memory_at_the_scale_of_a_language_model(form):
-    tokens, width, classes, k = 8192, 2048, 152_000, 64
+@pytest.mark.parametrize(
+    ("form", "classes", "chunks"),
+    # Logits of a width that is no multiple of 128 would be copied whole.
+    [("head", 152_000, 3), ("top k", 152_000, 3), ("logits", 152_064, 1)],
+)
+def test_memory_at_the_scale_of_a_language_model(form, classes, chunks):
+    tokens, width, k = 8192, 2048, 64
     place = SingleDeviceSharding(topology.devices("v5e:2x2")[0])
     of = lambda *shape, dtype=jnp.bfloat16: jax.ShapeDtypeStruct(
         shape, dtype, sharding=place
@@ -91,7 +95,9 @@ def test_memory_at_the_scale_of_a_language_model(form):
     given = student
     if form == "top k":
         given = of(tokens, k), of(tokens, k, dtype=jnp.int32)
-    made = Head if form == "head" else TopK
+    if form == "logits":
+        given = (of(tokens, classes),)
+    made = {"head": Head, "top k": TopK, "logits": jnp.asarray}[form]
 
     def gradients(student, target):
         loss = lambda s: linear_head.ikl_loss(
@@ -104,4 +110,4 @@ def test_memory_at_the_scale_of_a_language_model(form):
     gradients_bytes = 4 * width * (classes + tokens)
     found = program.memory_analysis().temp_size_in_bytes
     print(f"{(found - gradients_bytes) / chunk:.2f} chunks of {chunk / 1e9:.2f} GB")
-    assert found <= 3 * chunk + gradients_bytes
+    assert found <= chunks * chunk + gradients_bytes

@@ -78,6 +78,14 @@ BAD_INPUT = {
         TypeError,
         "student.hidden must be floating point, got int32",
     ),
+    "integer hidden states of the target": (
+        lambda: ikl(target=STUDENT._replace(hidden=jnp.ones((T, H), int))),
+        TypeError,
+        "target.hidden must be floating point, got int32",
+    ),
+    "a negative chunk": (
+        lambda: ikl(chunk_size=-2), ValueError, "chunk_size must be >= 1, got -2",
+    ),
     "sequences": (
         lambda: ikl(STUDENT._replace(hidden=jnp.ones((2, 2, H)))),
         ValueError,

@@ -185,10 +185,81 @@ def test_a_vocabulary_that_shard_map_divides_is_refused():
         jax.eval_shape(sharded, *given)
 
 
-def test_an_axis_that_does_not_divide_the_vocabulary_is_refused_by_jax():
-    place = NamedSharding(create_mesh(), COLUMNS)
+def explicit_mesh():
+    return jax.make_mesh((2, 4), ("data", "model"), axis_types=(AxisType.Explicit,) * 2)
+
+
+def on_mesh(mesh, kernel, *spec):
+    return jax.device_put(kernel, NamedSharding(mesh, PartitionSpec(*spec)))
+
+
+def losses(hidden, kernel, target):
+    return linear_head.ikl_loss(Head(hidden, kernel), target, chunk_size=CHUNK)
+
+
+def refused(place):
+    """Ways to divide a kernel of 23 columns by 4, each a function of the other arrays."""
+    spec = ROWS, COLUMNS, PartitionSpec("data", "model")
+    return {
+        "device_put": lambda h, w, m: jax.device_put(w, place),
+        "jit": lambda h, w, m: jax.jit(losses, in_shardings=(None, place, None))(
+            h, w, m
+        ),
+        "a shape": lambda h, w, m: jax.jit(losses).lower(
+            h, jax.ShapeDtypeStruct(w.shape, w.dtype, sharding=place), m
+        ),
+        "the gradient": lambda h, w, m: jax.jit(
+            jax.grad(lambda w: losses(h, w, m).sum()), out_shardings=place
+        ).lower(w),
+        "explicit axes": lambda h, w, m: on_mesh(explicit_mesh(), w, None, "model"),
+        "shard_map": lambda h, w, m: jax.eval_shape(
+            jax.shard_map(losses, mesh=place.mesh, in_specs=spec, out_specs=ROWS),
+            h,
+            w,
+            m,
+        ),
+    }
+
+
+@pytest.mark.parametrize("way", refused(None))
+def test_an_axis_that_does_not_divide_the_vocabulary_is_refused_by_jax(way):
+    """The losses never see such a kernel: JAX refuses to place it, in its own words."""
+    hidden, kernel, logits = (arrays()[x][0] for x in ("hidden", "kernel", "logits"))
+    attempt = refused(NamedSharding(create_mesh(), COLUMNS))[way]
     with pytest.raises(
         ValueError,
-        match="partitioned 4 times, but the dimension size is 23|divisible by 4, but it is equal to 23",
+        match="partitioned 4 times|divisible by 4, but it is equal to 23|not evenly divisible",
     ):
-        jax.device_put(arrays()["kernel"][0][:, :23], place)
+        attempt(hidden, kernel[:, :23], logits[:, :23])
+
+
+def test_a_mere_constraint_may_divide_any_vocabulary():
+    place = NamedSharding(create_mesh(), COLUMNS)
+    hidden, kernel, logits = (arrays()[x][0] for x in ("hidden", "kernel", "logits"))
+    given = hidden, kernel[:, :23], logits[:, :23]
+    divided = lambda h, w, m: losses(h, jax.lax.with_sharding_constraint(w, place), m)
+    cases.assert_close(jax.jit(divided)(*given), losses(*given), 1e-5)
+
+
+def test_explicit_axes_are_refused_unless_auto_axes_hides_them():
+    mesh = explicit_mesh()
+    hidden, kernel, logits = (arrays()[x][0] for x in ("hidden", "kernel", "logits"))
+    divided = on_mesh(mesh, kernel, None, "model")
+    with pytest.raises(
+        ValueError,
+        match="student.kernel must be divided over axes of a mesh whose type is Auto, got "
+        "Explicit axes model; create the mesh with Auto axes, or wrap the loss in "
+        "jax.sharding.auto_axes",
+    ):
+        jax.eval_shape(losses, hidden, divided, logits)
+    given = (
+        on_mesh(mesh, hidden, "data"),
+        divided,
+        on_mesh(mesh, logits, "data", "model"),
+    )
+    hiding = jax.sharding.auto_axes(losses, out_sharding=ROWS)
+    total = lambda loss: lambda *given: jnp.sum(loss(*given))
+    with jax.set_mesh(mesh):
+        found = jax.jit(jax.value_and_grad(total(hiding), (0, 1)))(*given)
+    expected = jax.value_and_grad(total(losses), (0, 1))(hidden, kernel, logits)
+    cases.assert_close(found, expected, 1e-4)
