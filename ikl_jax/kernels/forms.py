@@ -25,6 +25,8 @@ TILE_BYTES = 32  # and so many bytes high
 # it took 5 for IKL with all gradients.
 KEPT = 8
 MIB = 2**20
+# Every supported TPU has this much fast memory left for a block: a v4 has 16 MiB.
+EVERYWHERE = 14 * MIB
 TYPES = (jnp.float32, jnp.bfloat16, jnp.int32, jnp.int8)  # the last two are of masks
 
 
@@ -111,12 +113,13 @@ class Chosen:
     """The kernel where a TPU runs the program and the rows fit, XLA's form elsewhere.
 
     Attributes:
-      mosaic: the kernel.
+      mosaic: the kernel. Its default takes what every TPU since v4 has, because which
+        TPU is compiled for is not known when the program is traced.
       least: the number of classes from which on the kernel is used. With fewer, a loss
         is a small part of a program, and XLA joins it to what is before it.
     """
 
-    mosaic: Mosaic = Mosaic()
+    mosaic: Mosaic = Mosaic(memory=EVERYWHERE)
     least: int = 4096
 
     def __call__(self, function: RowFunction, arrays: Sequence[Array]) -> list[Array]:

@@ -1,6 +1,7 @@
 """The kernels of the losses: compiled for a chip, what they keep and what moves."""
 
 import functools
+import itertools
 import re
 
 import jax
@@ -9,12 +10,14 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec, SingleDeviceSharding
 
 from ikl_jax import kernels
+from tests.conftest import case_rows
 from tests.tpu import programs
 from train.devices import topology
 
 pytestmark = programs.MARKS
 
 SIZES = [(256, 1000), (64, 32_000), (8, 152_000)]
+CHIPS = ["v4:2x2x1", "v5e:2x2", "v5p:2x2x1", "v6e:2x2"]
 LOSSES = {
     "kl": lambda n, m, w, **rest: kernels.kl_divergence(n, m, **rest),
     "soft_ce": lambda n, m, w, **rest: kernels.soft_cross_entropy(n, m, **rest),
@@ -26,8 +29,8 @@ LOSSES = {
 }
 
 
-def compiled(function, *shapes, dtype=jnp.float32):
-    place = SingleDeviceSharding(topology.devices(programs.CHIPS)[0])
+def compiled(function, *shapes, dtype=jnp.float32, chips=programs.CHIPS):
+    place = SingleDeviceSharding(topology.devices(chips)[0])
     given = [jax.ShapeDtypeStruct(shape, dtype, sharding=place) for shape in shapes]
     return programs.compiled(jax.jit(function), *given)
 
@@ -82,6 +85,20 @@ def test_the_kernel_is_chosen_by_size(classes, is_kernel):
     shape = (64, classes)
     program = compiled(gradients(LOSSES["kl"]), shape, shape, shape)
     assert ("tpu_custom_call" in program.as_text()) == is_kernel
+
+
+@pytest.mark.parametrize(
+    ("chips", "shape", "dtype"),
+    case_rows(
+        itertools.product(CHIPS, SIZES, [jnp.float32, jnp.bfloat16]),
+        quick=[("v4:2x2x1", shape, jnp.float32) for shape in SIZES],
+        mark=pytest.mark.slow,
+    ),
+)
+def test_what_is_chosen_compiles_for_every_chip(chips, shape, dtype):
+    loss = functools.partial(LOSSES["ikl"], form=kernels.Chosen(least=1))
+    both = gradients(loss)
+    assert compiled(both, shape, shape, shape, dtype=dtype, chips=chips)
 
 
 def test_a_stopped_teacher_costs_nothing():
