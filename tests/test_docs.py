@@ -90,7 +90,7 @@ def resolved(name):
 def test_files_that_the_docs_name_exist():
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for path in re.findall(
-            r"\b(?<!/)(?:configs|benchmarks|tests|train|ikl_jax)/[\w/]+\.py",
+            r"\b(?<!/)(?:configs|benchmarks|examples|tests|train|ikl_jax)/[\w/]+\.py",
             # What a page tells the reader to write is in a block with its path as title.
             re.sub(r'title="[^"]*"', "", page.read_text()),
         ):

@@ -10,7 +10,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-OURS = ("tests", "ikl_jax", "train", "configs", "benchmarks")
+OURS = ("tests", "ikl_jax", "train", "configs", "benchmarks", "examples")
 PRELOADED = [
     "tests.conftest",  # first: it sets what JAX reads when it is imported
     "jax.experimental.multihost_utils",

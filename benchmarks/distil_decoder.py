@@ -1,0 +1,121 @@
+"""Which loss distils a small decoder best, and what cached top-k logits cost.
+
+    python benchmarks/distil_decoder.py
+
+Trains the teacher of `examples/distil_decoder`, and then its students. One seed chooses
+on the held-out part "tuning": first the learning rate of the cross-entropy alone, which
+all methods then take, and at that rate each method's strength. Three other seeds have
+the perplexities of the held-out part "test", of each method and of its targets that
+hold the teacher's largest logits alone. What is finished is not run again. Prints
+Markdown; differences are between runs of the same seed.
+"""
+
+import argparse
+import contextlib
+import pathlib
+import sys
+from typing import Any
+
+import jax
+import numpy as np
+
+ROOT = pathlib.Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from examples.distil_decoder import __main__ as example
+
+RATES, STRENGTHS = (1e-3, 3e-3, 1e-2), (0.3, 1.0, 3.0)
+METHODS = "kd", "ikl", "gkl"
+CACHED, TARGETS = ("kd", "ikl"), ("top4", "rest4", "top16", "rest16")
+TUNING_SEED, SEEDS = 3, (0, 1, 2)
+TEACHER: dict[str, Any] = {}  # arguments other than the example's
+STUDENT: dict[str, Any] = {}
+
+
+def run(command: str, **given: Any) -> dict[str, Any]:
+    flags = [f"--{name}={value}" for name, value in given.items()]
+    with contextlib.redirect_stdout(sys.stderr):
+        return example.main([command, *flags])
+
+
+def perplexity(part: str, **given: Any) -> float:
+    return run("student", **STUDENT, **given)["perplexity"][part]
+
+
+def chosen(part: str, name: str, values: tuple[float, ...], **given: Any) -> float:
+    """The value with the least perplexity, of which it prints a row."""
+    given |= {"seed": TUNING_SEED}
+    found = [perplexity(part, **given, **{name: value}) for value in values]
+    shown = [f"{x:g}: {y:.2f}" for x, y in zip(values, found, strict=True)]
+    print_row(given["loss"], name, *shown)
+    return values[int(np.argmin(found))]
+
+
+def of_seeds(**given: Any) -> np.ndarray:
+    return np.array([perplexity("test", **given, seed=seed) for seed in SEEDS])
+
+
+def shown(values: np.ndarray, sign: str = "") -> str:
+    return f"{values.mean():{sign}.2f} ± {values.std(ddof=1):.2f}"
+
+
+def print_row(*cells: str, header: bool = False) -> None:
+    print(f"| {' | '.join(cells)} |")
+    if header:
+        print("|---" * len(cells) + "|", flush=True)
+
+
+def print_settings(runs: pathlib.Path) -> dict[str, dict[str, Any]]:
+    """Each method's arguments: one learning rate, and its own strength."""
+    columns = [f"setting {number + 1}" for number in range(len(RATES))]
+    print_row("loss", "chosen", *columns, header=True)
+    rate = chosen("tuning", "learning_rate", RATES, runs=runs, loss="ce")
+    common = {"runs": runs, "learning_rate": rate}
+    settings = {"ce": {"loss": "ce"} | common}
+    for loss in METHODS:
+        given = {"loss": loss} | common
+        strength = chosen("tuning", "strength", STRENGTHS, **given)
+        settings[loss] = given | {"strength": strength}
+    return settings
+
+
+def print_methods(settings: dict[str, dict[str, Any]]) -> None:
+    print()
+    print_row("loss", "strength", "perplexity", "minus CE", "minus KD", header=True)
+    found = {}
+    for loss, given in settings.items():
+        found[loss] = of_seeds(**given)
+        differences = [
+            "–" if other in (loss, None) else shown(found[loss] - found[other], "+")
+            for other in ("ce", "kd" if "kd" in found else None)
+        ]
+        strength = f"{given['strength']:g}" if "strength" in given else "–"
+        print_row(loss, strength, shown(found[loss]), *differences)
+
+
+def print_targets(settings: dict[str, dict[str, Any]]) -> None:
+    print()
+    print_row("loss", "target", "perplexity", "minus the full teacher", header=True)
+    for loss in CACHED:
+        full = of_seeds(**settings[loss])
+        print_row(loss, "full", shown(full), "–")
+        for target in TARGETS:
+            found = of_seeds(**settings[loss], target=target)
+            print_row(loss, target, shown(found), shown(found - full, "+"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=pathlib.Path, default=ROOT / "runs" / "decoder")
+    runs = parser.parse_args().runs
+    # Runs that differ in the seed alone are compiled once.
+    jax.config.update("jax_compilation_cache_dir", str(runs / "compiled"))
+    teacher = run("teacher", runs=runs, **TEACHER)
+    print(f"Teacher: {teacher}\n")
+    settings = print_settings(runs)
+    print_methods(settings)
+    print_targets(settings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""How teacher and student are trained: the losses, a teacher's answers, one loop."""
+
+import functools
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from examples.distil_decoder.model import Decoder, head
+from ikl_jax import linear_head
+from ikl_jax.linear_head import Head, TopK, TopKWithRest
+
+BATCH = 16  # windows
+CHUNK = 256  # tokens: on a CPU, chunks that fit its caches are quicker
+DISTILLED = {
+    "kd": functools.partial(linear_head.kd_loss, temperature=1.0),
+    "ikl": linear_head.ikl_loss,
+    "gkl": functools.partial(linear_head.gkl_loss, gamma=0.5),
+}
+Rows = dict[str, Any]  # what is stored of a teacher's answers, a row a window
+MakeTarget = Callable[[Rows], Head | TopK | TopKWithRest]
+Loss = Callable[[Head, jax.Array, Rows], jax.Array]
+
+
+def cross_entropy(student: Head, labels: jax.Array) -> jax.Array:
+    """The mean over tokens; a label is a teacher's top 1."""
+    label = TopK(jnp.zeros((len(labels), 1)), labels[:, None])
+    each = jnp.full(len(labels), 1 / len(labels))
+    return linear_head.soft_cross_entropy(
+        student, label, chunk_size=CHUNK, example_weights=each
+    )
+
+
+def distillation(name: str, strength: float, make_target: MakeTarget) -> Loss:
+    """The mean cross-entropy plus `strength` times the mean distillation loss."""
+
+    def loss(student: Head, labels: jax.Array, rows: Rows) -> jax.Array:
+        each = jnp.full(len(labels), strength / len(labels))
+        return cross_entropy(student, labels) + DISTILLED[name](
+            student, make_target(rows), chunk_size=CHUNK, example_weights=each
+        )
+
+    return loss
+
+
+def answers(decoder: Decoder, params: Any, windows: np.ndarray, k: int) -> Rows:
+    """A teacher's hidden states and k largest log-probabilities, and its kernel."""
+
+    def of_window(tokens: jax.Array) -> tuple[jax.Array, ...]:
+        hidden, kernel, *_ = head(decoder, params, tokens[None, :-1])
+        values, indices = jax.lax.top_k(jax.nn.log_softmax(hidden @ kernel), k)
+        narrow = np.min_scalar_type(decoder.vocabulary)
+        return hidden.astype("float16"), values, indices.astype(narrow)
+
+    rows = jax.lax.map(jax.jit(of_window), windows, batch_size=BATCH)
+    named = zip(("hidden", "values", "indices"), rows, strict=True)
+    return {name: np.asarray(x) for name, x in named} | {"kernel": params["head"]}
+
+
+def target(kind: str, stored: Mapping[str, Any]) -> tuple[Rows, MakeTarget]:
+    """The rows that a target needs, and how it is made of them.
+
+    `full` is the teacher's head. `topK` and `restK` are its K largest log-probabilities
+    with the rest of its probability left out, and as one more class.
+    """
+    if kind == "full":
+        kernel = jnp.asarray(stored["kernel"])
+        return {"hidden": stored["hidden"]}, lambda rows: Head(
+            rows["hidden"].reshape(-1, len(kernel)).astype(kernel.dtype), kernel
+        )
+    found, most = re.fullmatch("(top|rest)([0-9]+)", kind), stored["values"].shape[-1]
+    if not found or not 1 <= (k := int(found[2])) <= most:
+        raise ValueError(f"target is full, topK or restK, K from 1 to {most}: {kind}")
+
+    def of_top(rows: Rows) -> TopK | TopKWithRest:
+        values, indices = (rows[name].reshape(-1, k) for name in ("values", "indices"))
+        if found[1] == "top":
+            return TopK(values, indices)
+        rest = jnp.log1p(-jnp.minimum(jnp.exp(values).sum(-1), 1 - 1e-6))
+        return TopKWithRest(values, indices, rest)
+
+    return {name: stored[name][..., :k] for name in ("values", "indices")}, of_top
+
+
+def batches(windows: int, seed: int) -> Iterator[np.ndarray]:
+    """The windows of each batch, every window at most once an epoch."""
+    random = np.random.default_rng(seed)
+    while True:
+        order = random.permutation(windows)[: windows // BATCH * BATCH]
+        yield from order.reshape(-1, BATCH)
+
+
+def fit(
+    decoder: Decoder, windows: np.ndarray, rows: Rows, loss: Loss, *, steps: int,
+    learning_rate: float, seed: int,
+) -> Any:  # fmt: skip
+    """The parameters after that many steps of AdamW, warmed up and decayed."""
+    if len(windows) < BATCH:
+        raise ValueError(f"the text has {len(windows)} windows, and a batch {BATCH}")
+    schedule = optax.warmup_cosine_decay_schedule(
+        0.0, learning_rate, steps // 10, steps, learning_rate / 10
+    )
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule))
+
+    @functools.partial(jax.jit, donate_argnums=0)
+    def step(state, tokens, rows):
+        def objective(params):
+            student = head(decoder, params, tokens[:, :-1])
+            return loss(student, tokens[:, 1:].reshape(-1), rows)
+
+        value, gradients = jax.value_and_grad(objective)(state[0])
+        updates, optimizer_state = optimizer.update(gradients, state[1], state[0])
+        return (optax.apply_updates(state[0], updates), optimizer_state), value
+
+    params = decoder.init(jax.random.key(seed), windows[:1, :-1])["params"]
+    state, value = (params, optimizer.init(params)), 0.0
+    for chosen in itertools.islice(batches(len(windows), seed), steps):
+        batch = {name: array[chosen] for name, array in rows.items()}
+        state, value = step(state, windows[chosen], batch)
+    if not np.isfinite(value):
+        raise FloatingPointError(f"the loss is {value} after {steps} steps")
+    return state[0]
+
+
+def perplexity(decoder: Decoder, params: Any, windows: np.ndarray) -> float:
+    """The exponential of the mean cross-entropy of a token."""
+
+    @jax.jit
+    def mean(tokens):
+        student = head(decoder, params, tokens[:, :-1])
+        return cross_entropy(student, tokens[:, 1:].reshape(-1))
+
+    return float(np.exp(mean(windows)))
