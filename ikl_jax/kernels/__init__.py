@@ -1,7 +1,7 @@
 """The losses on logits of a large vocabulary, in one pass over them, by Pallas kernels.
 
 XLA computes a loss and its gradients in several passes over the logits and keeps arrays
-between them. A kernel reads a block of whole rows into a chip's fast memory, computes
+between them. A kernel reads a block of rows into a chip's fast memory, computes
 everything there, and writes the gradients. Its formulas are those of
 `ikl_jax.divergences`: the same functions run inside the kernel. So values, gradients,
 masks, and what becomes of infinities and NaN are the same, to rounding.
@@ -15,16 +15,18 @@ the shape `[C]`, too, and are then read once. What is stopped gets no gradient w
 **Passes.** Losses one by one read the logits once in the forward pass and once in the
 backward pass, where the cotangent is known; the gradients are written once, and nothing
 is kept between. A sum, with `example_weights`, forms the gradients in the forward pass:
-one read, one write. GKL without its normalizer reads the target once more.
+one read, one write. GKL without its normalizer reads the target once more. That holds
+where a block of whole rows fits into fast memory. Longer rows are cut into blocks of
+classes, which the kernel reads again where a sum over the classes needs the result of
+another one: two to five times, see the guide to performance.
 
 **Forms.** The argument `form` says what computes the rows:
 
-- None, which is `Chosen()`: the kernel where the program is compiled for a TPU, the
-  logits have 4,096 classes or more and a block of rows fits into fast memory; XLA
-  elsewhere. The platform is the one that is compiled for, so a program that is exported
-  from a CPU for a TPU has the kernel.
-- `Mosaic()`: the kernel for TPUs, or an error. `Mosaic(interpret=True)` runs it on any
-  platform, slowly, for tests.
+- None, which is `Chosen()`: the kernel where the program is compiled for a TPU and the
+  logits have 4,096 classes or more; XLA elsewhere. The platform is the one that is
+  compiled for, so a program that is exported from a CPU for a TPU has the kernel.
+- `Mosaic()`: the kernel for TPUs, or an error. Its arguments say how much fast memory a
+  block may take. `Mosaic(interpret=True)` runs it on any platform, slowly, for tests.
 - `Xla()`: XLA's form, as in `ikl_jax`, on every platform.
 
 A kernel takes float32 and bfloat16, and computes in float32.
@@ -39,9 +41,11 @@ Reverse mode works, once; gradients of gradients and forward mode are for the lo
 `ikl_jax`. `jax.export` takes a program with a kernel for one platform at a time.
 """
 
+from ikl_jax.kernels.chosen import Chosen
 from ikl_jax.kernels.decoupled import dkl_loss, gkl_loss, ikl_loss
-from ikl_jax.kernels.forms import Chosen, Form, Mosaic, Xla
+from ikl_jax.kernels.forms import Form, Xla
 from ikl_jax.kernels.losses import kd_loss, kl_divergence, soft_cross_entropy
+from ikl_jax.kernels.mosaic import Mosaic
 
 __all__ = [
     "Chosen",

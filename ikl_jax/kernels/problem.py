@@ -9,8 +9,9 @@ import jax.numpy as jnp
 from ikl_jax import checks
 from ikl_jax.divergences.inputs import checked_mask
 from ikl_jax.divergences.raised_weights import log_mean
-from ikl_jax.kernels import passes
-from ikl_jax.kernels.forms import Chosen, Form
+from ikl_jax.kernels import reverse_mode
+from ikl_jax.kernels.chosen import Chosen
+from ikl_jax.kernels.forms import Form
 from ikl_jax.kernels.rows import GklTotals, Loss, Plan, Terms
 from ikl_jax.types import Array, Scalar, compute_dtype
 
@@ -94,14 +95,14 @@ class Problem(NamedTuple):
         if example_weights is None:
             found = jnp.zeros((0, 1), self.dtype)
             if len(terms.logits):
-                found = passes.row_losses(self.form, plan, leaves)
+                found = reverse_mode.row_losses(self.form, plan, leaves)
             return found.reshape(self.batch).astype(terms.logits.dtype)
         given = checks.as_array(example_weights=example_weights)
         checks.shaped(self.batch, example_weights=given)
         each = self._column(example_weights=given)
         if not len(each):
             return jnp.zeros((), self.dtype)
-        return passes.weighted_sum(self.form, plan, leaves, each)
+        return reverse_mode.weighted_sum(self.form, plan, leaves, each)
 
     def log_normalizer(self, gamma: Scalar) -> Array:
         """The logarithm of the mean over the batch that divides GKL's squared error."""

@@ -4,14 +4,15 @@ from tests.defects.defect import Defect
 
 KERNELS = "ikl_jax/kernels"
 OF_VALUES = ("tests/ikl_jax/kernels/test_against_dense.py",)
+OF_PASSES = ("tests/ikl_jax/kernels/test_passes.py",)
 OF_USE = ("tests/ikl_jax/kernels/test_use.py",)
 
 DEFECTS = [
     Defect(
         "every block of rows has the first block's shared weights' rows",
         KERNELS,
-        "    return pl.BlockSpec((rows, array.shape[1]), lambda i: (i, 0))",
-        "    return pl.BlockSpec((rows, array.shape[1]), lambda i: (0, 0))",
+        "lambda i: (0, 0) if is_shared else (i, 0)",
+        "lambda i: (0, 0)",
         OF_VALUES,
     ),
     Defect(
@@ -43,10 +44,52 @@ DEFECTS = [
         OF_VALUES,
     ),
     Defect(
-        "rows that do not fit into fast memory go to the kernel",
+        "rows that do not fit into fast memory go there whole",
         KERNELS,
-        "        if needed > self.memory:",
-        "        if needed > 1000 * self.memory:",
-        OF_USE,
+        "_bytes(arrays, rows, classes) <= memory",
+        "_bytes(arrays, rows, classes) <= 1000 * memory",
+        OF_PASSES,
+    ),
+    Defect(
+        "a kernel takes more fast memory than a v4 has",
+        KERNELS,
+        "memory: int = 14 * MIB",
+        "memory: int = 100 * MIB",
+        OF_PASSES,
+    ),
+    Defect(
+        "what stands beyond the last class counts",
+        KERNELS,
+        "x = jnp.where(number < classes, x, self.neutral)",
+        "x = jnp.where(number < classes, x, x)",
+        OF_PASSES,
+    ),
+    Defect(
+        "the maximum of classes that are all negative is zero",
+        KERNELS,
+        "Kind(jnp.max, jnp.maximum, -jnp.inf)",
+        "Kind(jnp.max, jnp.maximum, 0.0)",
+        OF_PASSES,
+    ),
+    Defect(
+        "all reductions are computed in the first pass",
+        KERNELS,
+        "                level += 1",
+        "                level += 0",
+        OF_PASSES,
+    ),
+    Defect(
+        "a block replaces what earlier blocks added",
+        KERNELS,
+        "jnp.where(block == 0, x, combined)",
+        "jnp.where(block >= 0, x, combined)",
+        OF_PASSES,
+    ),
+    Defect(
+        "an argument with one row is read once for all blocks of classes",
+        KERNELS,
+        "        if classes > 1 and levels:",
+        "        if classes > 1 and rows > 1 and levels:",
+        OF_PASSES,
     ),
 ]

@@ -11,6 +11,8 @@ import ikl_jax
 from ikl_jax import kernels
 
 INTERPRETED = kernels.Mosaic(interpret=True)
+IN_BLOCKS = kernels.Mosaic(classes=128, interpret=True)
+FORMS = {"whole rows": INTERPRETED, "blocks of classes": IN_BLOCKS}
 # The loss, and whether it takes weights of the squared error.
 NAMES = {
     "kl_divergence": False,

@@ -1,5 +1,7 @@
 """The kernels, interpreted, give the values and gradients of the losses of XLA."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,12 +12,15 @@ from tests.ikl_jax.kernels import cases
 
 # All others take longer.
 QUICK = [
-    ("kl_divergence", "odd rows"),
-    ("kd_loss", "two dtypes, few rows"),
-    ("dkl_loss", "half precision"),
-    ("gkl_loss", "mask of all entries"),
+    ("whole rows", "kl_divergence", "odd rows"),
+    ("whole rows", "kd_loss", "two dtypes, few rows"),
+    ("whole rows", "dkl_loss", "half precision"),
+    ("whole rows", "gkl_loss", "mask of all entries"),
+    ("blocks of classes", "soft_cross_entropy", "odd rows"),
+    ("blocks of classes", "dkl_loss", "half precision"),
+    ("blocks of classes", "ikl_loss", "mask of classes"),
 ]
-PAIRS = [(name, case) for name in cases.NAMES for case in cases.CASES]
+PAIRS = list(itertools.product(cases.FORMS, cases.NAMES, cases.CASES))
 
 
 def same(ours, theirs):
@@ -33,9 +38,9 @@ def same(ours, theirs):
 
 
 @pytest.mark.parametrize(
-    ("name", "case"), case_rows(PAIRS, quick=QUICK, mark=pytest.mark.long)
+    ("form", "name", "case"), case_rows(PAIRS, quick=QUICK, mark=pytest.mark.long)
 )
-def test_values_and_gradients(name, case):
+def test_values_and_gradients(form, name, case):
     case = cases.CASES[case]
     n, m = case.logits()
     values = cases.scalars(name, case.shape[:-1])
@@ -44,7 +49,7 @@ def test_values_and_gradients(name, case):
     def both(n, m, values):
         return [
             cases.values_and_gradients(loss, n, m, values)
-            for loss in cases.losses(name, case)
+            for loss in cases.losses(name, case, cases.FORMS[form])
         ]
 
     theirs, ours = both(n, m, values)

@@ -1,0 +1,54 @@
+"""Reductions over classes whose numbers come in blocks."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ikl_jax.types import Array
+
+
+class Kind(NamedTuple):
+    """A way to reduce the classes of a block, and to combine the results of blocks.
+
+    Attributes:
+      reduce: over an axis.
+      combine: two results.
+      neutral: the number that changes no result.
+      is_logical: whether the numbers are true or false. They are 1.0 or 0.0 in blocks,
+        because chips have no memory for a bit.
+    """
+
+    reduce: Callable[..., Array]
+    combine: Callable[[Array, Array], Array]
+    neutral: float
+    is_logical: bool = False
+
+    def of_block(self, x: Array, first: Any, classes: int) -> Array:
+        """The result of the block's columns, `[rows, 1]`.
+
+        Args:
+          x: `[rows, width]`.
+          first: the number of the class in the first column.
+          classes: the columns of classes from this number on do not count.
+        """
+        if self.is_logical:
+            x = jnp.where(x, 1.0, 0.0)
+        if classes % x.shape[1]:
+            number = first + jax.lax.broadcasted_iota(jnp.int32, x.shape, 1)
+            x = jnp.where(number < classes, x, self.neutral)
+        return self.reduce(x, axis=1, keepdims=True)
+
+    def opened(self, total: Array) -> Array:
+        """The total in the dtype that the equations expect."""
+        return total != 0 if self.is_logical else total
+
+
+KINDS = {
+    "reduce_sum": Kind(jnp.sum, jnp.add, 0.0),
+    "reduce_max": Kind(jnp.max, jnp.maximum, -jnp.inf),
+    "reduce_min": Kind(jnp.min, jnp.minimum, jnp.inf),
+    "reduce_or": Kind(jnp.max, jnp.maximum, 0.0, is_logical=True),
+    "reduce_and": Kind(jnp.min, jnp.minimum, 1.0, is_logical=True),
+}

@@ -1,0 +1,92 @@
+"""Reverse mode: one pass over the rows for the losses, and one for the gradients.
+
+A loss for each row reads the logits once in the forward pass and once, with the
+cotangent, in the backward pass; nothing is kept between them. A sum with given weights
+forms the gradients in the forward pass.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ikl_jax.kernels.forms import Form
+from ikl_jax.kernels.rows import Plan
+from ikl_jax.types import Array
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def row_losses(form: Form, plan: Plan, leaves: list[Array]) -> Array:
+    """The losses of all rows, `[B, 1]`."""
+    return _row_losses(form, plan, leaves)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def weighted_sum(form: Form, plan: Plan, leaves: list[Array], weights: Array) -> Array:
+    """The sum of `weights`, `[B, 1]`, times the losses."""
+    return _weighted_sum(form, plan, leaves, weights)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _row_losses(form: Form, plan: Plan, leaves: list[Array]) -> Array:
+    return form(plan.values, leaves)[0]
+
+
+def _row_losses_forward(form: Form, plan: Plan, leaves: Any) -> tuple[Array, Any]:
+    wanted, values = _opened(leaves)
+    return _row_losses(form, plan, values), (wanted, values)
+
+
+def _row_losses_backward(form: Form, plan: Plan, residuals: Any, cotangent: Array):
+    wanted, leaves = residuals
+    if not any(wanted):
+        return ([None] * len(wanted),)
+    gradients = lambda *arrays: plan.gradients(wanted)(*arrays)[1:]
+    return (_spread(wanted, form(gradients, [cotangent, *leaves])),)
+
+
+_row_losses.defvjp(_row_losses_forward, _row_losses_backward, symbolic_zeros=True)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _weighted_sum(form: Form, plan: Plan, leaves: list[Array], weights: Array) -> Array:
+    return _dot(weights, form(plan.values, leaves)[0])
+
+
+def _weighted_sum_forward(
+    form: Form, plan: Plan, leaves: Any, weights: Any
+) -> tuple[Array, Any]:
+    wanted, values = _opened(leaves)
+    found, *gradients = form(plan.gradients(wanted), [weights.value, *values])
+    return _dot(weights.value, found), (wanted, gradients, found)
+
+
+def _weighted_sum_backward(form: Form, plan: Plan, residuals: Any, cotangent: Array):
+    wanted, gradients, found = residuals
+    scaled = [gradient * cotangent.astype(gradient.dtype) for gradient in gradients]
+    return _spread(wanted, scaled), found * cotangent
+
+
+_weighted_sum.defvjp(_weighted_sum_forward, _weighted_sum_backward, symbolic_zeros=True)
+
+
+def _dot(weights: Array, losses: Array) -> Array:
+    """The sum of the products; a weight of zero leaves out whatever it multiplies."""
+    return jnp.sum(jnp.where(weights != 0, weights * losses, 0.0))
+
+
+@jax.tree_util.register_static
+class _Wanted(tuple):
+    """For each leaf, whether it needs a gradient."""
+
+
+def _opened(leaves: Any) -> tuple[_Wanted, list[Array]]:
+    return _Wanted(x.perturbed for x in leaves), [x.value for x in leaves]
+
+
+def _spread(wanted: Sequence[bool], gradients: Sequence[Array]) -> list[Array | None]:
+    """The gradients in their places, None in the others."""
+    remaining = iter(gradients)
+    return [next(remaining) if flag else None for flag in wanted]

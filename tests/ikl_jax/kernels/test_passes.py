@@ -1,0 +1,128 @@
+"""Rows that are computed in several passes over blocks of their classes."""
+
+import functools
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ikl_jax import kernels
+from ikl_jax.kernels.blocks import Blocks
+from tests.ikl_jax.kernels.cases import IN_BLOCKS
+
+RNG = np.random.default_rng(5)
+SHAPES = {
+    "no block divides them": (5, 300),
+    "a block of each": (8, 256),
+    "one class in the last block": (20, 257),
+    "one row": (1, 400),
+}
+
+
+def reduced(x, bias, each):
+    """All reductions, of three levels, with an argument of one row and of one column."""
+    y = x.astype(jnp.float32) + bias
+    top = y.max(axis=1, keepdims=True)
+    total = jnp.where(y < 0, jnp.exp(y - top), 0.0).sum(axis=1, keepdims=True)
+    least = (y + total).min(axis=1, keepdims=True) - total + each
+    some = ((y > 1.5) & (total > 0)).any(axis=1, keepdims=True)
+    every = (y > least).all(axis=1, keepdims=True)
+    return [(y / total).astype(x.dtype), least, jnp.where(some, top, 0.0), every * 1.0]
+
+
+def arguments(shape, dtype=np.float32):
+    rows, classes = shape
+    shapes = [(rows, classes), (1, classes), (rows, 1)]
+    x, bias, each = (np.float32(RNG.normal(size=one)) for one in shapes)
+    x[0] -= 5  # in no class is it above the bound
+    return [jnp.asarray(x, dtype), jnp.asarray(bias), jnp.asarray(each)]
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_all_reductions(shape):
+    given = arguments(shape)
+    found = jax.jit(lambda *each: IN_BLOCKS(reduced, each))(*given)
+    expected = jax.jit(reduced)(*given)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+    for some in found[2:]:
+        assert shape[0] == 1 or 0 < np.count_nonzero(some) < shape[0]
+
+
+def grids(function, *shapes):
+    """The blocks of rows, passes and blocks of classes of each kernel of a program."""
+    text = str(jax.make_jaxpr(function)(*shapes))
+    return [
+        tuple(map(int, each))
+        for each in re.findall(r"grid=\((\d+), (\d+), (\d+)\)", text)
+    ]
+
+
+# How many times a block is read for the losses alone, and for a sum with gradients. The
+# tables in the documentation say the same.
+PASSES = {
+    "kl_divergence": (3, 5),
+    "soft_cross_entropy": (2, 3),
+    "kd_loss": (3, 4),
+    "dkl_loss": (3, 4),
+    "ikl_loss": (3, 4),
+    "gkl_loss": (3, 4),
+}
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_the_passes_of_a_loss(name):
+    form = kernels.Mosaic(classes=1024)
+    given = [jax.ShapeDtypeStruct((24, 5000), jnp.float32)] * 2
+    options = {"normalizer": 1.0} if name == "gkl_loss" else {}
+    loss = functools.partial(getattr(kernels, name), form=form, **options)
+    total = lambda n, m: loss(n, m, example_weights=jnp.ones(24))
+    values, gradients = PASSES[name]
+    assert grids(loss, *given) == [(3, values, 5)]
+    assert grids(jax.value_and_grad(total, (0, 1)), *given) == [(3, gradients, 5)]
+
+
+def test_given_weights_need_a_pass_less():
+    form = kernels.Mosaic(classes=1024)
+    given = [jax.ShapeDtypeStruct((24, 5000), jnp.float32)] * 3
+    assert grids(functools.partial(kernels.ikl_loss, form=form), *given) == [(3, 2, 5)]
+
+
+def test_rows_are_whole_where_they_fit_a_v4():
+    loss = functools.partial(kernels.kl_divergence, form=kernels.Mosaic())
+    for classes, expected in ((1000, []), (152_000, [(3, 3, 19)])):
+        given = [jax.ShapeDtypeStruct((24, classes), jnp.float32)] * 2
+        assert grids(loss, *given) == expected
+
+
+@pytest.mark.parametrize(
+    ("classes", "memory", "most", "expected"),
+    [
+        (1000, 14, None, (1000, 1)),
+        (152_000, 14, None, (8064, 19)),
+        (152_000, 14, 4096, (4096, 38)),
+        (152_000, 1, None, (2048, 75)),
+        (152_000, 200, None, (152_000, 1)),
+        (100, 14, 128, (100, 1)),
+    ],
+)
+def test_blocks(classes, memory, most, expected):
+    array = jax.ShapeDtypeStruct((64, classes), jnp.float32)
+    found = Blocks.create([array] * 4, memory << 20, most)
+    assert (found.width, found.class_blocks) == expected
+    assert found.width * found.class_blocks >= classes
+
+
+def test_a_function_that_is_not_of_blocks_is_refused():
+    x = arguments((4, 300))[:1]
+    for function in (
+        lambda x: [jnp.cumsum(x, axis=1)],
+        lambda x: [x[:, :3]],
+        lambda x: [jnp.prod(x, axis=1, keepdims=True)],
+        lambda x: [jnp.sum(x).reshape(1, 1)],
+    ):
+        with pytest.raises(NotImplementedError):
+            IN_BLOCKS(function, x)
