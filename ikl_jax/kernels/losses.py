@@ -29,8 +29,8 @@ def kl_divergence(
       `[...]` in the dtype of `logits`, or a scalar with `example_weights`.
 
     Raises:
-      ValueError: shapes do not fit, a known value is not allowed, or the rows do not
-        fit the kernel that is asked for.
+      ValueError: shapes do not fit, a known value is not allowed, or the kernel that is
+        asked for does not take the dtype.
       TypeError: arrays are not floating point, or `where` is not boolean.
 
     Examples:
