@@ -38,8 +38,10 @@ KERNELS = [
     {"decoupled"},
     {"losses"},
     {"problem"},
-    {"passes"},
-    {"forms", "rows"},
+    {"reverse_mode", "chosen"},
+    {"mosaic"},
+    {"passes", "blocks"},
+    {"equations", "reductions", "forms", "rows"},
 ]
 LINEAR_HEAD = [
     {"decoupled", "losses"},
