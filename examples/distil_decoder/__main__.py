@@ -34,7 +34,7 @@ def teacher(folder: pathlib.Path, given: Given) -> Given:
     pairs = text.learned(parts["train"], given["vocabulary"])
     pieces = {name: text.encoded(part, pairs) for name, part in parts.items()}
     data = {name: text.windows(x, given["length"]) for name, x in pieces.items()}
-    loss = lambda student, labels, _: training.cross_entropy(student, labels)
+    loss = training.loss_of("ce")
     decoder, params, result = trained(data, given["vocabulary"], {}, loss, given)
     answers = training.answers(decoder, params, data["train"], given["top_k"])
     np.savez(folder / "text.npz", pairs=pairs, **data)  # pyright: ignore
@@ -51,12 +51,11 @@ def student(folder: pathlib.Path, given: Given) -> Given:
     with np.load(folder / "text.npz") as stored:
         data = {name: stored[name] for name in ("train", "tuning", "test")}
         vocabulary = 256 + len(stored["pairs"])
-    if given["loss"] == "ce":
-        loss = lambda student, labels, _: training.cross_entropy(student, labels)
-        return trained(data, vocabulary, {}, loss, given)[-1]
-    with np.load(folder / "teacher.npz") as stored:
-        rows, make_target = training.target(given["target"], stored)
-    loss = training.distillation(given["loss"], given["strength"], make_target)
+    rows, make_target = {}, None
+    if given["loss"] != "ce":
+        with np.load(folder / "teacher.npz") as stored:
+            rows, make_target = training.target(given["target"], stored)
+    loss = training.loss_of(given["loss"], given["strength"], make_target)
     return trained(data, vocabulary, rows, loss, given)[-1]
 
 
@@ -69,9 +68,8 @@ def trained(
     decoder = model.Decoder(vocabulary, given["width"], given["depth"], length)
     fields = {name: given[name] for name in ("steps", "learning_rate", "seed")}
     params = training.fit(decoder, data["train"], rows, loss, **fields)
-    found = {
-        n: training.perplexity(decoder, params, data[n]) for n in ("tuning", "test")
-    }
+    parts = ("tuning", "test")
+    found = {part: training.perplexity(decoder, params, data[part]) for part in parts}
     seconds = round(time.monotonic() - start, 1)
     return decoder, params, {"perplexity": found, "seconds": seconds}
 

@@ -36,7 +36,8 @@ class Decoder(nn.Module):
         return nn.RMSNorm()(x)
 
 
-def head(decoder: Decoder, params: Any, tokens: jax.Array) -> Head:
-    """The head of all tokens, one sequence after the other."""
-    hidden: Any = decoder.apply({"params": params}, tokens)
-    return Head(hidden.reshape(-1, decoder.width), params["head"])
+def predictions(decoder: Decoder, params: Any, windows: Any) -> tuple[Head, jax.Array]:
+    """The head of every token but a window's last, and the tokens that follow them."""
+    hidden: Any = decoder.apply({"params": params}, windows[:, :-1])
+    head = Head(hidden.reshape(-1, decoder.width), params["head"])
+    return head, windows[:, 1:].reshape(-1)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from examples.distil_decoder.model import Decoder, head
+from examples.distil_decoder.model import Decoder, predictions
 from ikl_jax import linear_head
 from ikl_jax.linear_head import Head, TopK, TopKWithRest
 
@@ -36,12 +36,17 @@ def cross_entropy(student: Head, labels: jax.Array) -> jax.Array:
     )
 
 
-def distillation(name: str, strength: float, make_target: MakeTarget) -> Loss:
-    """The mean cross-entropy plus `strength` times the mean distillation loss."""
+def loss_of(
+    name: str, strength: float = 0.0, make_target: MakeTarget | None = None
+) -> Loss:
+    """The mean cross-entropy; towards a target, plus `strength` times the mean loss."""
 
     def loss(student: Head, labels: jax.Array, rows: Rows) -> jax.Array:
+        total = cross_entropy(student, labels)
+        if make_target is None:
+            return total
         each = jnp.full(len(labels), strength / len(labels))
-        return cross_entropy(student, labels) + DISTILLED[name](
+        return total + DISTILLED[name](
             student, make_target(rows), chunk_size=CHUNK, example_weights=each
         )
 
@@ -52,7 +57,7 @@ def answers(decoder: Decoder, params: Any, windows: np.ndarray, k: int) -> Rows:
     """A teacher's hidden states and k largest log-probabilities, and its kernel."""
 
     def of_window(tokens: jax.Array) -> tuple[jax.Array, ...]:
-        hidden, kernel, *_ = head(decoder, params, tokens[None, :-1])
+        (hidden, kernel, *_), _ = predictions(decoder, params, tokens[None])
         values, indices = jax.lax.top_k(jax.nn.log_softmax(hidden @ kernel), k)
         narrow = np.min_scalar_type(decoder.vocabulary)
         return hidden.astype("float16"), values, indices.astype(narrow)
@@ -110,8 +115,7 @@ def fit(
     @functools.partial(jax.jit, donate_argnums=0)
     def step(state, tokens, rows):
         def objective(params):
-            student = head(decoder, params, tokens[:, :-1])
-            return loss(student, tokens[:, 1:].reshape(-1), rows)
+            return loss(*predictions(decoder, params, tokens), rows)
 
         value, gradients = jax.value_and_grad(objective)(state[0])
         updates, optimizer_state = optimizer.update(gradients, state[1], state[0])
@@ -130,9 +134,5 @@ def fit(
 def perplexity(decoder: Decoder, params: Any, windows: np.ndarray) -> float:
     """The exponential of the mean cross-entropy of a token."""
 
-    @jax.jit
-    def mean(tokens):
-        student = head(decoder, params, tokens[:, :-1])
-        return cross_entropy(student, tokens[:, 1:].reshape(-1))
-
+    mean = jax.jit(lambda x: cross_entropy(*predictions(decoder, params, x)))
     return float(np.exp(mean(windows)))

@@ -12,7 +12,6 @@ import pytest
 import ikl_jax
 from examples.distil_decoder import __main__ as example
 from examples.distil_decoder import model, text, training
-from ikl_jax.linear_head import Head
 from tests.support.commands import run
 
 VOCABULARY, LENGTH, K = 300, 8, 3
@@ -89,7 +88,7 @@ def test_a_token_does_not_see_those_after_it(tokens, params):
     changed = tokens.copy()
     changed[:, 5] = (changed[:, 5] + 1) % VOCABULARY
     before, after = (
-        np.asarray(model.head(DECODER, params, x[:, :-1]).hidden).reshape(
+        np.asarray(model.predictions(DECODER, params, x)[0].hidden).reshape(
             20, LENGTH, -1
         )
         for x in (tokens, changed)
@@ -116,16 +115,15 @@ def test_losses_are_the_dense_ones(name, kind, tokens, params):
     of_teacher = jax.tree.map(lambda x: 3 * x, params)
     stored = training.answers(DECODER, of_teacher, tokens, K)
     rows, make_target = training.target(kind, stored)
-    labels = jnp.asarray(tokens[:, 1:].reshape(-1))
-    hidden, kernel, *_ = model.head(DECODER, params, tokens[:, :-1])
-    teacher = model.head(DECODER, of_teacher, tokens[:, :-1])
+    student, labels = model.predictions(DECODER, params, jnp.asarray(tokens))
+    teacher, _ = model.predictions(DECODER, of_teacher, tokens)
+    hidden, kernel, *_ = student
     n, m = hidden @ kernel, jax.nn.log_softmax(teacher.hidden @ teacher.kernel)
     expected = optax.softmax_cross_entropy_with_integer_labels(n, labels).mean()
     if kind != "full":
         n, m = top_classes(n, m, with_rest=kind == "rest3")
     expected += 0.5 * dense(name, n, m).mean()
-    loss = training.distillation(name, 0.5, make_target)
-    found = loss(Head(hidden, kernel), labels, rows)
+    found = training.loss_of(name, 0.5, make_target)(student, labels, rows)
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
@@ -152,8 +150,8 @@ def test_training_brings_the_student_to_its_teacher(name, tokens, params):
     of_teacher = {**params, "head": 20 * params["head"]}
     stored = training.answers(DECODER, of_teacher, tokens, K)
     rows, make_target = training.target("full", stored)
-    loss = training.distillation(name, 100.0, make_target)
-    logits = lambda params: jnp.dot(*model.head(DECODER, params, tokens[:, :-1])[:2])
+    loss = training.loss_of(name, 100.0, make_target)
+    logits = lambda params: jnp.dot(*model.predictions(DECODER, params, tokens)[0][:2])
 
     def divergence(steps):
         trained = training.fit(
