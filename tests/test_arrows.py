@@ -39,7 +39,7 @@ KERNELS = [
     {"losses"},
     {"problem"},
     {"reverse_mode", "chosen"},
-    {"mosaic"},
+    {"mosaic", "triton"},
     {"passes", "blocks"},
     {"equations", "reductions", "forms", "rows"},
 ]

@@ -46,11 +46,13 @@ from ikl_jax.kernels.decoupled import dkl_loss, gkl_loss, ikl_loss
 from ikl_jax.kernels.forms import Form, Xla
 from ikl_jax.kernels.losses import kd_loss, kl_divergence, soft_cross_entropy
 from ikl_jax.kernels.mosaic import Mosaic
+from ikl_jax.kernels.triton import Triton
 
 __all__ = [
     "Chosen",
     "Form",
     "Mosaic",
+    "Triton",
     "Xla",
     "dkl_loss",
     "gkl_loss",

@@ -1,7 +1,7 @@
 """The equations of a function as JAX traces it: its jaxpr, without nested functions."""
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -18,10 +18,20 @@ CALLS = {
 }
 
 
-def traced(function: Callable[..., Any], shapes: Sequence[Any]) -> core.Jaxpr:
-    """The equations of a function of arrays with the given shapes and dtypes."""
+def traced(
+    function: Callable[..., Any],
+    shapes: Sequence[Any],
+    instead: Mapping[str, Callable[..., Array]],
+) -> core.Jaxpr:
+    """The equations of a function of arrays with the given shapes and dtypes.
+
+    Args:
+      function: to trace.
+      shapes: of its arguments, with their dtypes.
+      instead: functions to call instead of JAX's primitives of these names.
+    """
     nested = jax.make_jaxpr(function)(*shapes)
-    return jax.make_jaxpr(functools.partial(_inlined, nested))(*shapes).jaxpr
+    return jax.make_jaxpr(functools.partial(_inlined, instead, nested))(*shapes).jaxpr
 
 
 def shape(x: core.Var | core.Literal) -> tuple[int, ...]:
@@ -74,19 +84,26 @@ def solved(
     return [_read(values, x) for x in wanted]
 
 
-def _inlined(nested: core.ClosedJaxpr, *arguments: Array) -> list[Array]:
+def _inlined(
+    instead: Mapping[str, Callable[..., Array]],
+    nested: core.ClosedJaxpr,
+    *arguments: Array,
+) -> list[Array]:
     """Runs the equations, and those of the functions that they call, one by one."""
     jaxpr = nested.jaxpr
     values = dict(zip(jaxpr.constvars, nested.consts, strict=True))
     values |= dict(zip(jaxpr.invars, arguments, strict=True))
     for equation in jaxpr.eqns:
-        parameter = CALLS.get(equation.primitive.name)
-        if parameter is None:
-            _run(equation, values)
-            continue
+        name = equation.primitive.name
         given = [_read(values, x) for x in equation.invars]
-        found = _inlined(equation.params[parameter], *given)
-        values |= dict(zip(equation.outvars, found, strict=True))
+        if name in CALLS:
+            found = _inlined(instead, equation.params[CALLS[name]], *given)
+            values |= dict(zip(equation.outvars, found, strict=True))
+        elif name in instead:
+            other = jax.make_jaxpr(instead[name])(*given)
+            (values[equation.outvars[0]],) = _inlined({}, other, *given)
+        else:
+            _run(equation, values)
     return [_read(values, x) for x in jaxpr.outvars]
 
 

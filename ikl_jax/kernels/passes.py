@@ -14,7 +14,8 @@ other axis may have.
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from jax.extend import core
@@ -69,6 +70,7 @@ class Passes:
         blocks: Sequence[Any],
         width: int,
         classes: int,
+        instead: Mapping[str, Callable[..., Array]] = MappingProxyType({}),
     ) -> "Passes":
         """Cuts a function.
 
@@ -77,12 +79,13 @@ class Passes:
           blocks: the shapes and dtypes of a block of each argument.
           width: the classes of a block; no other dimension is as long.
           classes: the classes of a row.
+          instead: functions to call instead of JAX's primitives of these names.
 
         Raises:
           NotImplementedError: an equation acts on the classes in a way that is neither
             elementwise nor a sum, a maximum, a minimum, an "any" or an "all".
         """
-        jaxpr = equations.traced(function, blocks)
+        jaxpr = equations.traced(function, blocks, instead)
         levels: dict[core.Var, int] = {}
         found = []
         for equation in equations.needed(jaxpr, jaxpr.outvars, ()):

@@ -40,15 +40,41 @@ class Kind(NamedTuple):
             x = jnp.where(number < classes, x, self.neutral)
         return self.reduce(x, axis=1, keepdims=True)
 
+    def start(self, rows: int) -> Array:
+        """The result of no columns, `[rows, 1]`."""
+        return jnp.full((rows, 1), self.neutral, jnp.float32)
+
     def opened(self, total: Array) -> Array:
         """The total in the dtype that the equations expect."""
         return total != 0 if self.is_logical else total
 
 
+def larger(x: Array, y: Array) -> Array:
+    """The larger number of each pair; NaN if one is NaN, on every chip."""
+    return jnp.where((x > y) | (x != x), x, y)
+
+
+def smaller(x: Array, y: Array) -> Array:
+    """The smaller number of each pair; NaN if one is NaN, on every chip."""
+    return jnp.where((x < y) | (x != x), x, y)
+
+
+def _largest(x: Array, **axis: Any) -> Array:
+    return jnp.where(_has_nan(x, **axis), jnp.nan, jnp.max(x, **axis))
+
+
+def _smallest(x: Array, **axis: Any) -> Array:
+    return jnp.where(_has_nan(x, **axis), jnp.nan, jnp.min(x, **axis))
+
+
+def _has_nan(x: Array, **axis: Any) -> Array:
+    return jnp.max(jnp.where(x != x, 1.0, 0.0), **axis) > 0
+
+
 KINDS = {
     "reduce_sum": Kind(jnp.sum, jnp.add, 0.0),
-    "reduce_max": Kind(jnp.max, jnp.maximum, -jnp.inf),
-    "reduce_min": Kind(jnp.min, jnp.minimum, jnp.inf),
-    "reduce_or": Kind(jnp.max, jnp.maximum, 0.0, is_logical=True),
-    "reduce_and": Kind(jnp.min, jnp.minimum, 1.0, is_logical=True),
+    "reduce_max": Kind(_largest, larger, -jnp.inf),
+    "reduce_min": Kind(_smallest, smaller, jnp.inf),
+    "reduce_or": Kind(jnp.max, larger, 0.0, is_logical=True),
+    "reduce_and": Kind(jnp.min, smaller, 1.0, is_logical=True),
 }

@@ -5,6 +5,7 @@ from tests.defects.defect import Defect
 KERNELS = "ikl_jax/kernels"
 OF_VALUES = ("tests/ikl_jax/kernels/test_against_dense.py",)
 OF_PASSES = ("tests/ikl_jax/kernels/test_passes.py",)
+OF_TRITON = ("tests/ikl_jax/kernels/test_triton.py",)
 OF_USE = ("tests/ikl_jax/kernels/test_use.py",)
 
 DEFECTS = [
@@ -32,8 +33,8 @@ DEFECTS = [
     Defect(
         "a kernel is chosen on every platform",
         KERNELS,
-        "            default=function,",
-        "            default=lambda *given: self.mosaic(function, given),",
+        "(*arrays, default=function, **branches)",
+        "(*arrays, default=lambda *given: self.mosaic(function, given), **branches)",
         OF_USE,
     ),
     Defect(
@@ -67,8 +68,8 @@ DEFECTS = [
     Defect(
         "the maximum of classes that are all negative is zero",
         KERNELS,
-        "Kind(jnp.max, jnp.maximum, -jnp.inf)",
-        "Kind(jnp.max, jnp.maximum, 0.0)",
+        "Kind(_largest, larger, -jnp.inf)",
+        "Kind(_largest, larger, 0.0)",
         OF_PASSES,
     ),
     Defect(
@@ -91,5 +92,47 @@ DEFECTS = [
         "        if classes > 1 and levels:",
         "        if classes > 1 and rows > 1 and levels:",
         OF_PASSES,
+    ),
+    Defect(
+        "a GPU's maximum leaves out NaN, so KL's loss is zero",
+        KERNELS,
+        'INSTEAD = {"max": larger, "min": smaller}',
+        "INSTEAD = {}",
+        OF_TRITON,
+    ),
+    Defect(
+        "the largest of some numbers and NaN is a number",
+        KERNELS,
+        "jnp.where((x > y) | (x != x), x, y)",
+        "jnp.where(~(x < y), x, y)",
+        OF_PASSES,
+    ),
+    Defect(
+        "a GPU's kernel reads beyond the last class",
+        KERNELS,
+        "        return view, number < self.passes.classes",
+        "        return view, number >= 0",
+        OF_TRITON,
+    ),
+    Defect(
+        "a GPU's kernel writes the results of one block to all",
+        KERNELS,
+        "self.write(block, totals, have_classes=True)",
+        "self.write(0, totals, have_classes=True)",
+        OF_PASSES,
+    ),
+    Defect(
+        "a GPU's kernel is chosen though nobody asks for it",
+        KERNELS,
+        "triton: Triton | None = None",
+        "triton: Triton | None = Triton()",
+        OF_TRITON,
+    ),
+    Defect(
+        "a program for GPUs has the kernel of TPUs",
+        KERNELS,
+        '(("tpu", self.mosaic), ("cuda", self.triton))',
+        '(("cuda", self.mosaic), ("tpu", self.triton))',
+        OF_TRITON,
     ),
 ]

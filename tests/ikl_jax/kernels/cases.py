@@ -12,7 +12,12 @@ from ikl_jax import kernels
 
 INTERPRETED = kernels.Mosaic(interpret=True)
 IN_BLOCKS = kernels.Mosaic(classes=128, interpret=True)
-FORMS = {"whole rows": INTERPRETED, "blocks of classes": IN_BLOCKS}
+ON_GPU = kernels.Triton(classes=128, interpret=True)
+FORMS = {
+    "whole rows": INTERPRETED,
+    "blocks of classes": IN_BLOCKS,
+    "rows of a GPU": ON_GPU,
+}
 # The loss, and whether it takes weights of the squared error.
 NAMES = {
     "kl_divergence": False,

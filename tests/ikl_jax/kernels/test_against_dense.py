@@ -19,6 +19,8 @@ QUICK = [
     ("blocks of classes", "soft_cross_entropy", "odd rows"),
     ("blocks of classes", "dkl_loss", "half precision"),
     ("blocks of classes", "ikl_loss", "mask of classes"),
+    ("rows of a GPU", "kd_loss", "odd rows"),
+    ("rows of a GPU", "dkl_loss", "mask of all entries"),
 ]
 PAIRS = list(itertools.product(cases.FORMS, cases.NAMES, cases.CASES))
 

@@ -10,9 +10,8 @@ import pytest
 
 from ikl_jax import kernels
 from ikl_jax.kernels.blocks import Blocks
-from tests.ikl_jax.kernels.cases import IN_BLOCKS
+from tests.ikl_jax.kernels.cases import IN_BLOCKS, ON_GPU
 
-RNG = np.random.default_rng(5)
 SHAPES = {
     "no block divides them": (5, 300),
     "a block of each": (8, 256),
@@ -34,22 +33,34 @@ def reduced(x, bias, each):
 
 def arguments(shape, dtype=np.float32):
     rows, classes = shape
-    shapes = [(rows, classes), (1, classes), (rows, 1)]
-    x, bias, each = (np.float32(RNG.normal(size=one)) for one in shapes)
+    rng = np.random.default_rng(classes)
+    x, bias = (rng.normal(size=one) for one in (shape, (1, classes)))
     x[0] -= 5  # in no class is it above the bound
-    return [jnp.asarray(x, dtype), jnp.asarray(bias), jnp.asarray(each)]
+    each = np.linspace(-1, 1, rows)[:, None]
+    return [jnp.asarray(x, dtype), *(jnp.float32(one) for one in (bias, each))]
 
 
+@pytest.mark.parametrize("form", [IN_BLOCKS, ON_GPU], ids=["blocks", "gpu"])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-def test_all_reductions(shape):
+def test_all_reductions(shape, form):
     given = arguments(shape)
-    found = jax.jit(lambda *each: IN_BLOCKS(reduced, each))(*given)
+    found = jax.jit(lambda *each: form(reduced, each))(*given)
     expected = jax.jit(reduced)(*given)
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.dtype == theirs.dtype
         np.testing.assert_allclose(ours, theirs, rtol=1e-5)
     for some in found[2:]:
         assert shape[0] == 1 or 0 < np.count_nonzero(some) < shape[0]
+
+
+@pytest.mark.parametrize("form", [IN_BLOCKS, ON_GPU], ids=["blocks", "gpu"])
+def test_nan_is_the_largest_and_the_smallest_number(form):
+    def function(x):
+        return [x.max(axis=1, keepdims=True), x.min(axis=1, keepdims=True)]
+
+    x = arguments((3, 300))[0].at[1, 40].set(jnp.nan).at[2, 299].set(jnp.nan)
+    for found in form(function, [x]):
+        np.testing.assert_array_equal(np.isnan(found[:, 0]), [False, True, True])
 
 
 def grids(function, *shapes):
