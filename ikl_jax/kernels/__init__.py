@@ -27,9 +27,12 @@ another one: two to five times, see the guide to performance.
   compiled for, so a program that is exported from a CPU for a TPU has the kernel.
 - `Mosaic()`: the kernel for TPUs, or an error. Its arguments say how much fast memory a
   block may take. `Mosaic(interpret=True)` runs it on any platform, slowly, for tests.
+- `Triton()`: the kernel for NVIDIA's GPUs, or an error. Its rows always go in blocks of
+  classes. `Chosen(triton=Triton())` takes it on GPUs; by itself it is not chosen,
+  because it was never measured, and JAX 0.12 warns that it will drop this backend.
 - `Xla()`: XLA's form, as in `ikl_jax`, on every platform.
 
-A kernel takes float32 and bfloat16, and computes in float32.
+A kernel takes float32 and bfloat16, `Triton()` float16, too, and computes in float32.
 
 **Devices.** The compiler does not divide a kernel: under `jit` it would gather logits
 that are divided over devices. So call these losses under `jax.shard_map`, with whole

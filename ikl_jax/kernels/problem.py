@@ -59,7 +59,8 @@ class Problem(NamedTuple):
             form = Chosen()
         if not callable(form):
             raise TypeError(
-                f"form must be None, Mosaic(), Xla() or Chosen(), got {form!r}"
+                "form must be None, Chosen(), Mosaic(), Triton() or Xla(), got "
+                f"{form!r}"
             )
         n2, m2 = (x.reshape(-1, x.shape[-1]) for x in (n, m))
         w = None if weights is None else _weights(weights, n.shape)

@@ -11,7 +11,7 @@ from jax.sharding import AxisType, PartitionSpec
 
 import ikl_jax
 from ikl_jax import kernels
-from tests.ikl_jax.kernels.cases import INTERPRETED
+from tests.ikl_jax.kernels.cases import FORMS, INTERPRETED
 from tests.support.references import reference
 
 RNG = np.random.default_rng(3)
@@ -68,10 +68,12 @@ def test_float64_is_computed_by_xla(x64):
     )
 
 
-def test_vmap_and_shard_map():
-    loss = functools.partial(kernels.kl_divergence, form=INTERPRETED)
-    expected = ikl_jax.kl_divergence(N, M)
-    found = jax.vmap(loss)(N.reshape(2, 4, 40), M.reshape(2, 4, 40))
+@pytest.mark.parametrize("form", FORMS)
+def test_vmap_and_shard_map(form):
+    loss = functools.partial(kernels.kl_divergence, form=FORMS[form])
+    n, m = (jnp.tile(x, 5) for x in (N, M))
+    expected = ikl_jax.kl_divergence(n, m)
+    found = jax.vmap(loss)(n.reshape(2, 4, 200), m.reshape(2, 4, 200))
     np.testing.assert_allclose(found.reshape(8), expected, rtol=1e-6)
     mesh = jax.make_mesh((4,), ("data",), axis_types=(AxisType.Auto,))
     rows = PartitionSpec("data")
@@ -79,7 +81,7 @@ def test_vmap_and_shard_map():
     each = jax.shard_map(
         loss, mesh=mesh, in_specs=(rows, rows), out_specs=rows, check_vma=False
     )
-    np.testing.assert_allclose(jax.jit(each)(N, M), expected, rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(each)(n, m), expected, rtol=1e-6)
 
 
 def test_an_empty_batch():
@@ -117,7 +119,7 @@ REFUSED = {
     ),
     "a form": (
         lambda: kernels.dkl_loss(N, M, form="mosaic"),
-        r"form must be None, Mosaic\(\), Xla\(\) or Chosen\(\), got 'mosaic'",
+        r"form must be None, Chosen\(\), Mosaic\(\), Triton\(\) or Xla\(\), got 'mosaic'",
     ),
     "integers": (
         lambda: kernels.dkl_loss(jnp.arange(4), jnp.arange(4)),
