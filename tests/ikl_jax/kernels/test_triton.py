@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import AbstractDevice, AbstractMesh, PartitionSpec
+from jax.sharding import AbstractDevice, AbstractMesh, AxisType, PartitionSpec
 
 import ikl_jax
 from ikl_jax import kernels
@@ -97,7 +97,9 @@ def test_vmap_and_shard_map():
     loss = functools.partial(kernels.ikl_loss, form=kernels.Triton())
     n, m = (jax.ShapeDtypeStruct((2, *SHAPE), jnp.float32) for _ in range(2))
     assert lowered(jax.vmap(loss), n, m).count(CALL) == 1
-    mesh = AbstractMesh((2,), ("data",), abstract_device=H100)
+    mesh = AbstractMesh(
+        (2,), ("data",), axis_types=(AxisType.Auto,), abstract_device=H100
+    )
     rows = PartitionSpec("data")
     each = jax.shard_map(loss, mesh=mesh, in_specs=(rows, rows), out_specs=rows)
     with jax.sharding.use_abstract_mesh(mesh):
