@@ -17,8 +17,8 @@ whose rest is left out (`TopK`) or is one more class (`TopKWithRest`).
 **A loss for each token** computes the products of hidden states and kernels twice, in
 the forward and in the backward pass: for each head one product more than the dense
 form. **A sum**, with `example_weights` `[T]`, forms the gradients in the forward pass
-and needs no product more. A weight of zero leaves a token out, whatever it holds.
-Arrays that are stopped cost nothing: for a frozen teacher, stop its head.
+and needs no product more. A weight of zero leaves a token out of the sum, whatever the
+token holds. Arrays that are stopped cost nothing: for a frozen teacher, stop its head.
 
 **Memory.** About three arrays of `chunk_size` times V floats, and the gradients.
 `chunk_size=None` takes as many tokens as 640 MiB of such floats hold, so memory does
@@ -32,7 +32,9 @@ leaves out padding of the vocabulary `[V]` and tokens, without an array of `[T, 
 
 **Dtypes.** Products are computed in the dtype of hidden states and kernel and summed in
 float32. All else is float32, as the losses are, and each gradient has the dtype of its
-array; a kernel's is added up in float32. (For float64, all is float64.)
+array; a kernel's is added up in float32. (For float64, all is float64.) With float16,
+the products of gradients are in float32, too, and a loss scale may multiply the result
+or the example weights.
 
 **Devices.** Under `jit`, divide the tokens over one axis of a mesh and the vocabulary,
 the kernel's columns, over another: what moves for a loss is a few numbers for each

@@ -58,6 +58,11 @@ def _whole_vocabulary(name: str, hidden: Array, kernel: Array) -> None:
 
 def target_logits(given: Any, shape: tuple[int, int]) -> Array:
     """Logits `[T, V]` of a target."""
+    if not (hasattr(given, "dtype") or isinstance(given, list)):
+        raise TypeError(
+            "target must be a Head, a TopK, a TopKWithRest or logits, got "
+            f"{type(given).__name__}"
+        )
     logits = _floating("target", given)
     if logits.shape != shape:
         raise ValueError(

@@ -127,7 +127,9 @@ def gkl_loss(
 
     The wMSE is divided by the mean of `(sum_j w_j^gamma)^2` over all tokens that take
     part, which takes a pass over the chunks before the one for the losses. Give it as
-    the normalizer where it is known.
+    the normalizer where it is known. A token of which `example_weights` is zero counts
+    in that mean, one that `where` leaves out does not. Under `shard_map` the mean is
+    that of one device's tokens.
 
     Args:
       student: the prediction's head. Receives gradient from both terms.

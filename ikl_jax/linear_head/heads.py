@@ -56,7 +56,8 @@ class TopK(NamedTuple):
         token have in common changes nothing. An entry at minus infinity is not in the
         top k, which may so be shorter for some tokens.
       indices: `[T, k]`, integers in [0, V), different within a token. Under `jit` an
-        index out of range makes the token's loss NaN.
+        index out of range makes the token's loss NaN, and one that a token has twice
+        is not noticed and counts twice.
     """
 
     logits: Array

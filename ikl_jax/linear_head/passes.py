@@ -20,7 +20,7 @@ from jax.custom_derivatives import CustomVJPPrimal
 
 from ikl_jax.linear_head import varying
 from ikl_jax.linear_head.layout import Layout
-from ikl_jax.linear_head.products import Linear
+from ikl_jax.linear_head.products import Linear, has_range_of_float32
 from ikl_jax.types import Array, PyTree
 
 Heads = tuple[Linear, ...]
@@ -150,11 +150,21 @@ def _weighted_sum_forward(
 
 def _weighted_sum_backward(plan: Plan, residuals: Any, cotangent: Array) -> Any:
     wanted, gradients, values = residuals
-    scaled = [gradient * cotangent.astype(gradient.dtype) for gradient in gradients]
+    scaled = [_times(gradient, cotangent) for gradient in gradients]
     return *_closed(wanted, scaled), values * cotangent
 
 
 _weighted_sum.defvjp(_weighted_sum_forward, _weighted_sum_backward, symbolic_zeros=True)
+
+
+def _times(gradient: Array, cotangent: Array) -> Array:
+    """The product, rounded to no narrower dtype than either has."""
+    dtype = _wider(gradient.dtype, cotangent.dtype)
+    return gradient.astype(dtype) * cotangent.astype(dtype)
+
+
+def _wider(*dtypes: jnp.dtype) -> jnp.dtype:
+    return max(dtypes, key=lambda dtype: dtype.itemsize)
 
 
 def _dot(weights: Array, values: Array) -> Array:
@@ -195,14 +205,17 @@ def _gradients(
         found, gradients = _chunk_gradients(plan, wanted, parts, of_leaves, by_loss)
         values, sums = state
         sums = [
-            layout.put(total, gradient, chunk) if row else total + gradient
+            layout.put(total, gradient, chunk)
+            if row
+            else total + gradient.astype(total.dtype)
             for total, gradient, row in zip(sums, gradients, is_row, strict=True)
         ]
         return (layout.put(values, found, chunk), sums), None
 
     sums = [
-        # The gradient of target logits is as large as these: it has their dtype.
-        layout.empty(x.shape[1:], x.dtype) if row else jnp.zeros(x.shape, plan.dtype)
+        layout.empty(x.shape[1:], _row_dtype(x.dtype, plan.dtype))
+        if row
+        else jnp.zeros(x.shape, _wider(x.dtype, plan.dtype))
         for x, row in zip(arrays, is_row, strict=True)
     ]
     names = varying.axes((heads, leaves, cotangent))
@@ -212,6 +225,15 @@ def _gradients(
         layout.whole(total) if row else total
         for total, row in zip(sums, is_row, strict=True)
     ]
+
+
+def _row_dtype(given: jnp.dtype, of_losses: jnp.dtype) -> jnp.dtype:
+    """The dtype that gradients of rows are kept in until the cotangent scales them.
+
+    That of the rows: target logits are large, and so is their gradient. In float16 they
+    could be zero before a loss scale multiplies them.
+    """
+    return given if has_range_of_float32(given) else of_losses
 
 
 def _chunk_gradients(

@@ -6,6 +6,7 @@ HEAD = "ikl_jax/linear_head"
 OF_VALUES = ("tests/ikl_jax/linear_head/test_against_dense.py",)
 OF_MASKS = ("tests/ikl_jax/linear_head/test_masks.py",)
 OF_COST = ("tests/ikl_jax/linear_head/test_cost.py",)
+OF_DTYPES = ("tests/ikl_jax/linear_head/test_dtypes.py",)
 OF_ERRORS = ("tests/ikl_jax/linear_head/test_bad_input.py",)
 
 DEFECTS = [
@@ -20,15 +21,15 @@ DEFECTS = [
     Defect(
         "the backward pass scales no gradient of the sum",
         HEAD,
-        "scaled = [gradient * cotangent.astype(gradient.dtype) for gradient in gradients]",
+        "scaled = [_times(gradient, cotangent) for gradient in gradients]",
         "scaled = list(gradients)",
         OF_VALUES,
     ),
     Defect(
         "a kernel's gradient is that of the last chunk",
         HEAD,
-        "layout.put(total, gradient, chunk) if row else total + gradient",
-        "layout.put(total, gradient, chunk) if row else gradient",
+        "else total + gradient.astype(total.dtype)",
+        "else gradient.astype(total.dtype)",
         OF_VALUES,
     ),
     Defect(
@@ -57,8 +58,8 @@ DEFECTS = [
     Defect(
         "hidden states of tokens that are left out are multiplied as they are",
         HEAD,
-        "keep = (is_live | is_finite)[:, None]",
-        "keep = (is_live | is_finite | True)[:, None]",
+        "keep = (is_live | is_ordinary)[:, None]",
+        "keep = (is_live | is_ordinary | True)[:, None]",
         OF_MASKS,
     ),
     Defect(
@@ -102,5 +103,33 @@ DEFECTS = [
         "x = cap * jnp.tanh(x / cap)",
         "x = cap * cap * jnp.tanh(x / cap)",
         OF_VALUES,
+    ),
+    Defect(
+        "hidden states of tokens that are left out may have infinite products",
+        HEAD,
+        "is_ordinary = jnp.all(size < LARGE, axis=1)",
+        "is_ordinary = jnp.all(jnp.isfinite(size), axis=1)",
+        OF_MASKS,
+    ),
+    Defect(
+        "what multiplies a sum is rounded to the dtype of the gradients",
+        HEAD,
+        "dtype = _wider(gradient.dtype, cotangent.dtype)",
+        "dtype = gradient.dtype",
+        OF_DTYPES,
+    ),
+    Defect(
+        "gradients of rows are kept in float16 before a loss scale multiplies them",
+        HEAD,
+        "return given if has_range_of_float32(given) else of_losses",
+        "return given",
+        OF_DTYPES,
+    ),
+    Defect(
+        "the gradients of logits are multiplied in float16",
+        HEAD,
+        "return dtype if has_range_of_float32(dtype) else self.sum_dtype",
+        "return dtype",
+        OF_DTYPES,
     ),
 ]

@@ -35,6 +35,11 @@ BAD_INPUT = {
         ValueError,
         r"target must be a Head, a TopK, a TopKWithRest or logits of shape \(4, 5\), got shape \(4, 4\)",
     ),
+    "a tuple in place of the target's head": (
+        lambda: ikl(target=(STUDENT.hidden, STUDENT.kernel)),
+        TypeError,
+        "target must be a Head, a TopK, a TopKWithRest or logits, got tuple",
+    ),
     "k larger than V": (
         lambda: ikl(target=TopK(jnp.zeros((T, 6)), jnp.zeros((T, 6), int))),
         ValueError,
