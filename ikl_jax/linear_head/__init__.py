@@ -32,9 +32,10 @@ leaves out padding of the vocabulary `[V]` and tokens, without an array of `[T, 
 
 **Dtypes.** Products are computed in the dtype of hidden states and kernel and summed in
 float32. All else is float32, as the losses are, and each gradient has the dtype of its
-array; a kernel's is added up in float32. (For float64, all is float64.) With float16,
-the products of gradients are in float32, too, and a loss scale may multiply the result
-or the example weights.
+array; a kernel's is added up in float32. (For float64, all is float64.) So bfloat16
+costs a loss nothing, and moves an entry of a gradient by at most 2^-7 of the sum of the
+absolute products that it is a sum of. With float16, the products of gradients are in
+float32, and a loss scale may multiply the result or the example weights.
 
 **Devices.** Under `jit`, divide the tokens over one axis of a mesh and the vocabulary,
 the kernel's columns, over another: what moves for a loss is a few numbers for each
