@@ -1,5 +1,6 @@
 """The code of docs/language_models.md is run, and does what the page says."""
 
+import functools
 import re
 
 import jax
@@ -144,12 +145,25 @@ def test_class_wise_weights():
     np.testing.assert_allclose(losses, expected, rtol=1e-4)
 
 
+@pytest.mark.long
 def test_many_devices():
     axes = (AxisType.Auto,) * 2
     mesh = jax.make_mesh((2, 4), ("data", "model"), axis_types=axes)
     found = shown(
         "Many devices", mesh=mesh, NamedSharding=NamedSharding,
-        PartitionSpec=PartitionSpec,
+        PartitionSpec=PartitionSpec, functools=functools, chunk_size=4,
     )  # fmt: skip
-    shapes = found["tokens"].shard_shape((8, 6)), found["columns"].shard_shape((6, 8))
-    assert shapes == ((4, 6), (6, 2))
+    hidden, kernel = draw(0, TOKENS, WIDTH), draw(1, WIDTH, VOCABULARY)
+    teacher = draw(2, TOKENS, TEACHER_WIDTH), draw(3, TEACHER_WIDTH, VOCABULARY)
+    weights = jnp.full(TOKENS, 1 / TOKENS)
+
+    def dense(hidden, kernel):
+        return ikl_jax.ikl_loss(hidden @ kernel, jnp.dot(*teacher)).mean()
+
+    expected = jax.jit(jax.value_and_grad(dense, (0, 1)))(hidden, kernel)
+    for step in ("step", "step_by_hand"):
+        result = found[step](hidden, kernel, teacher, weights)
+        for ours, of_dense in zip(
+            *map(jax.tree.leaves, (result, expected)), strict=True
+        ):
+            np.testing.assert_allclose(ours, of_dense, rtol=1e-4, atol=1e-5)
