@@ -7,7 +7,7 @@ import pytest
 
 import ikl_jax
 from ikl_jax import linear_head
-from ikl_jax.linear_head import Head, TopKWithRest
+from ikl_jax.linear_head import Head, TopK, TopKWithRest
 from tests.conftest import case_rows
 from tests.ikl_jax.linear_head import cases
 
@@ -104,6 +104,28 @@ def test_a_token_that_is_left_out_may_hold_anything(by, held):
     cases.assert_close(
         gradients(broken(student), broken(teacher)), expected, tolerance=1e-5
     )
+
+
+@pytest.mark.parametrize("by", ["example weights", "where"])
+@pytest.mark.long
+def test_a_token_that_is_left_out_may_have_no_label(by):
+    student, _, _ = cases.arrays(dtype=jnp.float32)
+    labels = jnp.arange(cases.TOKENS) % cases.CLASSES
+
+    @jax.jit
+    def gradients(student, labels):
+        def total(student):
+            given = dict(example_weights=KEEP.astype(jnp.float32))
+            if by == "where":
+                given = dict(where=KEEP[:, None])
+            target = TopK(jnp.zeros((cases.TOKENS, 1)), labels[:, None])
+            loss = linear_head.soft_cross_entropy(Head(**student), target, **given)
+            return jnp.sum(loss)
+
+        return jax.value_and_grad(total)(student)
+
+    found = gradients(student, jnp.where(KEEP, labels, -100))
+    cases.assert_close(found, gradients(student, labels), 1e-5)
 
 
 @pytest.mark.parametrize(
