@@ -15,10 +15,13 @@ the shape `[C]`, too, and are then read once. What is stopped gets no gradient w
 **Passes.** Losses one by one read the logits once in the forward pass and once in the
 backward pass, where the cotangent is known; the gradients are written once, and nothing
 is kept between. A sum, with `example_weights`, forms the gradients in the forward pass:
-one read, one write. GKL without its normalizer reads the target once more. That holds
-where a block of whole rows fits into fast memory. Longer rows are cut into blocks of
-classes, which the kernel reads again where a sum over the classes needs the result of
-another one: two to five times, see the guide to performance.
+one read, one write. GKL without its normalizer reads the target once more.
+
+Short rows are computed whole. Longer ones are cut into blocks of classes, and two to
+five passes go over them, because a sum over the classes may need the result of another
+one. On a TPU, the passes go over fast memory as long as whole rows of the arguments fit
+there; longer rows are read again in each pass. The guide to performance has the
+numbers.
 
 **Forms.** The argument `form` says what computes the rows:
 

@@ -24,13 +24,14 @@ TYPES = (jnp.float32, jnp.bfloat16, jnp.int32, jnp.int8)  # the last two are of 
 class Mosaic:
     """A kernel for TPUs, which reads blocks into fast memory (VMEM).
 
-    If a block of whole rows fits, every array is read once. Otherwise the classes are
-    divided, too, and the blocks of some rows are read several times: see
-    `ikl_jax.kernels`. Every result is written once.
+    If a block of whole rows fits, it is computed at once. Otherwise the classes are cut
+    into blocks, and several passes go over them: see `ikl_jax.kernels`. If whole rows
+    of the arguments fit, these passes read fast memory, else they read the blocks
+    again. Every result is written once.
 
     Attributes:
-      memory: bytes of fast memory that a block may take. The default fits every TPU
-        since v4, which has 16 MiB. A v5e or a v6e has 128 MiB.
+      memory: bytes of fast memory that blocks may take, one MiB less than the kernel.
+        The default fits every TPU since v4, which has 16 MiB. A v5e or a v6e has 128.
       classes: of a block, at most; a multiple of 128. None: a whole row if it fits.
       interpret: runs the kernel on any platform, slowly, for tests.
     """
@@ -60,7 +61,7 @@ class Mosaic:
         results = jax.eval_shape(function, *arrays)
         if found := self.problem([*arrays, *results]):
             raise ValueError(found)
-        blocks = Blocks.create([*arrays, *results], self.memory, self.classes)
+        blocks = Blocks.create(arrays, results, self.memory, self.classes)
         if blocks.class_blocks == 1:
             return self._whole_rows(blocks, function, arrays, results)
         return self._blocks_of_classes(blocks, function, arrays, results)
@@ -113,7 +114,7 @@ class Mosaic:
             functools.partial(_kernel, passes, len(arrays)),
             grid=(blocks.row_blocks, passes.count, blocks.class_blocks),
             in_specs=[
-                _spec(blocks, x, levels)
+                _whole_spec(blocks, x) if blocks.copies else _spec(blocks, x, levels)
                 for x, levels in zip(arrays, read_in, strict=True)
             ],
             out_specs=[_spec(blocks, x, [passes.count - 1]) for x in results],
@@ -128,8 +129,18 @@ class Mosaic:
 
     def _parameters(self, *semantics: Any) -> pltpu.CompilerParams:
         return pltpu.CompilerParams(
-            dimension_semantics=semantics, vmem_limit_bytes=self.memory
+            dimension_semantics=semantics, vmem_limit_bytes=self.memory + MIB
         )
+
+
+def _whole_spec(blocks: Blocks, array: Array) -> pl.BlockSpec:
+    """All classes of a block of rows, which are read once for all passes."""
+    rows = len(array)
+    return pl.BlockSpec(
+        blocks.shape(array, is_whole=True),
+        lambda i, level, j: (0 if rows == 1 else i, 0),
+        pipeline_mode=pl.Buffered(blocks.copies),
+    )
 
 
 def _spec(blocks: Blocks, array: Array, levels: Sequence[int]) -> pl.BlockSpec:
@@ -162,11 +173,15 @@ def _kernel(passes: Passes, count: int, *refs: Any) -> None:
     totals = others[len(places) :]
     level, block = pl.program_id(1), pl.program_id(2)
     last = pl.num_programs(2) - 1
-    load = lambda i: given[i][...]
+    first = pl.multiple_of(block * passes.width, LANES)
     read = lambda: [total[...] for total in totals]
 
+    def load(i: int) -> Array:
+        is_whole = given[i].shape[1] > passes.width
+        return given[i][:, pl.ds(first, passes.width)] if is_whole else given[i][...]
+
     def reduce(k: int) -> None:
-        found = passes.partial(k, load, read(), block * passes.width)
+        found = passes.partial(k, load, read(), first)
         for i, x in zip(passes.at(k), found, strict=True):
             combined = passes.reductions[i].kind.combine(totals[i][...], x)
             totals[i][...] = jnp.where(block == 0, x, combined)

@@ -135,4 +135,18 @@ DEFECTS = [
         '(("cuda", self.mosaic), ("tpu", self.triton))',
         OF_TRITON,
     ),
+    Defect(
+        "whole rows in fast memory are read in the first block of classes only",
+        KERNELS,
+        "given[i][:, pl.ds(first, passes.width)] if is_whole",
+        "given[i][:, pl.ds(0, passes.width)] if is_whole",
+        OF_PASSES,
+    ),
+    Defect(
+        "a block that is read again is the first one in each pass",
+        KERNELS,
+        "column = jnp.where(takes_part, j, 0)",
+        "column = jnp.where(takes_part & (level > 0), j, 0)",
+        OF_PASSES,
+    ),
 ]

@@ -12,6 +12,7 @@ from ikl_jax import kernels
 
 INTERPRETED = kernels.Mosaic(interpret=True)
 IN_BLOCKS = kernels.Mosaic(classes=128, interpret=True)
+READ_AGAIN = dataclasses.replace(IN_BLOCKS, memory=1 << 20, classes=4096)
 ON_GPU = kernels.Triton(classes=128, interpret=True)
 FORMS = {
     "whole rows": INTERPRETED,

@@ -10,7 +10,14 @@ import pytest
 
 from ikl_jax import kernels
 from ikl_jax.kernels.blocks import Blocks
-from tests.ikl_jax.kernels.cases import IN_BLOCKS, ON_GPU
+from tests.ikl_jax.kernels.cases import (
+    IN_BLOCKS,
+    ON_GPU,
+    READ_AGAIN,
+    Case,
+    losses,
+    values_and_gradients,
+)
 
 SHAPES = {
     "no block divides them": (5, 300),
@@ -40,8 +47,14 @@ def arguments(shape, dtype=np.float32):
     return [jnp.asarray(x, dtype), *(jnp.float32(one) for one in (bias, each))]
 
 
-@pytest.mark.parametrize("form", [IN_BLOCKS, ON_GPU], ids=["blocks", "gpu"])
-@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+PAIRS = {
+    f"{name}, {form}": (shape, of)
+    for name, shape in SHAPES.items()
+    for form, of in (("blocks", IN_BLOCKS), ("gpu", ON_GPU))
+} | {"blocks that are read again": ((20, 17_000), READ_AGAIN)}
+
+
+@pytest.mark.parametrize(("shape", "form"), PAIRS.values(), ids=PAIRS)
 def test_all_reductions(shape, form):
     given = arguments(shape)
     found = jax.jit(lambda *each: form(reduced, each))(*given)
@@ -114,19 +127,36 @@ def test_rows_are_whole_where_they_fit_a_v4():
 @pytest.mark.parametrize(
     ("classes", "memory", "most", "expected"),
     [
-        (1000, 14, None, (1000, 1)),
-        (152_000, 14, None, (8064, 19)),
-        (152_000, 14, 4096, (4096, 38)),
-        (152_000, 1, None, (2048, 75)),
-        (152_000, 200, None, (152_000, 1)),
-        (100, 14, 128, (100, 1)),
+        (1000, 14, None, (1000, 1, 2)),
+        (80_000, 14, None, (8064, 10, 2)),
+        (152_000, 14, None, (8064, 19, 1)),
+        (152_000, 14, 4096, (4096, 38, 1)),
+        (300_000, 14, None, (8192, 37, 0)),
+        (152_000, 1, None, (2048, 75, 0)),
+        (152_000, 200, None, (152_000, 1, 2)),
+        (100, 14, 128, (100, 1, 2)),
     ],
 )
 def test_blocks(classes, memory, most, expected):
     array = jax.ShapeDtypeStruct((64, classes), jnp.float32)
-    found = Blocks.create([array] * 4, memory << 20, most)
-    assert (found.width, found.class_blocks) == expected
+    found = Blocks.create([array] * 2, [array] * 2, memory << 20, most)
+    assert (found.width, found.class_blocks, found.copies) == expected
     assert found.width * found.class_blocks >= classes
+
+
+@pytest.mark.parametrize("name", ["kl_divergence", "ikl_loss"])
+def test_a_loss_of_blocks_that_are_read_again(name):
+    case = Case((16, 17_000), (jnp.float32, jnp.bfloat16))
+    given = *case.logits(), {}
+    (expected, wanted), (found, gradients) = (
+        values_and_gradients(loss, *given) for loss in losses(name, case, READ_AGAIN)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    for ours, theirs in zip(gradients[:2], wanted[:2], strict=True):
+        size = np.max(np.abs(np.float32(theirs)))
+        np.testing.assert_allclose(
+            np.float32(ours), np.float32(theirs), rtol=8e-3, atol=1e-5 * size
+        )
 
 
 def test_a_function_that_is_not_of_blocks_is_refused():
