@@ -74,8 +74,9 @@ class TopKWithRest(NamedTuple):
     Attributes:
       logits: `[T, k]`, as those of `TopK`.
       indices: `[T, k]`, as those of `TopK`.
-      rest: `[T]`, the logit of all other classes together. For log-probabilities it is
-        `log1p(-sum(exp(logits)))`.
+      rest: `[T]`, the logit of all other classes together, minus infinity if there are
+        none. For log-probabilities it is `log1p(-minimum(sum(exp(logits)), 1 - 1e-6))`:
+        rounding may make the sum larger than 1.
     """
 
     logits: Array
