@@ -26,6 +26,8 @@ ROOMS = {
     "version": set(),
 }
 RUNTIME = {"jax", "flax", "chex", "numpy"}
+# What `train` must not know.
+OUTSIDE = {"configs", "tests", "benchmarks", "examples"}
 # Each room may import its own and those below it, never one above or beside it.
 DIVERGENCES = [
     {"decoupled"},
@@ -207,7 +209,14 @@ def test_configs_stand_alone(path):
 @pytest.mark.parametrize("path", files("train"), ids=lambda p: str(p.relative_to(ROOT)))
 def test_recipes_do_not_know_configs_or_tests(path):
     for name in imports(path):
-        assert name.split(".")[0] not in {"configs", "tests", "benchmarks"}, name
+        assert name.split(".")[0] not in OUTSIDE, name
+
+
+@pytest.mark.parametrize("path", files("examples"), ids=lambda p: p.name)
+def test_examples_know_the_library_alone(path):
+    allowed = {"examples", "ikl_jax", "optax"} | RUNTIME | sys.stdlib_module_names
+    for name in imports(path):
+        assert name.split(".")[0] in allowed, name
 
 
 def test_importing_the_library_loads_nothing_of_the_recipes():
