@@ -1,7 +1,7 @@
 """The losses on logits of a large vocabulary, in one pass over them, by Pallas kernels.
 
-XLA computes a loss and its gradients in several passes over the logits and keeps arrays
-between them. A kernel reads a block of rows into a chip's fast memory, computes
+XLA computes a loss and its gradients in several passes over the logits and writes
+arrays between them. A kernel reads a block of rows into a chip's fast memory, computes
 everything there, and writes the gradients. Its formulas are those of
 `ikl_jax.divergences`: the same functions run inside the kernel. So values, gradients,
 masks, and what becomes of infinities and NaN are the same, to rounding.
