@@ -36,7 +36,8 @@ class Terms(NamedTuple):
         """The arrays, mask and scalars that a loss of rows is called with.
 
         The losses are then of the dtype in which they are computed. There is one
-        dimension more, so no value for each row is one for each class.
+        dimension more, so no value for each row is one for each class; a value for one
+        row of one class, which would be, is a scalar.
         """
         n = self.logits.astype(compute_dtype(self.logits.dtype))
         arrays = [n, self.target]
@@ -46,7 +47,11 @@ class Terms(NamedTuple):
         if self.where is not None:
             # Mosaic compares numbers of 32 bits.
             where = (self.where.astype(jnp.int32) != 0)[None]
-        scalars = {name: x[:, 0][None] for name, x in self.scalars.items()}
+        is_one = n.shape == (1, 1)
+        scalars = {
+            name: x[0, 0] if is_one else x[:, 0][None]
+            for name, x in self.scalars.items()
+        }
         return [x[None] for x in arrays], where, scalars
 
 

@@ -84,6 +84,13 @@ def test_vmap_and_shard_map(form):
     np.testing.assert_allclose(jax.jit(each)(n, m), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("form", [kernels.Xla(), *FORMS.values()])
+def test_one_row_of_one_class(form):
+    loss = lambda n: kernels.ikl_loss(n, n + 1, temperature=2.0, form=form).sum()
+    value, gradient = jax.value_and_grad(loss)(jnp.ones((1, 1)))
+    assert value == gradient == 0
+
+
 def test_an_empty_batch():
     none = jnp.zeros((0, 40))
     assert kernels.gkl_loss(none, none).shape == (0,)
