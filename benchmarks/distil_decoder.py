@@ -12,6 +12,7 @@ Markdown; differences are between runs of the same seed.
 
 import argparse
 import contextlib
+import json
 import pathlib
 import sys
 from typing import Any
@@ -27,19 +28,35 @@ from examples.distil_decoder import __main__ as example
 RATES, STRENGTHS = (1e-3, 3e-3, 1e-2), (1.0, 3.0, 10.0, 30.0)
 METHODS = "kd", "ikl", "gkl"
 CACHED, TARGETS = ("kd", "ikl"), ("top16", "rest16", "top4", "rest4")
+TOP = 1, 4, 16, 64
 TUNING_SEED, SEEDS = 3, (0, 1, 2)
 TEACHER: dict[str, Any] = {}  # arguments other than the example's
 STUDENT: dict[str, Any] = {}
 
 
-def run(command: str, **given: Any) -> dict[str, Any]:
+def run(runs: pathlib.Path, command: str, **given: Any) -> dict[str, float]:
+    """The perplexities, of an earlier run if there is one with these arguments."""
+    given = example.DEFAULTS[command] | given
+    name = ",".join(f"{name}={value}" for name, value in given.items())
+    path = runs / f"{command if command == 'teacher' else name}.json"
+    if path.exists():
+        earlier, found = json.loads(path.read_text())
+        if earlier != given:
+            sys.exit(f"{runs} has a teacher of other arguments: {earlier}")
+        return found
     flags = [f"--{name}={value}" for name, value in given.items()]
     with contextlib.redirect_stdout(sys.stderr):
-        return example.main([command, *flags])
+        found = example.main([command, f"--runs={runs}", *flags])
+    path.with_suffix(".part").write_text(json.dumps([given, found]))
+    path.with_suffix(".part").rename(path)
+    return found
 
 
 def perplexity(part: str, **given: Any) -> float:
-    return run("student", **STUDENT, **given)["perplexity"][part]
+    runs = given.pop("runs")
+    if given["loss"] == "ce":
+        given |= {"strength": 0.0, "target": "none"}
+    return run(runs, "student", **STUDENT, **given)[part]
 
 
 def chosen(part: str, name: str, values: tuple[float, ...], **given: Any) -> float:
@@ -49,6 +66,14 @@ def chosen(part: str, name: str, values: tuple[float, ...], **given: Any) -> flo
     tried = [f"{x:g}: {y:.2f}" for x, y in zip(values, found, strict=True)]
     print_row(given["loss"], name, ", ".join(tried))
     return values[int(np.argmin(found))]
+
+
+def probability_of_top(runs: pathlib.Path) -> str:
+    """The share of the teacher's probability that its k largest logits hold."""
+    with np.load(runs / "teacher.npz") as stored:
+        shares = np.exp(stored["values"]).mean((0, 1)).cumsum()
+    found = [f"{shares[k - 1]:.1%} in the top {k}" for k in TOP if k <= len(shares)]
+    return ", ".join(found)
 
 
 def of_seeds(**given: Any) -> np.ndarray:
@@ -109,8 +134,8 @@ def main() -> None:
     runs = parser.parse_args().runs
     # Runs that differ in the seed alone are compiled once.
     jax.config.update("jax_compilation_cache_dir", str(runs / "compiled"))
-    teacher = run("teacher", runs=runs, **TEACHER)
-    print(f"Teacher: {teacher}\n")
+    teacher = run(runs, "teacher", **TEACHER)
+    print(f"Teacher: {teacher['test']:.2f}; {probability_of_top(runs)}\n")
     settings = print_settings(runs)
     print_methods(settings)
     print_targets(settings)

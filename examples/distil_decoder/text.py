@@ -53,9 +53,7 @@ def learned(text: bytes, size: int) -> np.ndarray:
     for new in range(256, size):
         is_pair = (x[:-1] != END) & (x[1:] != END)
         if not is_pair.any():
-            raise ValueError(
-                f"the text has pairs for {new} pieces only, not for {size}"
-            )
+            raise ValueError(f"the text has {new} pieces at most, got size {size}")
         codes, weights = x[:-1] * new + x[1:], counts[np.cumsum(x == END)][:-1]
         frequencies = np.bincount(codes[is_pair], weights=weights[is_pair])
         left, right = divmod(int(frequencies.argmax()), new)

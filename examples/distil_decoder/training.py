@@ -22,9 +22,8 @@ DISTILLED = {
     "ikl": linear_head.ikl_loss,
     "gkl": functools.partial(linear_head.gkl_loss, gamma=0.5),
 }
-Rows = dict[str, Any]  # what is stored of a teacher's answers, a row a window
-MakeTarget = Callable[[Rows], Head | TopK | TopKWithRest]
-Loss = Callable[[Head, jax.Array, Rows], jax.Array]
+Arrays = dict[str, Any]  # by name; a row is of a window
+Loss = Callable[[Head, jax.Array, Arrays], jax.Array]
 
 
 def cross_entropy(student: Head, labels: jax.Array) -> jax.Array:
@@ -36,12 +35,10 @@ def cross_entropy(student: Head, labels: jax.Array) -> jax.Array:
     )
 
 
-def loss_of(
-    name: str, strength: float = 0.0, make_target: MakeTarget | None = None
-) -> Loss:
+def loss_of(name: str, strength: float, make_target: Callable | None) -> Loss:
     """The mean cross-entropy; towards a target, plus `strength` times the mean loss."""
 
-    def loss(student: Head, labels: jax.Array, rows: Rows) -> jax.Array:
+    def loss(student: Head, labels: jax.Array, rows: Arrays) -> jax.Array:
         total = cross_entropy(student, labels)
         if make_target is None:
             return total
@@ -53,21 +50,21 @@ def loss_of(
     return loss
 
 
-def answers(decoder: Decoder, params: Any, windows: np.ndarray, k: int) -> Rows:
+def answers(decoder: Decoder, params: Any, windows: np.ndarray, k: int) -> Arrays:
     """A teacher's hidden states and k largest log-probabilities, and its kernel."""
 
     def of_window(tokens: jax.Array) -> tuple[jax.Array, ...]:
         (hidden, kernel, *_), _ = predictions(decoder, params, tokens[None])
         values, indices = jax.lax.top_k(jax.nn.log_softmax(hidden @ kernel), k)
-        narrow = np.min_scalar_type(decoder.vocabulary)
-        return hidden.astype("float16"), values, indices.astype(narrow)
+        return hidden.astype("float16"), values, indices
 
     rows = jax.lax.map(jax.jit(of_window), windows, batch_size=BATCH)
-    named = zip(("hidden", "values", "indices"), rows, strict=True)
-    return {name: np.asarray(x) for name, x in named} | {"kernel": params["head"]}
+    hidden, values, indices = map(np.asarray, rows)
+    kernel = params["head"]
+    return {"hidden": hidden, "values": values, "indices": indices, "kernel": kernel}
 
 
-def target(kind: str, stored: Mapping[str, Any]) -> tuple[Rows, MakeTarget]:
+def target(kind: str, stored: Mapping[str, Any]) -> tuple[Arrays, Callable]:
     """The rows that a target needs, and how it is made of them.
 
     `full` is the teacher's head. `topK` and `restK` are its K largest log-probabilities
@@ -82,7 +79,7 @@ def target(kind: str, stored: Mapping[str, Any]) -> tuple[Rows, MakeTarget]:
     if not found or not 1 <= (k := int(found[2])) <= most:
         raise ValueError(f"target is full, topK or restK, K from 1 to {most}: {kind}")
 
-    def of_top(rows: Rows) -> TopK | TopKWithRest:
+    def of_top(rows: Arrays) -> TopK | TopKWithRest:
         values, indices = (rows[name].reshape(-1, k) for name in ("values", "indices"))
         if found[1] == "top":
             return TopK(values, indices)
@@ -101,10 +98,13 @@ def batches(windows: int, seed: int) -> Iterator[np.ndarray]:
 
 
 def fit(
-    decoder: Decoder, windows: np.ndarray, rows: Rows, loss: Loss, *, steps: int,
-    learning_rate: float, seed: int,
-) -> Any:  # fmt: skip
-    """The parameters after that many steps of AdamW, warmed up and decayed."""
+    windows: np.ndarray, vocabulary: int, loss: Loss, rows: Arrays, *, width: int,
+    depth: int, steps: int, learning_rate: float, seed: int,
+) -> tuple[Decoder, Any]:  # fmt: skip
+    """A decoder and its parameters after that many steps of AdamW.
+
+    The learning rate is warmed up and decays. The loss is given a batch's `rows`, too.
+    """
     if len(windows) < BATCH:
         raise ValueError(f"the text has {len(windows)} windows, and a batch {BATCH}")
     schedule = optax.warmup_cosine_decay_schedule(
@@ -121,6 +121,7 @@ def fit(
         updates, optimizer_state = optimizer.update(gradients, state[1], state[0])
         return (optax.apply_updates(state[0], updates), optimizer_state), value
 
+    decoder = Decoder(vocabulary, width, depth, windows.shape[1] - 1)
     params = decoder.init(jax.random.key(seed), windows[:1, :-1])["params"]
     state, value = (params, optimizer.init(params)), 0.0
     for chosen in itertools.islice(batches(len(windows), seed), steps):
@@ -128,11 +129,10 @@ def fit(
         state, value = step(state, windows[chosen], batch)
     if not np.isfinite(value):
         raise FloatingPointError(f"the loss is {value} after {steps} steps")
-    return state[0]
+    return decoder, state[0]
 
 
-def perplexity(decoder: Decoder, params: Any, windows: np.ndarray) -> float:
-    """The exponential of the mean cross-entropy of a token."""
-
+def perplexities(decoder: Decoder, params: Any, data: Arrays) -> dict[str, float]:
+    """Of the parts that were held out: the exponential of a token's cross-entropy."""
     mean = jax.jit(lambda x: cross_entropy(*predictions(decoder, params, x)))
-    return float(np.exp(mean(windows)))
+    return {part: float(np.exp(mean(data[part]))) for part in ("tuning", "test")}

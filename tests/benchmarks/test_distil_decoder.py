@@ -1,7 +1,10 @@
 """The benchmark of the small decoder prints its tables, and goes on where it ended."""
 
+from typing import Any
+
 import jax
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 from benchmarks import distil_decoder
 
@@ -12,9 +15,11 @@ TEACHER = STUDENT | {"vocabulary": 260, "length": 8, "top_k": 4, "documents": 30
 @pytest.fixture
 def cache():
     """Restores what the benchmark sets."""
-    before = jax.config.read("jax_compilation_cache_dir")
+    settings: Any = jax.config
+    before = settings.jax_compilation_cache_dir
     yield
-    jax.config.update("jax_compilation_cache_dir", before)
+    settings.update("jax_compilation_cache_dir", before)
+    compilation_cache.reset_cache()
 
 
 @pytest.mark.long
@@ -44,3 +49,6 @@ def test_the_tables(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("benchmarks.distil_decoder.example.teacher", None)
     distil_decoder.main()
     assert capsys.readouterr().out == printed
+    monkeypatch.setattr(distil_decoder, "TEACHER", TEACHER | {"seed": 1})
+    with pytest.raises(SystemExit, match="has a teacher of other arguments"):
+        distil_decoder.main()
