@@ -26,8 +26,15 @@ from jax.experimental.compilation_cache import compilation_cache
 from train.base.errors import UserError
 
 INSTALL = "pip install -e '.[plan-tpu]'"
-# Compiles the operations of a program on all cores, where libtpu would take one.
-PARALLEL = "xla_tpu_impure_hlo_parallel_compile"
+# What libtpu is told unless LIBTPU_INIT_ARGS names it: to compile the operations of a
+# program on all cores, where it would take one; and stacks for its threads that it does
+# not overflow, as it does for v6e with its own. Memory is only taken as it is used.
+STACK = str(256 * 2**20)
+FLAGS = {
+    "xla_tpu_impure_hlo_parallel_compile": "true",
+    "default_thread_stack_size": STACK,
+    "fibers_default_thread_stack_size": STACK,
+}
 EXAMPLES = "v4:2x2x1, v5e:2x2, v5e:16x16, v5p:2x2x1 or v6e:4x4"
 
 
@@ -110,9 +117,14 @@ def _prepare_environment() -> None:
     if os.environ.get("TPU_SKIP_MDS_QUERY") == "1":  # JAX sets it where no chip is
         os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
         os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-4")
-    flags = os.environ.get("LIBTPU_INIT_ARGS", "")
-    if PARALLEL not in flags and _knows(PARALLEL):
-        os.environ["LIBTPU_INIT_ARGS"] = f"{flags} --{PARALLEL}=true".strip()
+    given = os.environ.get("LIBTPU_INIT_ARGS", "")
+    named = {flag.lstrip("-").partition("=")[0] for flag in given.split()}
+    added = [
+        f"--{name}={value}"
+        for name, value in FLAGS.items()
+        if name not in named and _knows(name)
+    ]
+    os.environ["LIBTPU_INIT_ARGS"] = " ".join([given, *added]).strip()
 
 
 def _knows(flag: str) -> bool:

@@ -13,7 +13,9 @@ from jax.experimental.compilation_cache import compilation_cache
 from train.base.errors import UserError
 from train.devices import sharding, topology
 
-FLAG = "xla_tpu_impure_hlo_parallel_compile"
+PARALLEL = "--xla_tpu_impure_hlo_parallel_compile=true"
+STACK = f"--default_thread_stack_size={topology.STACK}"
+FIBERS = f"--fibers_default_thread_stack_size={topology.STACK}"
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def installed(monkeypatch, tmp_path):
     monkeypatch.setenv("LIBTPU_INIT_ARGS", "")
     package = types.SimpleNamespace(submodule_search_locations=[str(tmp_path)])
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: package)
-    (tmp_path / "libtpu.so").write_bytes(b"\x00 %s \x00" % FLAG.encode())
+    (tmp_path / "libtpu.so").write_bytes("\x00".join(topology.FLAGS).encode())
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.0.42.1")
     monkeypatch.setattr(
         importlib.metadata, "requires",
@@ -80,18 +82,25 @@ def test_a_library_at_a_path_of_its_own(installed, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("given", "passed"),
     [
-        ("", f"--{FLAG}=true"),
-        ("--xla_other=1", f"--xla_other=1 --{FLAG}=true"),
-        (f"--{FLAG}=false", f"--{FLAG}=false"),
+        ("", [PARALLEL, STACK, FIBERS]),
+        ("--xla_other=1", ["--xla_other=1", PARALLEL, STACK, FIBERS]),
+        (
+            "--xla_tpu_impure_hlo_parallel_compile=false",
+            ["--xla_tpu_impure_hlo_parallel_compile=false", STACK, FIBERS],
+        ),
+        (
+            "--fibers_default_thread_stack_size=8",
+            ["--fibers_default_thread_stack_size=8", PARALLEL, STACK],
+        ),
     ],
 )
-def test_libtpu_compiles_on_all_cores_unless_told(
+def test_libtpu_compiles_on_all_cores_with_large_stacks_unless_told(
     given, passed, installed, monkeypatch
 ):
     answer(monkeypatch)
     monkeypatch.setenv("LIBTPU_INIT_ARGS", given)
     topology.devices("v5e:2x2")
-    assert os.environ["LIBTPU_INIT_ARGS"] == passed
+    assert os.environ["LIBTPU_INIT_ARGS"].split() == passed
 
 
 @pytest.mark.parametrize("content", [b"another flag", b""])
