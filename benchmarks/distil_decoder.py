@@ -27,7 +27,7 @@ from examples.distil_decoder import __main__ as example
 
 RATES, STRENGTHS = (1e-3, 3e-3, 1e-2), (1.0, 3.0, 10.0, 30.0)
 METHODS = "kd", "ikl", "gkl"
-CACHED, TARGETS = ("kd",), ("top16", "rest16")
+CACHED, TARGETS = ("kd",), ("top16", "rest16", "top64", "rest64")
 TOP = 1, 4, 16, 64
 TUNING_SEED, SEEDS = 3, (0, 1, 2)
 TEACHER: dict[str, Any] = {}  # arguments other than the example's
