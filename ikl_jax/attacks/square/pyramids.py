@@ -156,28 +156,33 @@ class Pyramids:
             for i, length in enumerate((height, width, height, width))
         ]
         gains, loses = (
-            windows.mask(
-                windows.within(rows, side, height)[1],
-                windows.within(columns, side, width)[1],
+            _channels_first(
+                windows.mask(
+                    windows.within(rows, side, height)[1],
+                    windows.within(columns, side, width)[1],
+                )
             )
             for rows, columns in (corners[:2], corners[2:])
         )
+        x, x_adv = _channels_first(x), _channels_first(x_adv)
         delta = x_adv - x
-        sums = functools.partial(jnp.sum, axis=(1, 2), keepdims=True)
+        sums = functools.partial(jnp.sum, axis=(2, 3), keepdims=True)
         powers = self.of(delta)
         unused = epsilon**self.power - jnp.sum(powers, axis=(1, 2, 3), keepdims=True)
         available = sums(jnp.where(gains | loses, powers, 0.0))
         available += jnp.maximum(unused, 0.0) / channels
 
-        added = _pyramids(
-            corners[0], corners[1], side, numbers[:, 4] < 0.5, shape, self.power
-        ) * windows.signs(numbers[:, 5:]).reshape(-1, 1, 1, channels)
+        added = _channels_first(
+            _pyramids(
+                corners[0], corners[1], side, numbers[:, 4] < 0.5, shape, self.power
+            )
+        ) * windows.signs(numbers[:, 5:]).reshape(-1, channels, 1, 1)
         old = jnp.where(gains, delta, 0.0)
         moved = added + old / _or_one(self.root(sums(self.of(old))))
         size = self.excess * self.root(available)
         moved *= size / _or_one(self.root(sums(self.of(moved))))
         delta = jnp.where(gains, moved, jnp.where(loses, 0.0, delta))
-        return self.into(delta, x, epsilon)
+        return jnp.moveaxis(self.into(delta, x, epsilon), 1, -1)
 
     def side(self, side: int) -> int:
         """An odd number, which has a middle, and large enough for two pyramids."""
@@ -196,6 +201,11 @@ def _margins(shape: windows.Shape) -> list[tuple[int, int]]:
     rows, columns, side = _grid(shape)
     free = [shape[0] - rows * side, shape[1] - columns * side]
     return [(length // 2, length - length // 2) for length in free]
+
+
+def _channels_first(images: Array) -> Array:
+    """`[B, h, w, K]` to `[B, K, h, w]`, which a CPU adds up many times as fast."""
+    return jnp.moveaxis(images, -1, 1)
 
 
 def _or_one(value: Array) -> Array:
