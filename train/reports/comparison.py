@@ -128,4 +128,5 @@ def _problems(made: Comparison) -> list[str]:
 
 
 def _seeds(seeds: Sequence[Seed] | frozenset[Seed]) -> str:
-    return ", ".join("/".join(map(str, seed)) for seed in sorted(seeds))
+    order = lambda seed: [(type(value).__name__, value) for value in seed]
+    return ", ".join("/".join(map(str, seed)) for seed in sorted(seeds, key=order))

@@ -1,7 +1,7 @@
 """Runs that differ in nothing but the seed, and what groups of them differ in."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from train.base import config as sections
@@ -53,7 +53,7 @@ def group(runs: Sequence[RunFiles], over: Sequence[str] = ("seed",)) -> Grouped:
       over: the fields in which the runs of a group differ.
 
     Raises:
-      UserError: no config has such a field.
+      UserError: no config has such a field, or that of a run lacks it.
     """
     known = set(sections.names())
     for field in over:
@@ -62,11 +62,10 @@ def group(runs: Sequence[RunFiles], over: Sequence[str] = ("seed",)) -> Grouped:
     found: dict[str, Group] = {}
     notes = []
     for run in runs:
-        assert run.fields is not None
         agreed = _agreed(run, over)
         key = json.dumps(agreed, sort_keys=True, default=str)
         members = dict(found[key].runs) if key in found else {}
-        seed = tuple(run.fields[field] for field in over)
+        seed = _seed(run, over)
         if seed in members:
             notes.append(
                 f"{run.name} has the settings and the seed of {members[seed].name}, "
@@ -137,6 +136,15 @@ def chosen(groups: Sequence[Group], text: str) -> int:
 
 def description(group: Group, fields: Sequence[str]) -> list[str]:
     return [f"{field}={shown(group.settings.get(field))}" for field in fields]
+
+
+def _seed(run: RunFiles, over: Sequence[str]) -> Seed:
+    fields = run.fields or {}
+    for field in over:
+        if field not in fields:
+            raise UserError(f"{run.folder}/config.json lacks the field {field}")
+    values = [fields[field] for field in over]
+    return tuple(x if isinstance(x, Hashable) else json.dumps(x) for x in values)
 
 
 def _agreed(run: RunFiles, over: Sequence[str]) -> dict[str, Any]:

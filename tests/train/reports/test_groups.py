@@ -72,6 +72,21 @@ def test_other_fields_may_be_taken_over():
         group(runs, ("sed",))
 
 
+def test_a_config_without_the_seed_is_named():
+    run = finished("a", 0.9, 0.5)
+    fields = dict(run.fields or {})
+    del fields["seed"]
+    damaged = run._replace(fields=fields)
+    with pytest.raises(UserError, match="config.json lacks the field seed"):
+        group([run, damaged])
+
+
+def test_fields_that_hold_lists_may_be_taken_over():
+    runs = [finished("a", 0.9, 0.5, mesh=[1, 1]), finished("b", 0.9, 0.5, mesh=[2, 1])]
+    (found,) = group(runs, over=("mesh",)).groups
+    assert list(found.runs) == [("[1, 1]",), ("[2, 1]",)]
+
+
 def test_as_few_fields_as_distinguish():
     assert labels(group(four()).groups) == (["loss.name"], ["loss.gamma"])
     both = four() + four(loss__strength=7.0)
