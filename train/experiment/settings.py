@@ -8,7 +8,7 @@ from typing import Any, cast
 from ml_collections import ConfigDict
 
 from train.base import contents, files
-from train.base.config import Config
+from train.base.config import Config, names
 from train.base.errors import UserError
 from train.base.files import Path
 from train.data.sources import SOURCES
@@ -119,11 +119,13 @@ def _read(workdir: Path) -> dict[str, Any]:
     path = workdir / "config.json"
     config = contents.check_object(path, files.read_json(path), name=str)
     config.pop(DIRECTORY, None)
+    for section in {name.partition(".")[0] for name in names() if "." in name}:
+        if section in config:
+            contents.check_object(f"{path}: {section}", config[section])
     for field, value in ADDED.items():
         section, _, name = field.rpartition(".")
         fields = config.setdefault(section, {}) if section else config
-        if isinstance(fields, dict):
-            fields.setdefault(name, value)
+        fields.setdefault(name, value)
     return config
 
 

@@ -35,3 +35,13 @@ def test_not_with_other_values_of_them(tmp_path):
     changed.continual.memory = 3
     with pytest.raises(UserError, match="continual.memory is 0 there and 3 here"):
         settings.claim(tmp_path / "run", changed)
+
+
+@pytest.mark.parametrize("section", ["continual", "loss"])
+def test_a_section_that_is_a_number_is_named(section, tmp_path):
+    settings.claim(tmp_path / "run", base.get_config())
+    path = tmp_path / "run" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), section: 5}))
+    said = f"config.json: {section} must hold a JSON object, got 5"
+    with pytest.raises(UserError, match=said):
+        settings.load(tmp_path / "run")
