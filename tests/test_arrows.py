@@ -34,7 +34,7 @@ DIVERGENCES = [
     {"raised_weights", "terms"},
     {"inputs", "kullback_leibler"},
     {"closed_form"},
-    {"derivatives"},
+    {"derivatives", "weighted_sums"},
 ]
 KERNELS = [
     {"decoupled"},

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
+from ikl_jax.divergences import weighted_sums
 from ikl_jax.kernels.forms import Form
 from ikl_jax.kernels.rows import Plan
 from ikl_jax.types import Array
@@ -41,9 +41,13 @@ def _row_losses_forward(form: Form, plan: Plan, leaves: Any) -> tuple[Array, Any
 
 def _row_losses_backward(form: Form, plan: Plan, residuals: Any, cotangent: Array):
     wanted, leaves = residuals
-    if not any(wanted):
+    if not any(wanted.flags):
         return ([None] * len(wanted),)
-    gradients = lambda *arrays: plan.gradients(wanted)(*arrays)[1:]
+
+    def gradients(*arrays: Array) -> list[Array]:
+        found = plan.gradients(wanted.flags)(*arrays)[1:]
+        return [x for x in _spread(wanted, found) if x is not None]
+
     return (_spread(wanted, form(gradients, [cotangent, *leaves])),)
 
 
@@ -52,41 +56,44 @@ _row_losses.defvjp(_row_losses_forward, _row_losses_backward, symbolic_zeros=Tru
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _weighted_sum(form: Form, plan: Plan, leaves: list[Array], weights: Array) -> Array:
-    return _dot(weights, form(plan.values, leaves)[0])
+    return weighted_sums.weighted_sum(weights, form(plan.values, leaves)[0])
 
 
 def _weighted_sum_forward(
     form: Form, plan: Plan, leaves: Any, weights: Any
 ) -> tuple[Array, Any]:
     wanted, values = _opened(leaves)
-    found, *gradients = form(plan.gradients(wanted), [weights.value, *values])
-    return _dot(weights.value, found), (wanted, gradients, found)
+    found, *gradients = form(plan.gradients(wanted.flags), [weights.value, *values])
+    return weighted_sums.weighted_sum(weights.value, found), (wanted, gradients, found)
 
 
 def _weighted_sum_backward(form: Form, plan: Plan, residuals: Any, cotangent: Array):
     wanted, gradients, found = residuals
-    scaled = [gradient * cotangent.astype(gradient.dtype) for gradient in gradients]
+    scaled = [weighted_sums.times(gradient, cotangent) for gradient in gradients]
     return _spread(wanted, scaled), found * cotangent
 
 
 _weighted_sum.defvjp(_weighted_sum_forward, _weighted_sum_backward, symbolic_zeros=True)
 
 
-def _dot(weights: Array, losses: Array) -> Array:
-    """The sum of the products; a weight of zero leaves out whatever it multiplies."""
-    return jnp.sum(jnp.where(weights != 0, weights * losses, 0.0))
-
-
 @jax.tree_util.register_static
 class _Wanted(tuple):
-    """For each leaf, whether it needs a gradient."""
+    """For each leaf, the dtype of its gradient; None: it needs none."""
+
+    @property
+    def flags(self) -> list[bool]:
+        """Whether each leaf needs a gradient."""
+        return [dtype is not None for dtype in self]
 
 
 def _opened(leaves: Any) -> tuple[_Wanted, list[Array]]:
-    return _Wanted(x.perturbed for x in leaves), [x.value for x in leaves]
+    wanted = _Wanted(x.value.dtype if x.perturbed else None for x in leaves)
+    return wanted, [x.value for x in leaves]
 
 
-def _spread(wanted: Sequence[bool], gradients: Sequence[Array]) -> list[Array | None]:
-    """The gradients in their places, None in the others."""
+def _spread(wanted: _Wanted, gradients: Sequence[Array]) -> list[Array | None]:
+    """The gradients in their places and dtypes, None in the others."""
     remaining = iter(gradients)
-    return [next(remaining) if flag else None for flag in wanted]
+    return [
+        None if dtype is None else next(remaining).astype(dtype) for dtype in wanted
+    ]

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from ikl_jax.divergences.inputs import prepared
 from ikl_jax.divergences.raised_weights import log_squared_total
+from ikl_jax.divergences.weighted_sums import kept_dtype
 from ikl_jax.types import Array, compute_dtype
 
 
@@ -104,7 +105,8 @@ class Plan:
     def gradients(self, wanted: Sequence[bool]) -> Callable[..., list[Array]]:
         """A function of rows: the losses, and the gradients of the wanted leaves.
 
-        Its first argument is the cotangent of the losses, `[t, 1]`.
+        Its first argument is the cotangent of the losses, `[t, 1]`. Gradients have the
+        dtype in which they may wait for another factor.
         """
 
         def function(cotangent: Array, *leaves: Array) -> list[Array]:
@@ -130,5 +132,9 @@ class Plan:
                 given[i] = leaf
             return self.formula(self.structure.unflatten(given))
 
-        found, pull = jax.vjp(losses, *(leaves[i] for i in chosen))
+        some = [leaves[i] for i in chosen]
+        kept = [kept_dtype(x.dtype, compute_dtype(x.dtype)) for x in some]
+        found, pull = jax.vjp(
+            losses, *(x.astype(dtype) for x, dtype in zip(some, kept, strict=True))
+        )
         return found, lambda cotangent: dict(zip(chosen, pull(cotangent), strict=True))

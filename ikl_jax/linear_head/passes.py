@@ -18,9 +18,10 @@ import jax
 import jax.numpy as jnp
 from jax.custom_derivatives import CustomVJPPrimal
 
+from ikl_jax.divergences import weighted_sums
 from ikl_jax.linear_head import varying
 from ikl_jax.linear_head.layout import Layout
-from ikl_jax.linear_head.products import Linear, has_range_of_float32
+from ikl_jax.linear_head.products import Linear
 from ikl_jax.types import Array, PyTree
 
 Heads = tuple[Linear, ...]
@@ -137,7 +138,7 @@ _token_losses.defvjp(_token_losses_forward, _token_losses_backward, symbolic_zer
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _weighted_sum(plan: Plan, heads: Heads, leaves: Leaves, weights: Array) -> Array:
-    return _dot(weights, _token_losses(plan, heads, leaves))
+    return weighted_sums.weighted_sum(weights, _token_losses(plan, heads, leaves))
 
 
 def _weighted_sum_forward(
@@ -145,31 +146,20 @@ def _weighted_sum_forward(
 ) -> tuple[Array, Any]:
     wanted, heads, leaves = _opened(heads, leaves)
     values, gradients = _gradients(plan, wanted, heads, leaves, weights.value)
-    return _dot(weights.value, values), (wanted, gradients, values)
+    return weighted_sums.weighted_sum(weights.value, values), (
+        wanted,
+        gradients,
+        values,
+    )
 
 
 def _weighted_sum_backward(plan: Plan, residuals: Any, cotangent: Array) -> Any:
     wanted, gradients, values = residuals
-    scaled = [_times(gradient, cotangent) for gradient in gradients]
+    scaled = [weighted_sums.times(gradient, cotangent) for gradient in gradients]
     return *_closed(wanted, scaled), values * cotangent
 
 
 _weighted_sum.defvjp(_weighted_sum_forward, _weighted_sum_backward, symbolic_zeros=True)
-
-
-def _times(gradient: Array, cotangent: Array) -> Array:
-    """The product, rounded to no narrower dtype than either has."""
-    dtype = _wider(gradient.dtype, cotangent.dtype)
-    return gradient.astype(dtype) * cotangent.astype(dtype)
-
-
-def _wider(*dtypes: jnp.dtype) -> jnp.dtype:
-    return max(dtypes, key=lambda dtype: dtype.itemsize)
-
-
-def _dot(weights: Array, values: Array) -> Array:
-    """The sum of the products; a weight of zero leaves out whatever it multiplies."""
-    return jnp.sum(jnp.where(weights != 0, weights * values, 0.0))
 
 
 def _opened(heads: Any, leaves: Any) -> tuple[Wanted, Heads, Leaves]:
@@ -213,9 +203,9 @@ def _gradients(
         return (layout.put(values, found, chunk), sums), None
 
     sums = [
-        layout.empty(x.shape[1:], _row_dtype(x.dtype, plan.dtype))
+        layout.empty(x.shape[1:], weighted_sums.kept_dtype(x.dtype, plan.dtype))
         if row
-        else jnp.zeros(x.shape, _wider(x.dtype, plan.dtype))
+        else jnp.zeros(x.shape, weighted_sums.wider(x.dtype, plan.dtype))
         for x, row in zip(arrays, is_row, strict=True)
     ]
     names = varying.axes((heads, leaves, cotangent))
@@ -225,15 +215,6 @@ def _gradients(
         layout.whole(total) if row else total
         for total, row in zip(sums, is_row, strict=True)
     ]
-
-
-def _row_dtype(given: jnp.dtype, of_losses: jnp.dtype) -> jnp.dtype:
-    """The dtype that gradients of rows are kept in until the cotangent scales them.
-
-    That of the rows: target logits are large, and so is their gradient. In float16 they
-    could be zero before a loss scale multiplies them.
-    """
-    return given if has_range_of_float32(given) else of_losses
 
 
 def _chunk_gradients(

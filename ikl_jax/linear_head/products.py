@@ -11,12 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from ikl_jax.divergences.derivatives import LARGE
+from ikl_jax.divergences.weighted_sums import has_range_of_float32
 from ikl_jax.types import Array, compute_dtype
-
-
-def has_range_of_float32(dtype: jnp.dtype) -> bool:
-    """Whether a dtype has numbers as small and as large as float32 has."""
-    return jnp.finfo(dtype).nexp >= jnp.finfo(jnp.float32).nexp
 
 
 class Linear(NamedTuple):

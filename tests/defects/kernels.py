@@ -19,8 +19,15 @@ DEFECTS = [
     Defect(
         "the backward pass of a sum of a kernel's losses scales nothing",
         KERNELS,
-        "scaled = [gradient * cotangent.astype(gradient.dtype) for gradient in gradients]",
+        "scaled = [weighted_sums.times(gradient, cotangent) for gradient in gradients]",
         "scaled = list(gradients)",
+        OF_USE,
+    ),
+    Defect(
+        "a kernel keeps gradients in float16 before a loss scale multiplies them",
+        KERNELS,
+        "kept = [kept_dtype(x.dtype, compute_dtype(x.dtype)) for x in some]",
+        "kept = [x.dtype for x in some]",
         OF_USE,
     ),
     Defect(

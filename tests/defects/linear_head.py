@@ -3,6 +3,7 @@
 from tests.defects.defect import Defect
 
 HEAD = "ikl_jax/linear_head"
+SUMS = "ikl_jax/divergences/weighted_sums.py"
 OF_VALUES = ("tests/ikl_jax/linear_head/test_against_dense.py",)
 OF_MASKS = ("tests/ikl_jax/linear_head/test_masks.py",)
 OF_COST = ("tests/ikl_jax/linear_head/test_cost.py",)
@@ -21,7 +22,7 @@ DEFECTS = [
     Defect(
         "the backward pass scales no gradient of the sum",
         HEAD,
-        "scaled = [_times(gradient, cotangent) for gradient in gradients]",
+        "scaled = [weighted_sums.times(gradient, cotangent) for gradient in gradients]",
         "scaled = list(gradients)",
         OF_VALUES,
     ),
@@ -113,14 +114,14 @@ DEFECTS = [
     ),
     Defect(
         "what multiplies a sum is rounded to the dtype of the gradients",
-        HEAD,
-        "dtype = _wider(gradient.dtype, cotangent.dtype)",
+        SUMS,
+        "dtype = wider(gradient.dtype, cotangent.dtype)",
         "dtype = gradient.dtype",
         OF_DTYPES,
     ),
     Defect(
         "gradients of rows are kept in float16 before a loss scale multiplies them",
-        HEAD,
+        SUMS,
         "return given if has_range_of_float32(given) else of_losses",
         "return given",
         OF_DTYPES,
