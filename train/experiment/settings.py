@@ -7,8 +7,9 @@ from typing import Any, cast
 
 from ml_collections import ConfigDict
 
+from train.base import config as sections
 from train.base import contents, files
-from train.base.config import Config, names
+from train.base.config import Config
 from train.base.errors import UserError
 from train.base.files import Path
 from train.data.sources import SOURCES
@@ -119,7 +120,8 @@ def _read(workdir: Path) -> dict[str, Any]:
     path = workdir / "config.json"
     config = contents.check_object(path, files.read_json(path), name=str)
     config.pop(DIRECTORY, None)
-    for section in {name.partition(".")[0] for name in names() if "." in name}:
+    dotted = (name for name in sections.names() if "." in name)
+    for section in dict.fromkeys(name.partition(".")[0] for name in dotted):
         if section in config:
             contents.check_object(f"{path}: {section}", config[section])
     for field, value in ADDED.items():

@@ -63,6 +63,14 @@ def test_different_seeds_are_said_and_pairs_counted():
     assert [row[2] for row in group_tables.difference_grid(made, 0).rows] == ["2", "2"]
 
 
+def test_seeds_of_two_kinds_are_in_order():
+    """Of a damaged config the seed may be a text."""
+    odd = finished("kl3", 0.9, 0.5, loss__name="kl", seed=2)
+    damaged = odd._replace(fields={**(odd.fields or {}), "seed": "two"})
+    notes = " ".join(compared([*runs(), damaged]).notes)
+    assert "different seeds (loss.name=kl: 0, 1, 2, two; loss" in notes
+
+
 def test_numbers_of_fewer_examples_are_columns_of_their_own():
     few = measure("x", {}) | {
         "epsilon": 0.12, "norm": "linf", "relative_step_size": 0.5, "num_examples": 64,
