@@ -26,9 +26,9 @@ from jax.experimental.compilation_cache import compilation_cache
 from train.base.errors import UserError
 
 INSTALL = "pip install -e '.[plan-tpu]'"
-# What libtpu is told unless LIBTPU_INIT_ARGS names it: to compile the operations of a
-# program on all cores, where it would take one; and stacks for its threads that it does
-# not overflow, as it does for v6e with its own. Memory is only taken as it is used.
+# What libtpu is told unless LIBTPU_INIT_ARGS names it. It compiles the operations of a
+# program on all cores, not on one. Its threads get larger stacks, since programs for
+# v6e overflow its own; a stack takes memory only where it is used.
 STACK = str(256 * 2**20)
 FLAGS = {
     "xla_tpu_impure_hlo_parallel_compile": "true",

@@ -1,10 +1,10 @@
 """A plan for a topology, made by a process of its own.
 
-TPU's compiler can end the process that calls it: libtpu 0.0.42.1 overflows its stacks
-on some programs for v6e, if these are small. A process of its own turns that into one
-sentence, and lets `--fit` go on with the next change. What the compiler prints reaches
-the terminal when the process has ended, without the lines that only its authors can
-use.
+TPU's compiler can end the process that calls it: with threads of small stacks, libtpu
+0.0.42.1 overflows them on some programs for v6e. A process of its own turns that into
+one sentence, and lets `--fit` go on with the next change. What the compiler prints
+reaches the terminal when the process has ended, without the lines that only its authors
+can use.
 """
 
 import importlib.metadata
